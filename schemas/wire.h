@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wire - how an event lies in a Kafka message.
+ *
+ *   C3 01 | fingerprint, 8 bytes little-endian | Avro binary body      key = source
+ *   ^ Avro single-object encoding              ^ the writer's schema says what follows
+ *
+ * The partition is chosen once per (source, run): murmur2 of the key over the partition count,
+ * as Kafka's Java client does by default; it is kept in the outbox, so that adding partitions
+ * never splits a run.
+ *
+ * Sources: Avro 1.11 specification, "Single-object encoding", "Schema Fingerprints" and "Binary
+ * Encoding"; org.apache.kafka.common.utils.Utils.murmur2.
+ */
+#ifndef FX_WIRE_H
+#define FX_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WIRE_HEADER_SIZE 10
+#define WIRE_EVENT_MAX                                                                             \
+    4096 /* bytes of one message's value; producers and consumers refuse more                      \
+          */
+
+/* CRC-64-AVRO of bytes: the fingerprint of a canonical schema. */
+uint64_t wire_fingerprint(const char *bytes, size_t size);
+
+void wire_write_header(uint8_t out[WIRE_HEADER_SIZE], uint64_t fingerprint);
+
+/* false: too short, or not single-object encoding. */
+bool wire_read_header(const uint8_t *bytes, size_t size, uint64_t *fingerprint);
+
+/* 0 <= partition < partitions, for partitions >= 1. */
+int32_t wire_partition(const char *key, size_t size, int32_t partitions);
+
+/* Zigzag varint of value into out (10 bytes of room). Returns the bytes written. */
+size_t wire_write_long(uint8_t *out, int64_t value);
+
+/*
+ * Reads a zigzag varint in its shortest form at *at, not beyond end; moves *at behind it.
+ * false: it runs past end, has more than 10 bytes, overflows, or is not the shortest form.
+ */
+bool wire_read_long(const uint8_t **at, const uint8_t *end, int64_t *value);
+
+#endif
