@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* claim - from where a worker counts: positions, ledger and gaps, read under PostgreSQL's locks. */
+#include "pipeline_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t next_random(struct pipeline *pipeline)
+{
+    /* splitmix64 (S. Vigna, public domain): tokens must differ, not be secret */
+    uint64_t z = pipeline->random_state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+void claim_drop(struct pipeline *pipeline)
+{
+    for (int k = 0; k < pipeline->options.catalog->kind_count; k++)
+        for (int i = 0; i < plan_rollup_count(pipeline->kinds[k].plan); i++)
+            cells_reset(pipeline->kinds[k].cells[i]);
+    for (int k = 0; k < pipeline->options.catalog->kind_count; k++)
+        plan_forget(pipeline->kinds[k].plan);
+    ledger_reset(pipeline->ledger);
+    reversals_reset(&pipeline->reversals);
+    pipeline->rejected_count = 0;
+    pipeline->hour_count = 0;
+    pipeline->hole_count = 0;
+    pipeline->pending = 0;
+    pipeline->is_in_flight = false;
+    pipeline->is_claimed = false;
+    pipeline->recent = NULL;
+    pipeline->stats.drops++;
+}
+
+static int compare_parts(const void *left, const void *right)
+{
+    const struct claim_partition *a = left;
+    const struct claim_partition *b = right;
+    if (a->topic != b->topic)
+        return a->topic - b->topic;
+    return (a->partition > b->partition) - (a->partition < b->partition);
+}
+
+/* What the broker has of each partition, in the order of the claim. */
+static enum fx_code ask_broker(struct pipeline *pipeline, struct claim *claim,
+                               struct intake_range *ranges, struct fx_err *err)
+{
+    for (int i = 0; i < claim->count; i++)
+        ranges[i] =
+            (struct intake_range){claim->partitions[i].topic, claim->partitions[i].partition, 0, 0};
+    if (intake_ask_ranges(pipeline->options.intake, ranges, claim->count, err) != FX_OK)
+        return fx_err_wrap(err, "claim");
+    for (int i = 0; i < claim->count; i++) {
+        claim->partitions[i].low_offset = ranges[i].low;
+        claim->partitions[i].generation = (int64_t)next_random(pipeline);
+    }
+    return FX_OK;
+}
+
+/* Loud loss: what was not counted is gone from Kafka, or Kafka is not the one we knew. */
+static enum fx_code check_position(const struct claim_partition *claimed, int64_t end,
+                                   struct fx_err *err)
+{
+    if (end < claimed->next_offset)
+        return fx_err_set(err, FX_ESTATE,
+                          "topic %d partition %d ends at offset %lld but %lld are counted: it was "
+                          "recreated or truncated, or this is another cluster",
+                          claimed->topic, (int)claimed->partition, (long long)end,
+                          (long long)claimed->next_offset);
+    if (claimed->low_offset > claimed->next_offset &&
+        claimed->accepted_to < claimed->low_offset - 1)
+        return fx_err_set(
+            err, FX_ESTATE,
+            "topic %d partition %d: offsets %lld to %lld are gone from Kafka and were "
+            "never counted; to go on, record the acceptance of this loss",
+            claimed->topic, (int)claimed->partition, (long long)claimed->next_offset,
+            (long long)claimed->low_offset - 1);
+    return FX_OK;
+}
+
+/* The part as the claim found it, and the offset to begin at. */
+static struct intake_partition take_over(struct part *part, const struct claim_partition *claimed)
+{
+    *part = (struct part){.topic = claimed->topic, .partition = claimed->partition};
+    part->generation = claimed->generation;
+    part->base = claimed->base_offset;
+    part->next = part->sent_next = claimed->next_offset;
+    part->append_high_ms = claimed->append_high_ms;
+    part->has_bookmark = claimed->has_bookmark;
+    part->bookmark = claimed->bookmark;
+    part->sought = part->seek_wanted = -1;
+    if (claimed->low_offset > part->next) {
+        part->next = claimed->low_offset; /* a loss that a person accepted */
+        part->has_bookmark = false;
+    }
+    part->is_verifying = part->has_bookmark && claimed->low_offset < part->next;
+    return (struct intake_partition){part->topic, part->partition,
+                                     part->is_verifying ? part->next - 1 : part->next};
+}
+
+static enum fx_code resize(struct pipeline *pipeline, int count, struct fx_err *err)
+{
+    size_t room = count == 0 ? 1 : (size_t)count;
+    struct part *parts = realloc(pipeline->parts, room * sizeof *parts);
+    if (parts != NULL)
+        pipeline->parts = parts;
+    struct flush_position *positions = realloc(pipeline->positions, room * sizeof *positions);
+    if (positions != NULL)
+        pipeline->positions = positions;
+    if (parts == NULL || positions == NULL)
+        return fx_err_set(err, FX_EMEMORY, "no memory for %d partitions", count);
+    return FX_OK;
+}
+
+static enum fx_code begin_at(struct pipeline *pipeline, const struct claim *claim,
+                             const struct intake_range *ranges, struct fx_err *err)
+{
+    if (resize(pipeline, claim->count, err) != FX_OK)
+        return err->code;
+    struct intake_partition *list = calloc((size_t)claim->count + 1, sizeof *list);
+    if (list == NULL)
+        return fx_err_set(err, FX_EMEMORY, "no memory for %d partitions", claim->count);
+    for (int i = 0; i < claim->count && err->code == FX_OK; i++)
+        if (check_position(&claim->partitions[i], ranges[i].high, err) == FX_OK)
+            list[i] = take_over(&pipeline->parts[i], &claim->partitions[i]);
+    pipeline->part_count = claim->count;
+    if (err->code == FX_OK &&
+        intake_assign(pipeline->options.intake, list, claim->count, err) == FX_OK) {
+        pipeline->is_claimed = true;
+        pipeline->accept_simulated = claim->accept_simulated;
+    }
+    free(list);
+    return err->code;
+}
+
+/* The partitions to claim: those of a waiting assignment, else those we have. */
+static enum fx_code list_partitions(struct pipeline *pipeline, struct claim *claim,
+                                    struct fx_err *err)
+{
+    const struct intake_partition *list = NULL;
+    int count = pipeline->part_count;
+    if (intake_change(pipeline->options.intake, &list, &count) != INTAKE_ASSIGN) {
+        list = NULL;
+        count = pipeline->part_count;
+    }
+    claim->count = count;
+    claim->partitions = calloc((size_t)count + 1, sizeof *claim->partitions);
+    if (claim->partitions == NULL)
+        return fx_err_set(err, FX_EMEMORY, "no memory for %d partitions", count);
+    for (int i = 0; i < count; i++) {
+        claim->partitions[i].topic = list ? list[i].topic : pipeline->parts[i].topic;
+        claim->partitions[i].partition = list ? list[i].partition : pipeline->parts[i].partition;
+        claim->partitions[i].accepted_to = -1;
+    }
+    qsort(claim->partitions, (size_t)count, sizeof *claim->partitions, compare_parts);
+    return FX_OK;
+}
+
+enum fx_code claim_partitions(struct pipeline *pipeline, struct fx_err *err)
+{
+    struct claim claim = {.wanted = pipeline->wanted,
+                          .wanted_count = pipeline->wanted_count,
+                          .runs_max = pipeline->options.runs_max / 2};
+    if (list_partitions(pipeline, &claim, err) != FX_OK)
+        return err->code;
+    struct intake_range *ranges = calloc((size_t)claim.count + 1, sizeof *ranges);
+    enum fx_code code = ranges != NULL ? ask_broker(pipeline, &claim, ranges, err)
+                                       : fx_err_set(err, FX_EMEMORY, "no memory for a claim");
+    if (code == FX_OK)
+        code = store_claim(pipeline->options.store, &claim, pipeline->ledger, &pipeline->reversals,
+                           err);
+    if (code == FX_OK)
+        code = store_load_regions(pipeline->options.store, &pipeline->regions, err);
+    if (code == FX_OK)
+        code = begin_at(pipeline, &claim, ranges, err);
+    free(ranges);
+    free(claim.partitions);
+    pipeline->stats.claims += code == FX_OK;
+    pipeline->stats.is_connected = code == FX_OK;
+    pipeline->stats.partitions = pipeline->part_count;
+    return code;
+}

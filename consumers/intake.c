@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "intake_kafka.h"
+
+#include "../common/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ASK_TIMEOUT_MS 5000
+#define TOPICS_MAX 64
+
+struct intake {
+    rd_kafka_t *rk;
+    rd_kafka_t *asker;      /* questions on rk's connection would wait behind its long polls */
+    rd_kafka_queue_t *data; /* all assigned partitions are forwarded here */
+    const char *const *topics;
+    int topic_count;
+    const rd_kafka_topic_t *handles[TOPICS_MAX]; /* last seen handle of each topic */
+
+    enum intake_change change;
+    struct intake_partition *list; /* of the waiting INTAKE_ASSIGN, or assigned now */
+    int list_count;
+    bool is_assigned;
+    bool is_closing;
+
+    intake_take_cb *take; /* of the running intake_poll */
+    void *take_context;
+    struct fx_err failure;
+};
+
+static int topic_index(const struct intake *intake, const char *name)
+{
+    for (int i = 0; i < intake->topic_count; i++)
+        if (strcmp(intake->topics[i], name) == 0)
+            return i;
+    return -1;
+}
+
+/* Keeps the partitions of a new assignment; the answer comes from intake_assign. */
+static void keep_list(struct intake *intake, const rd_kafka_topic_partition_list_t *partitions)
+{
+    struct intake_partition *list = calloc((size_t)partitions->cnt + 1, sizeof *list);
+    if (list == NULL) {
+        fx_err_set(&intake->failure, FX_EMEMORY, "no memory for an assignment");
+        return;
+    }
+    free(intake->list);
+    intake->list = list;
+    intake->list_count = 0;
+    for (int i = 0; i < partitions->cnt; i++) {
+        int topic = topic_index(intake, partitions->elems[i].topic);
+        if (topic >= 0)
+            list[intake->list_count++] =
+                (struct intake_partition){topic, partitions->elems[i].partition, -1};
+    }
+    intake->change = INTAKE_ASSIGN;
+}
+
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what,
+                         rd_kafka_topic_partition_list_t *partitions, void *opaque)
+{
+    struct intake *intake = opaque;
+    if (intake->is_closing)
+        rd_kafka_assign(rk, NULL);
+    else if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
+        keep_list(intake, partitions);
+    else if (what == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
+        intake->change = rd_kafka_assignment_lost(rk) ? INTAKE_LOST : INTAKE_REVOKE;
+    else
+        intake->change = INTAKE_LOST;
+}
+
+/* Defaults that -X may change. Memory is bounded by bytes; a full queue is looked at again at
+ * once, not after librdkafka's half second. */
+static const char *const defaults[][2] = {
+    {"session.timeout.ms", "10000"},
+    {"heartbeat.interval.ms", "2000"},
+    {"partition.assignment.strategy", "roundrobin"},
+    {"queued.min.messages", "200000"},
+    {"queued.max.messages.kbytes", "16384"},
+    {"fetch.message.max.bytes", "1048576"},
+    {"fetch.wait.max.ms", "100"},
+    {"fetch.error.backoff.ms", "2"},
+    {"check.crcs", "true"},
+    {"socket.nagle.disable", "true"},
+    {"statistics.interval.ms", "0"},
+    {NULL, NULL},
+};
+
+/* What the guarantee rests on. */
+static const char *const invariants[][2] = {
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "error"},
+    {"enable.partition.eof", "false"},
+    {"allow.auto.create.topics", "false"},
+    {"isolation.level", "read_committed"},
+    {NULL, NULL},
+};
+
+static enum fx_code configure(const struct intake_options *options, struct intake *intake,
+                              rd_kafka_conf_t **conf, struct fx_err *err)
+{
+    const char *const own[][2] = {
+        {"group.id", options->group}, {"group.instance.id", options->instance}, {NULL, NULL}};
+    if (kafka_conf_new(&options->kafka, "fx-rollup", defaults, conf, err) != FX_OK)
+        return err->code;
+    if (kafka_conf_force(*conf, invariants, err) != FX_OK ||
+        kafka_conf_force(*conf, own, err) != FX_OK) {
+        rd_kafka_conf_destroy(*conf);
+        return err->code;
+    }
+    /* known from librdkafka 2.3 on, where the wait for a full queue is a second */
+    (void)rd_kafka_conf_set(*conf, "fetch.queue.backoff.ms", "2", NULL, 0);
+    rd_kafka_conf_set_rebalance_cb(*conf, on_rebalance);
+    rd_kafka_conf_set_opaque(*conf, intake);
+    return FX_OK;
+}
+
+enum fx_code intake_open(const struct intake_options *options, struct intake **intake,
+                         struct fx_err *err)
+{
+    fx_assert(options->topic_count <= TOPICS_MAX);
+    struct intake *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL)
+        return fx_err_set(err, FX_EMEMORY, "no memory for an intake");
+    fresh->topics = options->topics;
+    fresh->topic_count = options->topic_count;
+    static const char *const none[][2] = {{NULL, NULL}};
+    rd_kafka_conf_t *conf = NULL;
+    rd_kafka_conf_t *asker = NULL;
+    if (configure(options, fresh, &conf, err) != FX_OK ||
+        kafka_open(RD_KAFKA_CONSUMER, conf, &fresh->rk, err) != FX_OK ||
+        kafka_conf_new(&options->kafka, "fx-rollup-ask", none, &asker, err) != FX_OK ||
+        kafka_open(RD_KAFKA_PRODUCER, asker, &fresh->asker, err) != FX_OK) {
+        if (fresh->rk != NULL)
+            rd_kafka_destroy(fresh->rk);
+        free(fresh);
+        return err->code;
+    }
+    rd_kafka_poll_set_consumer(fresh->rk);
+    fresh->data = rd_kafka_queue_new(fresh->rk);
+    *intake = fresh;
+    return FX_OK;
+}
+
+void intake_close(struct intake *intake)
+{
+    if (intake == NULL)
+        return;
+    intake->is_closing = true;
+    rd_kafka_assign(intake->rk, NULL);
+    rd_kafka_consumer_close(intake->rk);
+    rd_kafka_queue_destroy(intake->data);
+    rd_kafka_destroy(intake->rk);
+    rd_kafka_destroy(intake->asker);
+    free(intake->list);
+    free(intake);
+}
+
+enum fx_code intake_subscribe(struct intake *intake, struct fx_err *err)
+{
+    for (int i = 0; i < intake->topic_count; i++) {
+        int32_t count;
+        if (intake_partition_count(intake, i, &count, err) != FX_OK)
+            return err->code;
+    }
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(intake->topic_count);
+    for (int i = 0; i < intake->topic_count; i++)
+        rd_kafka_topic_partition_list_add(list, intake->topics[i], RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t failed = rd_kafka_subscribe(intake->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return fx_err_set(err, FX_ECONFIG, "subscribe: %s", rd_kafka_err2str(failed));
+    return FX_OK;
+}
+
+/* Errors that come in place of a message. Most pass by themselves; these do not. */
+static void note_failure(struct intake *intake, const rd_kafka_message_t *message)
+{
+    const char *topic = message->rkt == NULL ? "?" : rd_kafka_topic_name(message->rkt);
+    const char *text = rd_kafka_message_errstr(message);
+    char quoted[360];
+    switch ((int)message->err) {
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+        fx_err_set(&intake->failure, FX_ESTATE,
+                   "topic %s partition %d: the broker does not have offset %lld: %.200s", topic,
+                   (int)message->partition, (long long)message->offset, text);
+        break;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        fx_err_set(&intake->failure, FX_ESTATE, "topic %s is gone from Kafka: %.200s", topic, text);
+        break;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        fx_err_set(&intake->failure, FX_ECONFIG, "topic %s: %.200s", topic, text);
+        break;
+    default:
+        fx_log(FX_LOG_WARN, "intake", "topic=%s msg=%s", topic,
+               fx_log_quote(quoted, sizeof quoted, text));
+    }
+}
+
+/* Handles are compared by address first: names are long and messages many. */
+static int handle_index(struct intake *intake, const rd_kafka_topic_t *handle)
+{
+    for (int i = 0; i < intake->topic_count; i++)
+        if (intake->handles[i] == handle)
+            return i;
+    int index = topic_index(intake, rd_kafka_topic_name(handle));
+    if (index >= 0)
+        intake->handles[index] = handle;
+    return index;
+}
+
+static void on_message(rd_kafka_message_t *rkm, void *opaque)
+{
+    struct intake *intake = opaque;
+    if (rkm->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        note_failure(intake, rkm);
+        return;
+    }
+    int topic = handle_index(intake, rkm->rkt);
+    if (topic < 0)
+        return;
+    rd_kafka_timestamp_type_t type;
+    struct intake_message message = {
+        .topic = topic,
+        .partition = rkm->partition,
+        .offset = rkm->offset,
+        .append_ms = rd_kafka_message_timestamp(rkm, &type),
+        .key = rkm->key,
+        .key_size = rkm->key_len,
+        .value = rkm->payload,
+        .value_size = rkm->len,
+    };
+    message.is_append_time = type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME;
+    if (!intake->take(intake->take_context, &message))
+        rd_kafka_yield(intake->rk);
+}
+
+/* Rebalances, errors and, should a partition not be forwarded, nothing else. */
+static void serve_group(struct intake *intake, int timeout_ms)
+{
+    rd_kafka_message_t *message = rd_kafka_consumer_poll(intake->rk, timeout_ms);
+    if (message == NULL)
+        return;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        note_failure(intake, message);
+    else
+        fx_err_set(&intake->failure, FX_ESTATE, "a message came outside of the data queue");
+    rd_kafka_message_destroy(message);
+}
+
+enum fx_code intake_poll(struct intake *intake, int timeout_ms, intake_take_cb *take, void *context,
+                         struct fx_err *err)
+{
+    bool is_taking = take != NULL && intake->is_assigned && intake->change == INTAKE_NONE;
+    serve_group(intake, is_taking ? 0 : timeout_ms);
+    is_taking = is_taking && intake->change == INTAKE_NONE;
+    if (is_taking) {
+        intake->take = take;
+        intake->take_context = context;
+        rd_kafka_consume_callback_queue(intake->data, timeout_ms, on_message, intake);
+    }
+    char text[256];
+    rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(intake->rk, text, sizeof text);
+    if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return fx_err_set(err, FX_ESTATE, "Kafka: %s (is --instance used twice?)", text);
+    if (intake->failure.code != FX_OK) {
+        *err = intake->failure;
+        fx_err_clear(&intake->failure);
+    }
+    return err->code;
+}
+
+enum intake_change intake_change(const struct intake *intake, const struct intake_partition **list,
+                                 int *count)
+{
+    *list = intake->list;
+    *count = intake->list_count;
+    return intake->change;
+}
+
+/* The partition's messages go to the one data queue; the client keeps that over assignments. */
+static void forward(struct intake *intake, const struct intake_partition *partition)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(
+        intake->rk, intake->topics[partition->topic], partition->partition);
+    if (queue == NULL)
+        return;
+    rd_kafka_queue_forward(queue, intake->data);
+    rd_kafka_queue_destroy(queue);
+}
+
+enum fx_code intake_assign(struct intake *intake, const struct intake_partition *list, int count,
+                           struct fx_err *err)
+{
+    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(count);
+    for (int i = 0; i < count; i++) {
+        fx_assert(list[i].offset >= 0); /* never without an explicit offset */
+        forward(intake, &list[i]);
+        rd_kafka_topic_partition_list_add(offsets, intake->topics[list[i].topic], list[i].partition)
+            ->offset = list[i].offset;
+    }
+    memset(intake->handles, 0, sizeof intake->handles);
+    rd_kafka_resp_err_t failed = rd_kafka_assign(intake->rk, offsets);
+    rd_kafka_topic_partition_list_destroy(offsets);
+    if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return fx_err_set(err, FX_ERETRY, "assign: %s", rd_kafka_err2str(failed));
+    intake->is_assigned = true;
+    intake->change = INTAKE_NONE;
+    return FX_OK;
+}
+
+void intake_unassign(struct intake *intake)
+{
+    rd_kafka_assign(intake->rk, NULL);
+    intake->is_assigned = false;
+    intake->change = INTAKE_NONE;
+    intake->list_count = 0;
+}
+
+enum fx_code intake_seek(struct intake *intake, int topic, int32_t partition, int64_t offset,
+                         struct fx_err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, intake->topics[topic], partition)->offset = offset;
+    rd_kafka_error_t *failed = rd_kafka_seek_partitions(intake->rk, list, 1000);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (failed == NULL)
+        return FX_OK;
+    fx_err_set(err, FX_ERETRY, "seek: %s", rd_kafka_error_string(failed));
+    rd_kafka_error_destroy(failed);
+    return err->code;
+}
+
+/* One ListOffsets request per broker; when is RD_KAFKA_OFFSET_BEGINNING or _END, which the
+ * protocol knows as timestamps too. */
+static enum fx_code ask_offsets(struct intake *intake, struct intake_range *ranges, int count,
+                                int64_t when, struct fx_err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
+    for (int i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, intake->topics[ranges[i].topic],
+                                          ranges[i].partition)
+            ->offset = when;
+    rd_kafka_resp_err_t failed = rd_kafka_offsets_for_times(intake->asker, list, ASK_TIMEOUT_MS);
+    for (int i = 0; i < count && failed == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        const rd_kafka_topic_partition_t *answer = rd_kafka_topic_partition_list_find(
+            list, intake->topics[ranges[i].topic], ranges[i].partition);
+        failed = answer == NULL ? RD_KAFKA_RESP_ERR__PARTIAL : answer->err;
+        if (failed == RD_KAFKA_RESP_ERR_NO_ERROR && answer->offset < 0)
+            failed = RD_KAFKA_RESP_ERR__PARTIAL;
+        if (failed == RD_KAFKA_RESP_ERR_NO_ERROR && when == RD_KAFKA_OFFSET_END)
+            ranges[i].high = answer->offset;
+        else if (failed == RD_KAFKA_RESP_ERR_NO_ERROR)
+            ranges[i].low = answer->offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return fx_err_set(err, FX_ERETRY, "asking Kafka for offsets: %s", rd_kafka_err2str(failed));
+    return FX_OK;
+}
+
+enum fx_code intake_ask_ranges(struct intake *intake, struct intake_range *ranges, int count,
+                               struct fx_err *err)
+{
+    if (count > 0 && ask_offsets(intake, ranges, count, RD_KAFKA_OFFSET_BEGINNING, err) == FX_OK)
+        (void)(ask_offsets(intake, ranges, count, RD_KAFKA_OFFSET_END, err) == FX_OK);
+    return err->code;
+}
+
+enum fx_code intake_partition_count(struct intake *intake, int topic, int32_t *count,
+                                    struct fx_err *err)
+{
+    return kafka_partition_count(intake->asker, intake->topics[topic], ASK_TIMEOUT_MS, count, err);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intake_kafka - opens the intake that reads a real Kafka, by librdkafka.
+ *
+ * Group consumer, classic protocol, eager assignor, explicit offsets, auto.offset.reset=error,
+ * no commits to Kafka. Messages go through one queue that all assigned partitions are forwarded
+ * to and are taken in a callback: the callback interface moves whole batches under one lock, and
+ * rebalances stay outside of it. (The batch interface of librdkafka before 2.1.0 may skip
+ * messages at a rebalance: its CHANGELOG.)
+ */
+#ifndef FX_INTAKE_KAFKA_H
+#define FX_INTAKE_KAFKA_H
+
+#include "../common/kafka.h"
+#include "intake.h"
+
+struct intake_options {
+    struct kafka_options kafka;
+    const char *group;
+    const char *instance; /* group.instance.id: unique per worker, stable over restarts */
+    const char *const *topics;
+    int topic_count;
+};
+
+/* Makes the client; no broker is asked yet. FX_ECONFIG, FX_EMEMORY. */
+FX_MUST_CHECK enum fx_code intake_open(const struct intake_options *options, struct intake **intake,
+                                       struct fx_err *err);
+
+/* Leaves nothing behind; a static member keeps its place in the group until its session ends. */
+void intake_close(struct intake *intake);
+
+#endif

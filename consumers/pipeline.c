@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pipeline - when a worker takes, flushes, claims and drops. See pipeline.h. */
+#include "pipeline_state.h"
+
+#include "../common/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FLUSH_PACE 3
+#define FLUSH_WAIT_MAX_MS 1000
+#define CLAIM_WAIT_MIN_MS 100
+#define CLAIM_WAIT_MAX_MS 10000
+#define CAUGHT_UP_EVERY_MS 10000
+#define END_EVERY_MS 100
+#define REVOKE_POLLS 50
+#define REVOKE_POLL_MS 100
+
+static enum fx_code open_kind(struct pipeline *pipeline, int kind, struct fx_err *err)
+{
+    const struct catalog *catalog = pipeline->options.catalog;
+    struct kind_state *state = &pipeline->kinds[kind];
+    uint64_t seed = pipeline->options.seed;
+    state->not_before_ms = kind_current(&catalog->kinds[kind].kind)->not_before_ms;
+    if (plan_open(catalog, kind, seed, &state->plan, err) != FX_OK)
+        return err->code;
+    for (int i = 0; i < plan_rollup_count(state->plan); i++)
+        if (cells_open(plan_rollup(state->plan, i), pipeline->options.bytes_max, seed,
+                       &state->cells[i], err) != FX_OK ||
+            levels_open(state->plan, i, seed, &state->levels[i], err) != FX_OK)
+            return err->code;
+    return FX_OK;
+}
+
+enum fx_code pipeline_open(const struct pipeline_options *options, struct pipeline **pipeline,
+                           struct fx_err *err)
+{
+    fx_assert(options->events_max > 0 && options->runs_max > 1);
+    struct pipeline *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL)
+        return fx_err_set(err, FX_EMEMORY, "no memory for a pipeline");
+    fresh->options = *options;
+    fresh->random_state = options->seed;
+    fresh->taken_max = options->events_max;
+    fresh->stats.lag = -1;
+    reversals_init(&fresh->reversals, options->seed);
+    retry_init(&fresh->retry, CLAIM_WAIT_MIN_MS, CLAIM_WAIT_MAX_MS);
+    fresh->hours = calloc(PIPELINE_HOURS_MAX, sizeof *fresh->hours);
+    fresh->tables = calloc((size_t)CATALOG_KINDS_MAX * ROLLUP_PER_KIND_MAX * LEVEL_COUNT,
+                           sizeof *fresh->tables);
+    if (fresh->hours == NULL || fresh->tables == NULL)
+        fx_err_set(err, FX_EMEMORY, "no memory for a pipeline");
+    else if (region_tree_init(&fresh->regions, err) == FX_OK)
+        (void)(ledger_open(options->runs_max, options->seed, &fresh->ledger, err) == FX_OK);
+    for (int k = 0; k < options->catalog->kind_count && err->code == FX_OK; k++)
+        (void)(open_kind(fresh, k, err) == FX_OK);
+    if (err->code != FX_OK) {
+        pipeline_close(fresh);
+        return err->code;
+    }
+    *pipeline = fresh;
+    return FX_OK;
+}
+
+void pipeline_close(struct pipeline *pipeline)
+{
+    if (pipeline == NULL)
+        return;
+    for (int k = 0; k < CATALOG_KINDS_MAX; k++) {
+        for (int i = 0; i < ROLLUP_PER_KIND_MAX; i++) {
+            cells_close(pipeline->kinds[k].cells[i]);
+            levels_close(pipeline->kinds[k].levels[i]);
+        }
+        plan_close(pipeline->kinds[k].plan);
+    }
+    region_tree_release(&pipeline->regions);
+    ledger_close(pipeline->ledger);
+    reversals_release(&pipeline->reversals);
+    free(pipeline->parts);
+    free(pipeline->positions);
+    free(pipeline->tables);
+    free(pipeline->hours);
+    free(pipeline->wanted);
+    free(pipeline->presumed);
+    free(pipeline->ends);
+    free(pipeline);
+}
+
+/* Drops uncommitted memory for a doubt; FX_OK: claim again later. */
+static enum fx_code settle_doubt(struct pipeline *pipeline, struct fx_err *err)
+{
+    struct fx_err doubt = pipeline->doubt;
+    if (doubt.code == FX_OK)
+        return FX_OK;
+    fx_err_clear(&pipeline->doubt);
+    claim_drop(pipeline);
+    if (doubt.code == FX_ECONFIG || doubt.code == FX_ESTATE) {
+        *err = doubt;
+        return doubt.code;
+    }
+    uint64_t random = pipeline->random_state += UINT64_C(0x9e3779b97f4a7c15);
+    int64_t wait_ms = retry_next_ms(&pipeline->retry, random >> 17);
+    pipeline->claim_next_ms = pipeline->now_ms + wait_ms;
+    pipeline->stats.is_connected = false;
+    char quoted[FX_ERR_TEXT_MAX];
+    fx_log(FX_LOG_WARN, "drop", "code=%s wait_ms=%lld msg=%s", fx_code_name(doubt.code),
+           (long long)wait_ms, fx_log_quote(quoted, sizeof quoted, doubt.text));
+    return FX_OK;
+}
+
+static bool has_pending(const struct pipeline *pipeline)
+{
+    for (int i = 0; i < pipeline->part_count; i++) {
+        const struct part *part = &pipeline->parts[i];
+        if (part->next != part->sent_next || part->caught_up_ms > part->sent_caught_up_ms)
+            return true;
+    }
+    return false;
+}
+
+static void list_positions(struct pipeline *pipeline, struct flush *flush)
+{
+    for (int i = 0; i < pipeline->part_count; i++) {
+        struct part *part = &pipeline->parts[i];
+        bool is_moved = part->next != part->sent_next;
+        if (!is_moved && part->caught_up_ms <= part->sent_caught_up_ms)
+            continue;
+        /* records lie in the order of their append times: whatever was appended before the last
+         * one taken is taken too */
+        if (is_moved && part->append_high_ms > part->caught_up_ms)
+            part->caught_up_ms = part->append_high_ms;
+        pipeline->positions[flush->position_count++] = (struct flush_position){
+            .topic = part->topic,
+            .partition = part->partition,
+            .generation = part->generation,
+            .old_next = part->sent_next,
+            .new_next = part->next,
+            .append_high_ms = part->append_high_ms,
+            .has_bookmark = part->has_bookmark,
+            .bookmark = arrive_bookmark(part),
+            .caught_up_ms = part->caught_up_ms,
+        };
+    }
+    flush->positions = pipeline->positions;
+}
+
+/* Source tables first: only this worker writes them. The city's rows, which all workers share,
+ * come last and so are locked for the shortest time. */
+static enum fx_code derive_tables(struct pipeline *pipeline, struct flush *flush,
+                                  struct fx_err *err)
+{
+    static const int order[LEVEL_COUNT] = {LEVEL_SOURCE, REGION_TOWN, REGION_COUNTY, REGION_CITY};
+    struct level_names names = {&pipeline->regions, ledger_names(pipeline->ledger)};
+    int units = pipeline->options.catalog->kind_count * ROLLUP_PER_KIND_MAX;
+    for (int at = 0; at < LEVEL_COUNT * units; at++) {
+        struct kind_state *kind = &pipeline->kinds[at % units / ROLLUP_PER_KIND_MAX];
+        int i = at % ROLLUP_PER_KIND_MAX;
+        struct level_table *table = &pipeline->tables[flush->table_count];
+        table->level = order[at / units];
+        if (kind->cells[i] == NULL || cells_count(kind->cells[i]) == 0 ||
+            !levels_has(plan_rollup(kind->plan, i), table->level))
+            continue;
+        if (levels_derive(kind->levels[i], kind->cells[i], &names, table, err) != FX_OK)
+            return err->code;
+        pipeline->stats.flush_rows += table->count;
+        flush->table_count += table->count > 0;
+    }
+    flush->tables = pipeline->tables;
+    return FX_OK;
+}
+
+static enum fx_code add_wanted(struct pipeline *pipeline, const struct claim_wanted *wanted,
+                               struct fx_err *err)
+{
+    if (pipeline->presumed_count == pipeline->presumed_room) {
+        int room = pipeline->presumed_room == 0 ? 64 : pipeline->presumed_room * 2;
+        struct claim_wanted *more = realloc(pipeline->presumed, (size_t)room * sizeof *more);
+        if (more == NULL)
+            return fx_err_set(err, FX_EMEMORY, "no memory for %d presumed runs", room);
+        pipeline->presumed = more;
+        pipeline->presumed_room = room;
+    }
+    pipeline->presumed[pipeline->presumed_count++] = *wanted;
+    return FX_OK;
+}
+
+/* What this flush presumes new: to be looked up if the database knows better. */
+static enum fx_code list_presumed(struct pipeline *pipeline, struct fx_err *err)
+{
+    int count;
+    const int *dirty = ledger_dirty(pipeline->ledger, &count);
+    pipeline->presumed_count = 0;
+    for (int i = 0; i < count; i++) {
+        const struct ledger_entry *entry = ledger_entry(pipeline->ledger, dirty[i]);
+        if (entry->is_known)
+            continue;
+        struct claim_wanted wanted = {.topic = entry->topic, .run = entry->run};
+        memcpy(wanted.source, entry->source_text, entry->source_size);
+        if (add_wanted(pipeline, &wanted, err) != FX_OK)
+            return err->code;
+    }
+    for (int i = 0; i < pipeline->reversals.count; i++) {
+        const struct reversal *one = &pipeline->reversals.items[i];
+        if (one->is_stored)
+            continue;
+        struct claim_wanted wanted = {.topic = one->topic, .run = one->reversed_run};
+        wanted.seq = one->reversed_seq;
+        memcpy(wanted.source, one->source, sizeof wanted.source);
+        if (add_wanted(pipeline, &wanted, err) != FX_OK)
+            return err->code;
+    }
+    return FX_OK;
+}
+
+/* The store has it all as bytes: the tables are empty again for what comes next. */
+static void swap_out(struct pipeline *pipeline)
+{
+    for (int k = 0; k < pipeline->options.catalog->kind_count; k++)
+        for (int i = 0; i < plan_rollup_count(pipeline->kinds[k].plan); i++)
+            cells_reset(pipeline->kinds[k].cells[i]);
+    ledger_sent(pipeline->ledger);
+    reversals_sent(&pipeline->reversals);
+    for (int i = 0; i < pipeline->part_count; i++) {
+        pipeline->parts[i].sent_next = pipeline->parts[i].next;
+        pipeline->parts[i].sent_caught_up_ms = pipeline->parts[i].caught_up_ms;
+    }
+    pipeline->rejected_count = pipeline->hour_count = pipeline->hole_count = 0;
+    pipeline->flight_events = pipeline->pending;
+    pipeline->flight_latest = pipeline->latest;
+    pipeline->pending = 0;
+    pipeline->is_in_flight = true;
+    pipeline->flush_began_ms = pipeline->now_ms;
+}
+
+static void begin_flush(struct pipeline *pipeline)
+{
+    struct fx_err *doubt = &pipeline->doubt;
+    struct flush flush = {
+        .ledger = pipeline->ledger,
+        .reversals = &pipeline->reversals,
+        .rejected = pipeline->rejected,
+        .rejected_count = pipeline->rejected_count,
+        .hours = pipeline->hours,
+        .hour_count = pipeline->hour_count,
+        .holes = pipeline->holes,
+        .hole_count = pipeline->hole_count,
+        .regions = &pipeline->regions,
+    };
+    list_positions(pipeline, &flush);
+    if (derive_tables(pipeline, &flush, doubt) == FX_OK &&
+        list_presumed(pipeline, doubt) == FX_OK &&
+        store_send(pipeline->options.store, &flush, doubt) == FX_OK)
+        swap_out(pipeline);
+}
+
+static void flush_committed(struct pipeline *pipeline)
+{
+    int64_t took_ms = pipeline->now_ms - pipeline->flush_began_ms;
+    int64_t wait_ms = (took_ms < 1 ? 1 : took_ms) * FLUSH_PACE;
+    pipeline->is_in_flight = false;
+    fx_log(FX_LOG_DEBUG, "flush", "messages=%lld ms=%lld", (long long)pipeline->flight_events,
+           (long long)took_ms);
+    pipeline->flush_next_ms =
+        pipeline->now_ms + (wait_ms < FLUSH_WAIT_MAX_MS ? wait_ms : FLUSH_WAIT_MAX_MS);
+    pipeline->stats.flushes++;
+    pipeline->stats.flush_ms_last = took_ms;
+    pipeline->stats.committed += pipeline->flight_events;
+    pipeline->wanted_count = 0;
+    retry_reset(&pipeline->retry);
+    if (pipeline->taken_max < pipeline->options.events_max && pipeline->flight_events > 0)
+        pipeline->taken_max *= 2;
+    if (pipeline->taken_max >= pipeline->options.events_max) {
+        pipeline->taken_max = pipeline->options.events_max;
+        pipeline->refused_count = 0;
+    }
+}
+
+/* The database refuses a value of the flush: find the message by halving. */
+static void note_refusal(struct pipeline *pipeline)
+{
+    if (pipeline->flight_events == 0)
+        return;
+    if (pipeline->flight_events > 1) {
+        pipeline->taken_max = pipeline->flight_events / 2;
+        return;
+    }
+    if (pipeline->refused_count == PIPELINE_REFUSED_MAX)
+        pipeline->refused_count = 0; /* the oldest are committed as rejected long since */
+    pipeline->refused[pipeline->refused_count++] = pipeline->flight_latest;
+    pipeline->taken_max = 1;
+}
+
+static void poll_flush(struct pipeline *pipeline, int wait_ms)
+{
+    bool is_done = false;
+    struct fx_err *doubt = &pipeline->doubt;
+    enum fx_code code = store_poll(pipeline->options.store, wait_ms, &is_done, doubt);
+    if (code == FX_OK) {
+        if (is_done)
+            flush_committed(pipeline);
+        return;
+    }
+    pipeline->is_in_flight = false;
+    if (code == FX_EREFUSED)
+        note_refusal(pipeline);
+    if (code == FX_ECLAIM && store_conflict(pipeline->options.store) != STORE_FENCED) {
+        struct claim_wanted *other = pipeline->wanted;
+        int room = pipeline->wanted_room;
+        pipeline->wanted = pipeline->presumed;
+        pipeline->wanted_count = pipeline->presumed_count;
+        pipeline->wanted_room = pipeline->presumed_room;
+        pipeline->presumed = other;
+        pipeline->presumed_room = room;
+        pipeline->presumed_count = 0;
+    }
+}
+
+/* What is taken is written before the partitions go; in a bounded time, the group waits. */
+static void flush_before_revoke(struct pipeline *pipeline)
+{
+    int polls = 0;
+    while (pipeline->doubt.code == FX_OK && polls++ < REVOKE_POLLS) {
+        if (pipeline->is_in_flight)
+            poll_flush(pipeline, REVOKE_POLL_MS);
+        else if (pipeline->pending > 0)
+            begin_flush(pipeline);
+        else
+            return;
+    }
+}
+
+static void serve_change(struct pipeline *pipeline)
+{
+    const struct intake_partition *list;
+    int count;
+    enum intake_change change = intake_change(pipeline->options.intake, &list, &count);
+    if (change == INTAKE_REVOKE && pipeline->is_claimed)
+        flush_before_revoke(pipeline);
+    if (change == INTAKE_REVOKE || change == INTAKE_LOST) {
+        fx_log(FX_LOG_INFO, "revoke", "lost=%d partitions=%d pending=%lld", change == INTAKE_LOST,
+               pipeline->part_count, (long long)pipeline->pending);
+        claim_drop(pipeline);
+        fx_err_clear(&pipeline->doubt);
+        pipeline->part_count = pipeline->stats.partitions = 0;
+        intake_unassign(pipeline->options.intake);
+    }
+    bool has_work = change == INTAKE_ASSIGN || (!pipeline->is_claimed && pipeline->part_count > 0);
+    if (!has_work || pipeline->now_ms < pipeline->claim_next_ms || pipeline->is_draining)
+        return;
+    if (pipeline->is_claimed || ledger_count_entries(pipeline->ledger) > 0)
+        claim_drop(pipeline);
+    if (claim_partitions(pipeline, &pipeline->doubt) == FX_OK)
+        fx_log(FX_LOG_INFO, "claim", "partitions=%d runs=%d wanted=%d", pipeline->part_count,
+               ledger_count_entries(pipeline->ledger), pipeline->wanted_count);
+}
+
+static void seek_wanted(struct pipeline *pipeline)
+{
+    for (int i = 0; i < pipeline->part_count; i++) {
+        struct part *part = &pipeline->parts[i];
+        if (part->seek_wanted < 0)
+            continue;
+        struct fx_err err = FX_ERR_INIT;
+        if (intake_seek(pipeline->options.intake, part->topic, part->partition, part->seek_wanted,
+                        &err) == FX_OK)
+            part->seek_wanted = -1;
+    }
+}
+
+/* Idle partitions say that nothing is waiting: silence is judged against it. */
+static void ask_caught_up(struct pipeline *pipeline)
+{
+    pipeline->caught_up_next_ms = pipeline->now_ms + CAUGHT_UP_EVERY_MS;
+    struct fx_err err = FX_ERR_INIT;
+    struct intake_range *ranges = calloc((size_t)pipeline->part_count + 1, sizeof *ranges);
+    for (int i = 0; ranges != NULL && i < pipeline->part_count; i++)
+        ranges[i] =
+            (struct intake_range){pipeline->parts[i].topic, pipeline->parts[i].partition, 0, 0};
+    if (ranges != NULL &&
+        intake_ask_ranges(pipeline->options.intake, ranges, pipeline->part_count, &err) == FX_OK) {
+        pipeline->stats.lag = 0;
+        for (int i = 0; i < pipeline->part_count; i++) {
+            struct part *part = &pipeline->parts[i];
+            int64_t behind = ranges[i].high - part->next;
+            if (behind <= 0 && pipeline->now_ms > part->caught_up_ms)
+                part->caught_up_ms = pipeline->now_ms;
+            pipeline->stats.lag += behind > 0 ? behind : 0;
+        }
+    }
+    free(ranges);
+}
+
+static enum fx_code list_ends(struct pipeline *pipeline, struct fx_err *err)
+{
+    struct intake *intake = pipeline->options.intake;
+    pipeline->end_count = 0;
+    for (int topic = 0; topic < pipeline->options.catalog->kind_count; topic++) {
+        int32_t count;
+        if (intake_partition_count(intake, topic, &count, err) != FX_OK)
+            return err->code;
+        size_t room = (size_t)(pipeline->end_count + count) * sizeof *pipeline->ends;
+        struct intake_range *ends = realloc(pipeline->ends, room);
+        if (ends == NULL)
+            return fx_err_set(err, FX_EMEMORY, "no memory for end offsets");
+        pipeline->ends = ends;
+        for (int32_t i = 0; i < count; i++)
+            ends[pipeline->end_count++] = (struct intake_range){topic, i, 0, 0};
+    }
+    return intake_ask_ranges(intake, pipeline->ends, pipeline->end_count, err);
+}
+
+/* Ends are read before the group is joined, so that what comes later is not waited for. */
+static enum fx_code subscribe(struct pipeline *pipeline, struct fx_err *err)
+{
+    if (pipeline->options.until_end && list_ends(pipeline, err) != FX_OK)
+        return err->code;
+    if (intake_subscribe(pipeline->options.intake, err) != FX_OK)
+        return err->code;
+    pipeline->is_subscribed = true;
+    return FX_OK;
+}
+
+static void check_done(struct pipeline *pipeline)
+{
+    if (pipeline->is_in_flight || pipeline->pending > 0)
+        return;
+    if (pipeline->is_draining) {
+        pipeline->is_done = true;
+        return;
+    }
+    if (!pipeline->options.until_end || pipeline->now_ms < pipeline->end_next_ms ||
+        !pipeline->is_subscribed)
+        return;
+    pipeline->end_next_ms = pipeline->now_ms + END_EVERY_MS;
+    struct fx_err err = FX_ERR_INIT;
+    bool is_reached = false;
+    if (store_reached(pipeline->options.store, pipeline->ends, pipeline->end_count, &is_reached,
+                      &err) == FX_OK)
+        pipeline->is_done = is_reached;
+}
+
+/* A flush when something waits and the pace, or a full table, says so. */
+static void flush_if_due(struct pipeline *pipeline)
+{
+    if (pipeline->is_in_flight || !pipeline->is_claimed || pipeline->doubt.code != FX_OK)
+        return;
+    bool is_full = !take_has_room(pipeline);
+    if (is_full && pipeline->pending == 0 && !has_pending(pipeline)) {
+        claim_drop(pipeline); /* the ledger is a cache: make room in it */
+        return;
+    }
+    bool is_due = pipeline->now_ms >= pipeline->flush_next_ms || is_full || pipeline->is_draining;
+    if (is_due && has_pending(pipeline))
+        begin_flush(pipeline);
+}
+
+enum fx_code pipeline_step(struct pipeline *pipeline, int64_t now_ms, int wait_ms,
+                           struct fx_err *err)
+{
+    pipeline->now_ms = now_ms;
+    if (!pipeline->is_subscribed && subscribe(pipeline, err) != FX_OK)
+        return err->code;
+    serve_change(pipeline);
+    bool may_take = pipeline->is_claimed && !pipeline->is_draining &&
+                    pipeline->doubt.code == FX_OK && take_has_room(pipeline);
+    bool has_work = pipeline->is_in_flight || pipeline->pending > 0;
+    if (intake_poll(pipeline->options.intake, has_work ? 1 : wait_ms,
+                    may_take ? arrive_message : NULL, pipeline, err) != FX_OK)
+        return err->code;
+    seek_wanted(pipeline);
+    if (pipeline->is_in_flight && pipeline->doubt.code == FX_OK)
+        poll_flush(pipeline, 0);
+    if (!pipeline->is_in_flight && pipeline->is_claimed &&
+        pipeline->now_ms >= pipeline->caught_up_next_ms)
+        ask_caught_up(pipeline);
+    flush_if_due(pipeline);
+    check_done(pipeline);
+    return settle_doubt(pipeline, err);
+}
+
+bool pipeline_is_done(const struct pipeline *pipeline)
+{
+    return pipeline->is_done;
+}
+
+void pipeline_drain(struct pipeline *pipeline)
+{
+    pipeline->is_draining = true;
+}
+
+const struct pipeline_stats *pipeline_stats(const struct pipeline *pipeline)
+{
+    return &pipeline->stats;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pipeline_state - what the pipeline's files share: pipeline.c (when), claim.c (from where),
+ * arrive.c (which message), take.c (what an event does). Private to them.
+ */
+#ifndef FX_PIPELINE_STATE_H
+#define FX_PIPELINE_STATE_H
+
+#include "../common/retry.h"
+#include "pipeline.h"
+#include "plan.h"
+
+#define PIPELINE_REJECTED_MAX 512
+#define PIPELINE_HOURS_MAX 65536
+#define PIPELINE_HOLES_MAX 64
+#define PIPELINE_REFUSED_MAX 64
+#define PIPELINE_PARTS_MAX 4096
+#define LAST_RECORD_MAX 512
+
+/* An assigned partition. */
+struct part {
+    int topic;
+    int32_t partition;
+    int64_t generation;
+    int64_t base;
+    int64_t next;      /* offset of the next message to take */
+    int64_t sent_next; /* next as the last flush wrote it */
+    int64_t append_high_ms;
+    int64_t caught_up_ms; /* everything appended until then is taken; 0: not known */
+    int64_t sent_caught_up_ms;
+    int64_t sought;      /* offset that was sought once after a jump, -1: none */
+    int64_t seek_wanted; /* -1: none */
+    int64_t bookmark;    /* of record next - 1 */
+    bool has_bookmark;
+    bool is_verifying;  /* the first message must be the bookmarked one */
+    uint32_t last_size; /* bytes of the last record kept in last, 0: bookmark is current */
+    uint8_t last[LAST_RECORD_MAX];
+};
+
+struct kind_state {
+    struct plan *plan;
+    struct cells *cells[ROLLUP_PER_KIND_MAX];
+    struct levels *levels[ROLLUP_PER_KIND_MAX];
+    int64_t not_before_ms;
+};
+
+/* A message the database refused when it was flushed alone. */
+struct refused {
+    int topic;
+    int32_t partition;
+    int64_t offset;
+};
+
+struct pipeline {
+    struct pipeline_options options;
+    struct pipeline_stats stats;
+    struct kind_state kinds[CATALOG_KINDS_MAX];
+    struct region_tree regions;
+    struct ledger *ledger;
+    struct reversals reversals;
+    bool accept_simulated;
+    uint64_t random_state;
+
+    struct part *parts; /* by topic, partition */
+    int part_count;
+    struct part *recent; /* where the last message came from */
+
+    struct flush_rejected rejected[PIPELINE_REJECTED_MAX];
+    int rejected_count;
+    struct flush_hour *hours;
+    int hour_count;
+    struct flush_hole holes[PIPELINE_HOLES_MAX];
+    int hole_count;
+
+    int64_t now_ms;
+    int64_t regions_loaded_ms;
+    int64_t pending;   /* messages taken since the last flush began */
+    int64_t taken_max; /* no more than this many per flush; less after a refusal */
+    struct refused refused[PIPELINE_REFUSED_MAX];
+    int refused_count;
+    struct refused latest; /* the last message taken */
+    struct refused flight_latest;
+    struct flush_position *positions; /* room for part_count */
+    struct level_table *tables;       /* room for every table of every rollup */
+
+    bool is_in_flight;
+    bool is_subscribed;
+    bool is_claimed; /* parts are claimed and assigned at their positions */
+    bool is_draining;
+    bool is_done;
+    int64_t flush_began_ms;
+    int64_t flush_next_ms; /* not before */
+    int64_t claim_next_ms; /* not before, after a fence or an error */
+    int64_t caught_up_next_ms;
+    int64_t end_next_ms; /* next look at whether the end is reached */
+    struct retry retry;
+    int64_t flight_events; /* messages in the flush in flight */
+
+    struct claim_wanted *wanted; /* presumed new and were not; kept until a flush commits */
+    int wanted_count;
+    int wanted_room;
+    struct claim_wanted *presumed; /* presumed new in the flush in flight */
+    int presumed_count;
+    int presumed_room;
+
+    struct intake_range *ends; /* --until-end: where each partition ended at the start */
+    int end_count;
+
+    struct fx_err doubt; /* why memory must be dropped; code FX_OK: no doubt */
+};
+
+/* arrive.c: one message; an intake_take_cb with a struct pipeline as its context. */
+bool arrive_message(void *context, const struct intake_message *message);
+
+/* arrive.c: the bookmark of the partition's last record. */
+int64_t arrive_bookmark(struct part *part);
+
+/* take.c: the event in the message that is next in part. Any error means doubt. */
+FX_MUST_CHECK enum fx_code take_event(struct pipeline *pipeline, struct part *part,
+                                      const struct intake_message *message, struct fx_err *err);
+
+/* take.c: whether one more message surely finds room. */
+bool take_has_room(const struct pipeline *pipeline);
+
+/* claim.c: claims the partitions of the waiting change, or the assigned ones anew. */
+FX_MUST_CHECK enum fx_code claim_partitions(struct pipeline *pipeline, struct fx_err *err);
+
+/* claim.c: drops all that is not committed. */
+void claim_drop(struct pipeline *pipeline);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * setup - what fx-setup makes: topics, schema, rollup tables, regions, sources, roles, views.
+ *
+ * Everything is safe to run again. The database's part is one transaction under an advisory lock;
+ * what it changed is found by comparing the catalogs before and after (setup_snapshot.c), so that
+ * --check can run the very same code and roll back. What would make old rows mean something else
+ * is refused, never done: FX_ECONFIG, "needs a rebuild".
+ *
+ *   setup.c             options, order of the steps
+ *   setup_topics.c      Kafka's Admin API
+ *   setup_database.c    connection, transaction, files of SQL, the definition row
+ *   setup_definition.c  what is refused; rollup_definition and rollup_column
+ *   setup_tables.c      the rollup tables
+ *   setup_load.c        regions.csv, sources.csv
+ *   setup_install.c     runs the generated views and schemas/views/
+ *   setup_views.c, setup_sums.c, setup_stocks.c    the generated views, as text
+ *   setup_roles.c       roles and grants
+ */
+#ifndef FX_SETUP_H
+#define FX_SETUP_H
+
+#include "../common/kafka.h"
+#include "catalog.h"
+#include "pg.h"
+
+#include <stdbool.h>
+
+#define SETUP_ROLLUP_NAME_MAX 36 /* leaves room for the longest suffix in 63 bytes */
+
+struct setup_options {
+    struct kafka_options kafka;
+    const char *conninfo;
+    const char *schemas;
+    const char *schema_name;
+    const char *record_schema;
+    const char *topic_prefix;
+    const char *regions;
+    const char *sources; /* NULL: none */
+    const char *log_level;
+    int64_t partitions;
+    int64_t replication; /* 0: by the number of brokers */
+    int64_t retention_ms;
+    bool is_simulated_accepted;
+    bool is_check;
+    bool has_no_topics;
+    bool has_no_database;
+};
+
+struct setup {
+    struct setup_options options;
+    struct catalog catalog;
+    PGconn *conn;
+    int changes; /* found to differ, and made unless is_check */
+};
+
+/* One thing that differs: a line on stdout with --check, else a log line. */
+void setup_change(struct setup *setup, const char *format, ...) FX_PRINTF(2, 3);
+
+/* FX_ERETRY: no broker; FX_ECONFIG: refused. */
+FX_MUST_CHECK enum fx_code setup_topics(struct setup *setup, struct fx_err *err);
+
+/* All that is in PostgreSQL. On error nothing changed. */
+FX_MUST_CHECK enum fx_code setup_database(struct setup *setup, struct fx_err *err);
+
+/* The steps of setup_database, in this order, inside its transaction. */
+
+/* Refuses what needs a rebuild, then writes rollup_definition and rollup_column. */
+FX_MUST_CHECK enum fx_code setup_definitions(struct setup *setup, struct fx_err *err);
+FX_MUST_CHECK enum fx_code setup_regions(struct setup *setup, struct fx_err *err);
+FX_MUST_CHECK enum fx_code setup_sources(struct setup *setup, struct fx_err *err);
+FX_MUST_CHECK enum fx_code setup_rollup_tables(struct setup *setup, struct fx_err *err);
+FX_MUST_CHECK enum fx_code setup_rollup_views(struct setup *setup, struct fx_err *err);
+
+/* Roles are the cluster's: a user who may not create them gets a warning, no error. */
+FX_MUST_CHECK enum fx_code setup_roles(struct setup *setup, struct fx_err *err);
+FX_MUST_CHECK enum fx_code setup_grants(struct setup *setup, struct fx_err *err);
+
+/* What the two schemas and the roles look like, as rows (key, value) sorted by key. */
+FX_MUST_CHECK enum fx_code setup_snapshot(struct setup *setup, PGresult **rows, struct fx_err *err);
+
+/* Reports every key that differs with setup_change. */
+void setup_compare(struct setup *setup, const PGresult *before, const PGresult *after);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../common/log.h"
+#include "setup.h"
+#include "setup_sql.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PATH_SIZE 4096
+
+/* Runs schemas/NAME. */
+static enum fx_code run_file(const struct setup *setup, const char *name, struct fx_err *err)
+{
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%s/%s", setup->options.schemas, name);
+    return sql_run_file(setup->conn, path, err);
+}
+
+static enum fx_code set_path(const struct setup *setup, const char *schema, struct fx_err *err)
+{
+    char sql[200];
+    snprintf(sql, sizeof sql, "SET LOCAL search_path = \"%s\", pg_catalog", schema);
+    return sql_run(setup->conn, sql, err);
+}
+
+/* A schema counts one set of topics and belongs to one record schema, for good. */
+static enum fx_code check_definition(const struct setup *setup, struct fx_err *err)
+{
+    PGresult *rows = NULL;
+    if (pg_query(
+            setup->conn,
+            &(struct pg_statement){
+                "SELECT topic_prefix, record_schema, accept_simulated FROM definition", 0, NULL},
+            &rows, err) != FX_OK)
+        return err->code;
+    const struct setup_options *options = &setup->options;
+    enum fx_code code = FX_OK;
+    if (PQntuples(rows) == 1) {
+        if (strcmp(PQgetvalue(rows, 0, 0), options->topic_prefix) != 0)
+            code = fx_err_set(err, FX_ECONFIG,
+                              "schema %s counts the topics of prefix %s, not %s: use another "
+                              "--schema-name",
+                              options->schema_name, PQgetvalue(rows, 0, 0), options->topic_prefix);
+        else if (strcmp(PQgetvalue(rows, 0, 1), options->record_schema) != 0)
+            code = fx_err_set(err, FX_ECONFIG, "schema %s has the record schema %s, not %s",
+                              options->schema_name, PQgetvalue(rows, 0, 1), options->record_schema);
+        bool was = strcmp(PQgetvalue(rows, 0, 2), "t") == 0;
+        if (code == FX_OK && !options->is_check && was != options->is_simulated_accepted)
+            fx_log(FX_LOG_WARN, "accept_simulated",
+                   "was=%s is=%s msg=\"events of sources SIM-… "
+                   "%s from now on\"",
+                   was ? "on" : "off", options->is_simulated_accepted ? "on" : "off",
+                   options->is_simulated_accepted ? "count" : "are rejected");
+    }
+    PQclear(rows);
+    return code;
+}
+
+static enum fx_code write_definition(const struct setup *setup, struct fx_err *err)
+{
+    const char *values[] = {setup->catalog.hash, setup->options.topic_prefix,
+                            setup->options.record_schema,
+                            setup->options.is_simulated_accepted ? "true" : "false"};
+    return sql_execute(setup->conn,
+                       "INSERT INTO definition (hash, topic_prefix, record_schema, "
+                       "accept_simulated) VALUES ($1, $2, $3, $4) ON CONFLICT (is_only) DO UPDATE "
+                       "SET hash = EXCLUDED.hash, accept_simulated = EXCLUDED.accept_simulated, "
+                       "installed_at = now()",
+                       4, values, err);
+}
+
+static enum fx_code make_all(struct setup *setup, struct fx_err *err)
+{
+    enum fx_code code = set_path(setup, setup->options.record_schema, err);
+    if (code == FX_OK)
+        code = run_file(setup, "record.sql", err);
+    if (code == FX_OK)
+        code = set_path(setup, setup->options.schema_name, err);
+    if (code == FX_OK)
+        code = run_file(setup, "tables.sql", err);
+    if (code == FX_OK)
+        code = check_definition(setup, err);
+    if (code == FX_OK)
+        code = setup_definitions(setup, err);
+    if (code == FX_OK)
+        code = setup_regions(setup, err);
+    if (code == FX_OK)
+        code = setup_sources(setup, err);
+    if (code == FX_OK)
+        code = setup_rollup_tables(setup, err);
+    if (code == FX_OK)
+        code = setup_rollup_views(setup, err);
+    if (code == FX_OK)
+        code = setup_grants(setup, err);
+    if (code == FX_OK)
+        code = write_definition(setup, err);
+    return code;
+}
+
+/* One fx-setup at a time in a database: roles and record schemas may be shared. */
+static const char begin[] =
+    "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
+    "SET client_min_messages = warning; SET check_function_bodies = on; "
+    "SET temp_buffers = '32MB'; BEGIN; "
+    "SELECT pg_advisory_xact_lock(hashtextextended('fx-setup', 0))";
+
+static enum fx_code run_transaction(struct setup *setup, struct fx_err *err)
+{
+    PGresult *before = NULL;
+    PGresult *after = NULL;
+    if (sql_run(setup->conn, begin, err) != FX_OK)
+        return fx_err_wrap(err, "lock (is another fx-setup running?)");
+    enum fx_code code = setup_snapshot(setup, &before, err);
+    if (code == FX_OK)
+        code = setup_roles(setup, err);
+    if (code == FX_OK)
+        code = make_all(setup, err);
+    if (code == FX_OK)
+        code = setup_snapshot(setup, &after, err);
+    if (code == FX_OK && !setup->options.is_check)
+        code = sql_run(setup->conn, "COMMIT", err);
+    if (code == FX_OK)
+        setup_compare(setup, before, after);
+    PQclear(after);
+    PQclear(before);
+    return code;
+}
+
+enum fx_code setup_database(struct setup *setup, struct fx_err *err)
+{
+    const struct setup_options *options = &setup->options;
+    struct pg_options pg = {options->conninfo, "fx-setup", options->schema_name};
+    if (pg_open(&pg, &setup->conn, err) != FX_OK)
+        return err->code;
+    enum fx_code code = run_transaction(setup, err);
+    PQfinish(setup->conn); /* what was not committed is rolled back */
+    setup->conn = NULL;
+    return code;
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "setup.h"
+#include "setup_sql.h"
+#include "setup_views.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PATH_SIZE 4096
+#define FUNCTIONS "functions.sql"
+
+static enum fx_code read_added(const struct setup *setup, const struct rollup *rollup,
+                               bool is_added[ROLLUP_COLUMNS_MAX], struct fx_err *err)
+{
+    char table[100];
+    snprintf(table, sizeof table, "%s_%s", rollup->name, rollup->by_region ? "city" : "source");
+    const char *values[] = {table};
+    PGresult *rows = NULL;
+    if (pg_query(
+            setup->conn,
+            &(struct pg_statement){
+                "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 "
+                "AND NOT attisdropped AND NOT attnotnull",
+                1, values},
+            &rows, err) != FX_OK)
+        return err->code;
+    for (int i = 0; i < rollup->column_count; i++) {
+        is_added[i] = false;
+        for (int r = 0; r < PQntuples(rows); r++)
+            is_added[i] |= strcmp(PQgetvalue(rows, r, 0), rollup->columns[i].name) == 0;
+    }
+    PQclear(rows);
+    return FX_OK;
+}
+
+/* When a rollup was added to a running system, as an SQL literal; "" if it counts from the base. */
+static enum fx_code read_since(const struct setup *setup, const struct rollup *rollup,
+                               char since[80], struct fx_err *err)
+{
+    const char *values[] = {rollup->name};
+    PGresult *rows = NULL;
+    if (pg_query(setup->conn,
+                 &(struct pg_statement){
+                     "SELECT to_char(counted_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') "
+                     "FROM rollup_definition WHERE rollup = $1 AND counted_since IS NOT NULL",
+                     1, values},
+                 &rows, err) != FX_OK)
+        return err->code;
+    since[0] = '\0';
+    if (PQntuples(rows) == 1)
+        snprintf(since, 80, "timestamptz '%s+00'", PQgetvalue(rows, 0, 0));
+    PQclear(rows);
+    return FX_OK;
+}
+
+static enum fx_code make_rollup_views(const struct setup *setup, const struct kind *kind,
+                                      const struct rollup *rollup, struct fx_err *err)
+{
+    bool is_added[ROLLUP_COLUMNS_MAX];
+    char since[80];
+    char topic[KAFKA_TOPIC_MAX];
+    if (read_added(setup, rollup, is_added, err) != FX_OK ||
+        read_since(setup, rollup, since, err) != FX_OK)
+        return err->code;
+    struct views_target target = {
+        .schema_name = setup->options.schema_name,
+        .topic = kafka_topic_name(topic, setup->options.topic_prefix, kind->name),
+        .kind = kind->name,
+        .schema = kind_current(kind),
+        .rollup = rollup,
+        .is_added = is_added,
+        .since = since[0] == '\0' ? NULL : since,
+    };
+    struct buf sql = BUF_INIT;
+    views_append(&sql, &target);
+    enum fx_code code = sql_run_list(setup->conn, &sql, err);
+    buf_release(&sql);
+    return code;
+}
+
+static enum fx_code make_generated(const struct setup *setup, struct fx_err *err)
+{
+    enum fx_code code = FX_OK;
+    for (int k = 0; code == FX_OK && k < setup->catalog.kind_count; k++) {
+        const struct catalog_kind *entry = &setup->catalog.kinds[k];
+        for (int r = 0; code == FX_OK && r < entry->rollups.count; r++)
+            code = make_rollup_views(setup, &entry->kind, &entry->rollups.rollups[r], err);
+    }
+    return code;
+}
+
+static enum fx_code make_source_view(const struct setup *setup, struct fx_err *err)
+{
+    struct buf sql = BUF_INIT;
+    buf_append_format(&sql,
+                      "CREATE OR REPLACE VIEW source AS SELECT s.source, s.kind, s.name, s.region, "
+                      "s.valid_from, s.valid_to, '%s.' || replace(s.kind, '_', '-') AS topic "
+                      "FROM \"%s\".source s",
+                      setup->options.topic_prefix, setup->options.record_schema);
+    sql_end(&sql);
+    sql_comment(&sql, "VIEW", "source", "who is expected to report", "应报来源");
+    sql_comment_column(&sql, "source", "source", "device or post 来源");
+    sql_comment_column(&sql, "source", "kind", "kind of event 事件种类");
+    sql_comment_column(&sql, "source", "name", "name of the post 名称");
+    sql_comment_column(&sql, "source", "region", "place of the post 所在地区");
+    sql_comment_column(&sql, "source", "valid_from", "first day expected 起始日期");
+    sql_comment_column(&sql, "source", "valid_to", "last day expected, NULL: open 截止日期");
+    sql_comment_column(&sql, "source", "topic", "Kafka topic of its events 主题");
+    enum fx_code code = sql_run_list(setup->conn, &sql, err);
+    buf_release(&sql);
+    return code;
+}
+
+/* Runs schemas/views/NAME. */
+static enum fx_code run_file(const struct setup *setup, const char *name, struct fx_err *err)
+{
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%s/views/%s", setup->options.schemas, name);
+    return sql_run_file(setup->conn, path, err);
+}
+
+static int is_view_file(const struct dirent *entry)
+{
+    size_t size = strlen(entry->d_name);
+    return size > 4 && entry->d_name[0] != '.' && strcmp(entry->d_name + size - 4, ".sql") == 0 &&
+           strcmp(entry->d_name, FUNCTIONS) != 0;
+}
+
+/* Every other file of schemas/views, by name. */
+static enum fx_code run_view_files(const struct setup *setup, struct fx_err *err)
+{
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%s/views", setup->options.schemas);
+    struct dirent **entries = NULL;
+    int count = scandir(path, &entries, is_view_file, alphasort);
+    if (count < 0)
+        return fx_err_set(err, FX_ECONFIG, "%s: cannot be read", path);
+    for (int i = 0; i < count; i++) {
+        if (err->code == FX_OK)
+            (void)!run_file(setup, entries[i]->d_name, err);
+        free(entries[i]);
+    }
+    free(entries);
+    return err->code;
+}
+
+static enum fx_code make_views(struct setup *setup, struct fx_err *err)
+{
+    enum fx_code code = make_source_view(setup, err);
+    if (code == FX_OK)
+        code = run_file(setup, FUNCTIONS, err);
+    if (code == FX_OK)
+        code = make_generated(setup, err);
+    if (code == FX_OK)
+        code = run_view_files(setup, err);
+    return code;
+}
+
+/* Views first: they use the functions. Both in one statement each, so that their order among
+ * themselves does not matter. A view of somebody else's that uses one of ours stops it: only its
+ * owner can say whether it may go. */
+static const char drop_views[] =
+    "DO $$ DECLARE list text; BEGIN "
+    "SELECT string_agg(c.oid::regclass::text, ', ') INTO list FROM pg_class c "
+    "WHERE c.relkind = 'v' AND c.relnamespace = current_schema()::regnamespace "
+    "AND c.relname <> 'source'; "
+    "IF list IS NOT NULL THEN EXECUTE 'DROP VIEW ' || list; END IF; "
+    "SELECT string_agg(p.oid::regprocedure::text, ', ') INTO list FROM pg_proc p "
+    "WHERE p.pronamespace = current_schema()::regnamespace AND p.proname <> 'must'; "
+    "IF list IS NOT NULL THEN EXECUTE 'DROP FUNCTION ' || list; END IF; "
+    "EXCEPTION WHEN dependent_objects_still_exist THEN "
+    "GET STACKED DIAGNOSTICS list = PG_EXCEPTION_DETAIL; "
+    "RAISE EXCEPTION 'drop what is not ours first: %', translate(list, E'\\n', ' ') "
+    "USING ERRCODE = 'dependent_objects_still_exist'; END $$";
+
+/* CREATE OR REPLACE can only add columns at the end: where a view changed more, all views and
+ * functions are made anew; readers see the old ones until the commit. */
+enum fx_code setup_rollup_views(struct setup *setup, struct fx_err *err)
+{
+    if (sql_run(setup->conn, "SAVEPOINT views", err) != FX_OK)
+        return err->code;
+    struct fx_err first = FX_ERR_INIT;
+    if (make_views(setup, &first) == FX_OK)
+        return FX_OK;
+    if (first.code != FX_ECONFIG)
+        return fx_err_set(err, first.code, "%s", first.text);
+    if (sql_run(setup->conn, "ROLLBACK TO SAVEPOINT views", err) != FX_OK)
+        return err->code;
+    if (sql_run(setup->conn, drop_views, err) != FX_OK)
+        return fx_err_wrap(err, "make the views anew");
+    return make_views(setup, err);
+}

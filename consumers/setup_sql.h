@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * setup_sql - lists of SQL statements as text.
+ *
+ * A list is a buf that holds statements one after another, each ended by a NUL byte, so that one
+ * that fails can be named. Identifiers go in as "name": the loader and text_is_identifier
+ * guarantee that none holds a quote.
+ */
+#ifndef FX_SETUP_SQL_H
+#define FX_SETUP_SQL_H
+
+#include "../common/buf.h"
+#include "pg.h"
+
+/* Appends text as an SQL literal. */
+void sql_literal(struct buf *out, const char *text);
+
+/* Ends the statement. */
+void sql_end(struct buf *out);
+
+/* COMMENT ON what "name" IS 'doc 'gloss''; what is "TABLE", "VIEW", … */
+void sql_comment(struct buf *out, const char *what, const char *name, const char *doc,
+                 const char *gloss);
+
+/* COMMENT ON COLUMN "relation"."column" IS 'doc'; */
+void sql_comment_column(struct buf *out, const char *relation, const char *column, const char *doc);
+
+/* Appends expression with each word "fangxian." replaced by the quoted schema name. */
+void sql_expression(struct buf *out, const char *expression, const char *schema_name);
+
+/* Runs one or more statements; an error is wrapped in the statement's beginning. */
+FX_MUST_CHECK enum fx_code sql_run(PGconn *conn, const char *statement, struct fx_err *err);
+
+/* pg_query without its result. */
+FX_MUST_CHECK enum fx_code sql_execute(PGconn *conn, const char *sql, int count,
+                                       const char *const *values, struct fx_err *err);
+
+/* Runs the list; FX_EMEMORY if it is not whole. */
+FX_MUST_CHECK enum fx_code sql_run_list(PGconn *conn, const struct buf *list, struct fx_err *err);
+
+/* Runs the file. Errors name it. */
+FX_MUST_CHECK enum fx_code sql_run_file(PGconn *conn, const char *path, struct fx_err *err);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * setup_views - the text of a rollup's views. Pure.
+ *
+ * Per level L of town, county, city (rollups by region):
+ *   <rollup>_days, <rollup>_hours       the time between the first and the last bucket (or, for
+ *                                       zero reports, the last hour with a sign of life)
+ *   <rollup>_L_daily, <rollup>_L_hourly day or hour, region, name, name_latin, sources_expected,
+ *                                       sources_heard, missing_events, complete, columns, derived
+ *   <rollup>_L_daily_detail             the same per value of the dimensions, only what was counted
+ *   <rollup>_levels                     the three _daily views with a column level
+ *   <rollup>_direct                     a node's own part: the node minus the sum of its children
+ *   <rollup>_stock_at(T)                running totals of "change" and last values before T
+ * and for rollups by source: <rollup>_source_daily, <rollup>_source_hourly.
+ *
+ * Dense: a row per day and region that has a registered source or was ever counted. A sum is the
+ * counted value; 0 if nothing was counted but a source was heard; NULL if none was heard.
+ * complete: every expected source was heard and no number is missing; NULL if none was expected.
+ *
+ * Each cell is read by its primary key (region, time range), so that a day, a range of days or one
+ * region's history cost what they show. Weighed: one GROUP BY over the table (reads everything
+ * unless the day is a constant), materialized views (stale); chosen LATERAL because it is neither.
+ */
+#ifndef FX_SETUP_VIEWS_H
+#define FX_SETUP_VIEWS_H
+
+#include "../common/buf.h"
+#include "../schemas/region.h"
+#include "../schemas/rolldef.h"
+
+#define VIEWS_ZONE "'Asia/Shanghai'" /* the reporting zone, as an SQL literal */
+
+struct views_target {
+    const char *schema_name;
+    const char *topic;
+    const char *kind;
+    const struct schema *schema; /* the kind's current one */
+    const struct rollup *rollup;
+    const bool *is_added; /* per column: added to a running system, so NULL in old rows */
+    const char *since;    /* SQL literal: the rollup was added then; NULL: counted from the base */
+};
+
+/* Time steps that a view is over. */
+struct views_step {
+    const char *name;   /* "day" */
+    const char *plural; /* of the view that lists them: "days" */
+    const char *suffix; /* "daily" */
+    const char *doc;    /* of the column */
+    const char *gloss;  /* of the view's comment */
+};
+extern const struct views_step views_day;
+extern const struct views_step views_hour;
+
+/* Appends every view and function of the rollup to the list of statements (setup_sql.h). */
+void views_append(struct buf *out, const struct views_target *target);
+
+/* Appends _levels, _direct and, if the rollup has stocks, _stock_at. */
+void views_append_trees(struct buf *out, const struct views_target *target);
+void views_append_stock(struct buf *out, const struct views_target *target);
+
+/* "net_change_persons" -> "census_persons", "active_change_persons" -> "active_persons" into out;
+ * false: the derived column is no change of a stock. */
+bool views_stock_name(char out[ROLLUP_NAME_MAX], const char *derived);
+
+/* What the parts share. Each column is written with a comma in front. */
+
+bool views_is_sum(const struct rollup_column *column);
+
+/* Aggregates of the cells t, but not "last": , sum(t."a")::bigint AS "a", max(t."m") AS "m" … */
+void views_aggregates(struct buf *out, const struct views_target *target, bool with_extremes);
+
+/* The same columns for readers, from v, c and d: NULL, 0 or the value. */
+void views_values(struct buf *out, const struct views_target *target);
+
+/* , (expression) AS "name" for each derived column. */
+void views_derived(struct buf *out, const struct views_target *target);
+
+/* Comments of columns and derived columns of the relation. */
+void views_comments(struct buf *out, const struct views_target *target, const char *relation);
+
+/* (SELECT * of the three level tables) */
+void views_all_levels(struct buf *out, const struct views_target *target);
+
+#endif

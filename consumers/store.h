@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store - PostgreSQL as the only authority: claim, then flush after flush.
+ *
+ * No third-party type in here: a simulator links another store. One worker, one store, one
+ * connection, one thread. The protocol:
+ *
+ *   claim   one READ COMMITTED transaction: SELECT … FOR UPDATE of the partitions' position rows
+ *           in order, a fresh random generation, then ledger and gaps. The only way to read.
+ *   flush   one transaction, one pipeline, one Sync: compare-and-set of the positions, ledger,
+ *           gaps, rejected events, reversals, rollups, COMMIT. Only the tag COMMIT means
+ *           committed: COMMIT of a failed transaction answers ROLLBACK without an error.
+ *
+ * The compare-and-set waits for an old backend's row lock and re-checks, so it fences stopped
+ * workers, settles a COMMIT whose answer was lost and survives a failover that rolled back
+ * (PostgreSQL documentation, 13.2.1 Read Committed).
+ *
+ * Any error but FX_ECONFIG and FX_ESTATE means: drop all uncommitted memory, claim again. After
+ * an error the connection is gone; store_claim makes a new one.
+ */
+#ifndef FX_STORE_H
+#define FX_STORE_H
+
+#include "../schemas/region.h"
+#include "catalog.h"
+#include "flush.h"
+#include "intake.h"
+
+struct store;
+
+struct store_options {
+    const char *conninfo; /* added to libpq's defaults */
+    const char *schema_name;
+    const char *worker; /* partition_position.claimed_by */
+    const struct catalog *catalog;
+    const char *const *topics; /* names, by kind */
+};
+
+/* Makes a store; connects at the first call that needs it. FX_EMEMORY. */
+FX_MUST_CHECK enum fx_code store_open(const struct store_options *options, struct store **store,
+                                      struct fx_err *err);
+void store_close(struct store *store);
+
+struct claim_partition {
+    int topic;
+    int32_t partition;
+    int64_t generation;  /* in: the new token */
+    int64_t low_offset;  /* in: base if the partition was never counted */
+    int64_t base_offset; /* out, as all below */
+    int64_t next_offset;
+    int64_t append_high_ms;
+    bool has_bookmark;
+    int64_t bookmark;
+    int64_t accepted_to; /* loss up to this offset was accepted by a person; -1: none */
+};
+
+/* A run or a reversed event that must be looked up because it was presumed new and was not. */
+struct claim_wanted {
+    int topic;
+    char source[65];
+    int64_t run;
+    int64_t seq; /* of a reversed event; 0: a run is wanted */
+};
+
+struct claim {
+    struct claim_partition *partitions; /* by topic, partition */
+    int count;
+    const struct claim_wanted *wanted;
+    int wanted_count;
+    int runs_max;          /* how many of the partitions' newest runs to load */
+    bool accept_simulated; /* out */
+};
+
+/*
+ * Claims the partitions; loads runs and gaps into ledger and wanted reversals into reversals,
+ * which are empty.
+ *
+ * FX_ERETRY, FX_ECLAIM  not now: back off, poll Kafka, try again if still assigned.
+ * FX_ECONFIG  another definition hash, tables missing: run fx-setup, restart.
+ */
+FX_MUST_CHECK enum fx_code store_claim(struct store *store, struct claim *claim,
+                                       struct ledger *ledger, struct reversals *reversals,
+                                       struct fx_err *err);
+
+/* Adds every row of the table region to tree. */
+FX_MUST_CHECK enum fx_code store_load_regions(struct store *store, struct region_tree *tree,
+                                              struct fx_err *err);
+
+/* Sends flush; nothing may be in flight. The outcome comes from store_poll. */
+FX_MUST_CHECK enum fx_code store_send(struct store *store, const struct flush *flush,
+                                      struct fx_err *err);
+
+/*
+ * Moves a flush in flight on, waiting up to timeout_ms. *is_done: it is committed.
+ *
+ * FX_ECLAIM    not committed, or in doubt.
+ * FX_EREFUSED  the database refuses a value: replay with fewer events per flush.
+ */
+FX_MUST_CHECK enum fx_code store_poll(struct store *store, int timeout_ms, bool *is_done,
+                                      struct fx_err *err);
+
+/* What the last FX_ECLAIM of store_poll was about. */
+enum store_conflict { STORE_FENCED, STORE_RUNS, STORE_REVERSALS };
+enum store_conflict store_conflict(const struct store *store);
+
+/* For --until-end: whether the database is at or behind the high end of every range. */
+FX_MUST_CHECK enum fx_code store_reached(struct store *store, const struct intake_range *ends,
+                                         int count, bool *is_reached, struct fx_err *err);
+
+#endif

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store_claim - what a worker reads from PostgreSQL, under the locks that make it true. */
+#include "store_state.h"
+
+#include "../common/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Literals of the claim's partitions and of what is wanted, for text parameters. */
+struct literals {
+    struct buf topics;
+    struct buf partitions;
+    struct buf generations;
+    struct buf lows;
+    struct buf wanted_topics;
+    struct buf wanted_sources;
+    struct buf wanted_runs;
+    struct buf wanted_seqs;
+};
+
+static void add_number(struct buf *literal, int64_t number)
+{
+    buf_append_format(literal, "%c%" PRId64, literal->size == 0 ? '{' : ',', number);
+}
+
+/* Topics and sources hold no quote or backslash: text_is_name. */
+static void add_name(struct buf *literal, const char *name)
+{
+    buf_append_format(literal, "%c\"%s\"", literal->size == 0 ? '{' : ',', name);
+}
+
+static const char *close_literal(struct buf *literal)
+{
+    buf_append_text(literal, literal->size == 0 ? "{}" : "}");
+    return buf_text(literal);
+}
+
+static void write_literals(const struct store *store, const struct claim *claim,
+                           struct literals *to)
+{
+    for (int i = 0; i < claim->count; i++) {
+        const struct claim_partition *part = &claim->partitions[i];
+        add_name(&to->topics, store->options.topics[part->topic]);
+        add_number(&to->partitions, part->partition);
+        add_number(&to->generations, part->generation);
+        add_number(&to->lows, part->low_offset);
+    }
+    for (int i = 0; i < claim->wanted_count; i++) {
+        const struct claim_wanted *wanted = &claim->wanted[i];
+        add_name(&to->wanted_topics, store->options.topics[wanted->topic]);
+        add_name(&to->wanted_sources, wanted->source);
+        add_number(&to->wanted_runs, wanted->run);
+        add_number(&to->wanted_seqs, wanted->seq);
+    }
+}
+
+static void release_literals(struct literals *literals)
+{
+    struct buf *all[] = {&literals->topics,        &literals->partitions,
+                         &literals->generations,   &literals->lows,
+                         &literals->wanted_topics, &literals->wanted_sources,
+                         &literals->wanted_runs,   &literals->wanted_seqs};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        buf_release(all[i]);
+}
+
+static int64_t number_at(const PGresult *rows, int row, int column, int64_t if_null)
+{
+    return PQgetisnull(rows, row, column) ? if_null
+                                          : strtoll(PQgetvalue(rows, row, column), NULL, 10);
+}
+
+/* The definitions this worker compiled must be the ones the tables were made from. */
+static enum fx_code check_definition(struct store *store, struct claim *claim, char *record_schema,
+                                     struct fx_err *err)
+{
+    PGresult *rows = NULL;
+    struct pg_statement statement = {"SELECT hash, accept_simulated, record_schema FROM definition",
+                                     0, NULL};
+    if (pg_query(store->conn, &statement, &rows, err) != FX_OK)
+        return err->code;
+    const char *hash = store->options.catalog->hash;
+    if (PQntuples(rows) != 1)
+        fx_err_set(err, FX_ECONFIG, "schema %s is not set up: run fx-setup",
+                   store->options.schema_name);
+    else if (strcmp(PQgetvalue(rows, 0, 0), hash) != 0)
+        fx_err_set(err, FX_ECONFIG,
+                   "the definitions here (%.12s) are not those schema %s was set up from (%.12s): "
+                   "run fx-setup, restart",
+                   hash, store->options.schema_name, PQgetvalue(rows, 0, 0));
+    else if (!text_is_identifier(PQgetvalue(rows, 0, 2)))
+        fx_err_set(err, FX_ESTATE, "definition.record_schema is no identifier");
+    if (err->code == FX_OK) {
+        claim->accept_simulated = PQgetvalue(rows, 0, 1)[0] == 't';
+        text_copy(record_schema, 64, PQgetvalue(rows, 0, 2));
+    }
+    PQclear(rows);
+    return err->code;
+}
+
+static enum fx_code run_with(struct store *store, const char *sql, int count,
+                             const char *const *values, struct fx_err *err)
+{
+    PGresult *rows = NULL;
+    struct pg_statement statement = {sql, count, values};
+    if (pg_query(store->conn, &statement, &rows, err) == FX_OK)
+        PQclear(rows);
+    return err->code;
+}
+
+static struct claim_partition *find_partition(const struct claim *claim, int topic,
+                                              int64_t partition)
+{
+    for (int i = 0; i < claim->count; i++)
+        if (claim->partitions[i].topic == topic && claim->partitions[i].partition == partition)
+            return &claim->partitions[i];
+    return NULL;
+}
+
+static enum fx_code read_positions(const struct store *store, const PGresult *rows,
+                                   struct claim *claim, struct fx_err *err)
+{
+    if (PQntuples(rows) != claim->count)
+        return fx_err_set(err, FX_ESTATE, "%d positions for %d partitions", PQntuples(rows),
+                          claim->count);
+    for (int i = 0; i < claim->count; i++) {
+        struct claim_partition *part = find_partition(
+            claim, store_topic(store, PQgetvalue(rows, i, 0)), number_at(rows, i, 1, -1));
+        if (part == NULL)
+            return fx_err_set(err, FX_ESTATE, "a position that was not asked for");
+        part->base_offset = number_at(rows, i, 2, 0);
+        part->next_offset = number_at(rows, i, 3, 0);
+        part->has_bookmark = !PQgetisnull(rows, i, 4);
+        part->bookmark = number_at(rows, i, 4, 0);
+        part->append_high_ms = number_at(rows, i, 5, 0);
+        part->accepted_to = number_at(rows, i, 6, -1);
+    }
+    return FX_OK;
+}
+
+/* Locks the position rows in order, reads them, and makes them ours. */
+static enum fx_code lock_positions(struct store *store, struct claim *claim,
+                                   struct literals *literals, const char *record_schema,
+                                   struct fx_err *err)
+{
+    const char *values[] = {close_literal(&literals->topics), close_literal(&literals->partitions),
+                            close_literal(&literals->generations), close_literal(&literals->lows),
+                            store->options.worker};
+    char sql[900];
+    if (run_with(store,
+                 "INSERT INTO partition_position (topic, partition, generation, base_offset, "
+                 "next_offset) SELECT d.topic, d.partition, d.generation, d.low, d.low FROM "
+                 "unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS d(topic, partition, "
+                 "generation, low) ORDER BY 1, 2 ON CONFLICT DO NOTHING",
+                 4, values, err) != FX_OK)
+        return err->code;
+    snprintf(sql, sizeof sql,
+             "SELECT p.topic, p.partition, p.base_offset, p.next_offset, p.bookmark, "
+             "p.append_high_ms, (SELECT max(a.last_offset) FROM \"%s\".acceptance a "
+             "WHERE a.topic = p.topic AND a.partition = p.partition "
+             "AND a.first_offset <= p.next_offset) FROM partition_position p "
+             "WHERE (p.topic, p.partition) IN (SELECT * FROM unnest($1::text[], $2::int[])) "
+             "ORDER BY p.topic, p.partition FOR UPDATE OF p",
+             record_schema);
+    PGresult *rows = NULL;
+    struct pg_statement lock = {sql, 2, values};
+    if (pg_query(store->conn, &lock, &rows, err) != FX_OK)
+        return err->code;
+    (void)(read_positions(store, rows, claim, err) == FX_OK);
+    PQclear(rows);
+    if (err->code != FX_OK)
+        return err->code;
+    const char *own[] = {values[0], values[1], values[2], values[4]};
+    return run_with(store,
+                    "UPDATE partition_position p SET generation = d.generation, claimed_by = $4, "
+                    "claimed_at = now() FROM unnest($1::text[], $2::int[], $3::bigint[]) AS "
+                    "d(topic, partition, generation) WHERE p.topic = d.topic AND "
+                    "p.partition = d.partition",
+                    4, own, err);
+}
+
+#define WANTED_RUNS                                                                                \
+    "(l.topic, l.source, l.run) IN (SELECT * FROM unnest($3::text[], $4::text[], $5::bigint[]))"
+
+/* The newest runs of the partitions, and those that were presumed new and are not. */
+static const char runs_sql[] =
+    "(SELECT l.topic, l.source, l.run, l.partition, l.high, l.heartbeat_n, l.is_quarantined "
+    "FROM source_ledger l WHERE (l.topic, l.partition) IN "
+    "(SELECT * FROM unnest($1::text[], $2::int[])) "
+    "ORDER BY l.last_appended_at DESC NULLS LAST LIMIT $6) UNION "
+    "SELECT l.topic, l.source, l.run, l.partition, l.high, l.heartbeat_n, l.is_quarantined "
+    "FROM source_ledger l WHERE " WANTED_RUNS;
+
+static const char gaps_sql[] =
+    "SELECT g.topic, g.source, g.run, g.first_seq, g.last_seq, g.cause, "
+    "(extract(epoch FROM g.opened_at) * 1000)::bigint FROM source_gap g "
+    "JOIN source_ledger l USING (topic, source, run) WHERE (l.topic, l.partition) IN "
+    "(SELECT * FROM unnest($1::text[], $2::int[])) OR " WANTED_RUNS " ORDER BY 1, 2, 3, 4";
+
+static bool read_key(const struct store *store, const PGresult *rows, int row,
+                     struct ledger_key *key)
+{
+    int topic = store_topic(store, PQgetvalue(rows, row, 0));
+    key->topic = (uint16_t)topic;
+    key->source = PQgetvalue(rows, row, 1);
+    key->source_size = (size_t)PQgetlength(rows, row, 1);
+    key->run = number_at(rows, row, 2, 0);
+    return topic >= 0;
+}
+
+static enum fx_code read_runs(const struct store *store, const PGresult *rows,
+                              struct ledger *ledger, struct fx_err *err)
+{
+    for (int i = 0; i < PQntuples(rows); i++) {
+        struct ledger_key key;
+        int index;
+        int32_t partition = (int32_t)number_at(rows, i, 3, 0);
+        if (!read_key(store, rows, i, &key))
+            continue;
+        if (ledger_find(ledger, &key, partition, &index, err) != FX_OK)
+            return err->code;
+        ledger_load(ledger, index, number_at(rows, i, 4, 0), partition,
+                    PQgetvalue(rows, i, 6)[0] == 't');
+        ledger_entry(ledger, index)->heartbeat_n = number_at(rows, i, 5, 0);
+    }
+    return FX_OK;
+}
+
+static enum fx_code read_gaps(const struct store *store, const PGresult *rows,
+                              struct ledger *ledger, struct fx_err *err)
+{
+    for (int i = 0; i < PQntuples(rows); i++) {
+        struct ledger_key key;
+        struct gap gap = {.first = number_at(rows, i, 3, 0),
+                          .last = number_at(rows, i, 4, 0),
+                          .opened_ms = number_at(rows, i, 6, 0),
+                          .cause = gap_cause_parse(PQgetvalue(rows, i, 5))};
+        int index = read_key(store, rows, i, &key) ? ledger_lookup(ledger, &key) : -1;
+        if (index < 0)
+            continue; /* of a run that was not loaded */
+        if (gap.cause == GAP_CAUSE_COUNT)
+            return fx_err_set(err, FX_ESTATE, "source_gap: unknown cause");
+        if (ledger_load_gap(ledger, index, &gap, err) != FX_OK)
+            return err->code;
+    }
+    return FX_OK;
+}
+
+static enum fx_code load_ledger(struct store *store, const struct claim *claim,
+                                struct literals *literals, struct ledger *ledger,
+                                struct fx_err *err)
+{
+    char limit[16];
+    snprintf(limit, sizeof limit, "%d", claim->runs_max);
+    const char *values[] = {buf_text(&literals->topics),
+                            buf_text(&literals->partitions),
+                            close_literal(&literals->wanted_topics),
+                            close_literal(&literals->wanted_sources),
+                            close_literal(&literals->wanted_runs),
+                            limit};
+    PGresult *rows = NULL;
+    struct pg_statement runs = {runs_sql, 6, values};
+    struct pg_statement gaps = {gaps_sql, 5, values};
+    if (pg_query(store->conn, &runs, &rows, err) != FX_OK)
+        return err->code;
+    (void)(read_runs(store, rows, ledger, err) == FX_OK);
+    PQclear(rows);
+    if (err->code != FX_OK || pg_query(store->conn, &gaps, &rows, err) != FX_OK)
+        return err->code;
+    (void)(read_gaps(store, rows, ledger, err) == FX_OK);
+    PQclear(rows);
+    return err->code;
+}
+
+/* Reversals that a flush found out about. */
+static enum fx_code load_reversals(struct store *store, struct literals *literals,
+                                   struct reversals *reversals, struct fx_err *err)
+{
+    const char *values[] = {buf_text(&literals->wanted_topics), buf_text(&literals->wanted_sources),
+                            buf_text(&literals->wanted_runs),
+                            close_literal(&literals->wanted_seqs)};
+    PGresult *rows = NULL;
+    struct pg_statement statement = {
+        "SELECT topic, source, reversed_run, reversed_seq, run, seq FROM reversal "
+        "WHERE (topic, source, reversed_run, reversed_seq) IN "
+        "(SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]))",
+        4, values};
+    if (pg_query(store->conn, &statement, &rows, err) != FX_OK)
+        return err->code;
+    for (int i = 0; i < PQntuples(rows) && err->code == FX_OK; i++) {
+        struct reversal one = {.topic = (uint16_t)store_topic(store, PQgetvalue(rows, i, 0)),
+                               .reversed_run = number_at(rows, i, 2, 0),
+                               .reversed_seq = number_at(rows, i, 3, 0),
+                               .run = number_at(rows, i, 4, 0),
+                               .seq = number_at(rows, i, 5, 0),
+                               .is_stored = true};
+        text_copy(one.source, sizeof one.source, PQgetvalue(rows, i, 1));
+        (void)(reversals_add(reversals, &one, err) == FX_OK);
+    }
+    PQclear(rows);
+    return err->code;
+}
+
+static enum fx_code claim_all(struct store *store, struct claim *claim, struct ledger *ledger,
+                              struct reversals *reversals, struct fx_err *err)
+{
+    char record_schema[64];
+    struct literals literals = {BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT,
+                                BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT};
+    write_literals(store, claim, &literals);
+    enum fx_code code = pg_run(store->conn, "BEGIN ISOLATION LEVEL READ COMMITTED", err);
+    if (code == FX_OK)
+        code = check_definition(store, claim, record_schema, err);
+    if (code == FX_OK)
+        code = lock_positions(store, claim, &literals, record_schema, err);
+    if (code == FX_OK)
+        code = load_ledger(store, claim, &literals, ledger, err);
+    if (code == FX_OK)
+        code = load_reversals(store, &literals, reversals, err);
+    if (code == FX_OK)
+        code = pg_run(store->conn, "COMMIT", err);
+    release_literals(&literals);
+    return code;
+}
+
+enum fx_code store_claim(struct store *store, struct claim *claim, struct ledger *ledger,
+                         struct reversals *reversals, struct fx_err *err)
+{
+    enum fx_code code = store_connect(store, err);
+    if (code == FX_OK)
+        code = claim_all(store, claim, ledger, reversals, err);
+    if (code == FX_OK)
+        return FX_OK;
+    if (code == FX_ECLAIM)
+        store->is_blocked = true;
+    store_disconnect(store);
+    return fx_err_wrap(err, "claim");
+}
+
+enum fx_code store_load_regions(struct store *store, struct region_tree *tree, struct fx_err *err)
+{
+    PGresult *rows = NULL;
+    struct pg_statement statement = {
+        "SELECT code, name, name_latin, level, coalesce(parent, ''), "
+        "coalesce(statistical_parent, '') FROM region WHERE code <> '-' "
+        "ORDER BY array_position(array['city', 'county', 'town'], level), code",
+        0, NULL};
+    if (store->is_in_flight)
+        return fx_err_set(err, FX_ERETRY, "regions: a flush is in flight");
+    if (store_connect(store, err) != FX_OK ||
+        pg_query(store->conn, &statement, &rows, err) != FX_OK)
+        return fx_err_wrap(err, "regions");
+    for (int i = 0; i < PQntuples(rows) && err->code == FX_OK; i++) {
+        struct region node;
+        memset(&node, 0, sizeof node);
+        text_copy(node.code, sizeof node.code, PQgetvalue(rows, i, 0));
+        text_copy(node.name, sizeof node.name, PQgetvalue(rows, i, 1));
+        text_copy(node.name_latin, sizeof node.name_latin, PQgetvalue(rows, i, 2));
+        text_copy(node.statistical_parent, sizeof node.statistical_parent, PQgetvalue(rows, i, 5));
+        const char *level = PQgetvalue(rows, i, 3);
+        node.level = level[0] == 't'                ? REGION_TOWN
+                     : strcmp(level, "county") == 0 ? REGION_COUNTY
+                                                    : REGION_CITY;
+        if (region_tree_add(tree, &node, PQgetvalue(rows, i, 4), err) != FX_OK)
+            fx_err_wrap(err, "table region");
+    }
+    PQclear(rows);
+    return err->code;
+}
+
+enum fx_code store_reached(struct store *store, const struct intake_range *ends, int count,
+                           bool *is_reached, struct fx_err *err)
+{
+    struct buf topics = BUF_INIT;
+    struct buf partitions = BUF_INIT;
+    struct buf offsets = BUF_INIT;
+    for (int i = 0; i < count; i++) {
+        add_name(&topics, store->options.topics[ends[i].topic]);
+        add_number(&partitions, ends[i].partition);
+        add_number(&offsets, ends[i].high);
+    }
+    const char *values[] = {close_literal(&topics), close_literal(&partitions),
+                            close_literal(&offsets)};
+    struct pg_statement statement = {
+        "SELECT count(*) FROM unnest($1::text[], $2::int[], $3::bigint[]) AS e(topic, partition, "
+        "ending) LEFT JOIN partition_position p USING (topic, partition) "
+        "WHERE e.ending > coalesce(p.next_offset, 0)",
+        3, values};
+    PGresult *rows = NULL;
+    if (store_connect(store, err) == FX_OK &&
+        pg_query(store->conn, &statement, &rows, err) == FX_OK) {
+        *is_reached = number_at(rows, 0, 0, 1) == 0;
+        PQclear(rows);
+    } else {
+        store_disconnect(store);
+    }
+    buf_release(&topics);
+    buf_release(&partitions);
+    buf_release(&offsets);
+    return err->code;
+}

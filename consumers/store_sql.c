@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_sql - the statements of a flush. All parameters are arrays for unnest: one statement
+ * text, prepared once, whatever the number of rows.
+ */
+#include "store_state.h"
+
+#include <stdio.h>
+
+const struct store_statement store_statements[] = {
+    /* Waits for an old backend's row lock, then looks again: see store.h. */
+    {"positions",
+     "WITH d AS (SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], "
+     "$5::bigint[], $6::bigint[], $7::bigint[], $8::timestamptz[]) AS d(topic, partition, "
+     "generation, old_next, new_next, append_high_ms, bookmark, caught_up_at)), "
+     "u AS (UPDATE partition_position p SET next_offset = d.new_next, "
+     "append_high_ms = d.append_high_ms, bookmark = d.bookmark, "
+     "caught_up_at = greatest(p.caught_up_at, d.caught_up_at) FROM d "
+     "WHERE p.topic = d.topic AND p.partition = d.partition AND p.next_offset = d.old_next "
+     "AND p.generation = d.generation RETURNING 1) "
+     "SELECT must((SELECT count(*) FROM u) = (SELECT count(*) FROM d), 'FX001', "
+     "'a partition has another owner or position')"},
+    /* A run not in memory is presumed new; the row counts tell. */
+    {"runs",
+     "WITH d AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::int[], "
+     "$5::bool[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], "
+     "$11::bigint[], $12::bigint[], $13::int[], $14::bool[], $15::timestamptz[], "
+     "$16::timestamptz[]) AS d(topic, source, run, partition, is_known, old_high, high, counted, "
+     "duplicates, late, clock_corrected, rejected, gaps, is_quarantined, last_occurred_at, "
+     "last_appended_at)), "
+     "i AS (INSERT INTO source_ledger (topic, source, run, partition, high, counted, duplicates, "
+     "late, clock_corrected, rejected, gaps, is_quarantined, last_occurred_at, last_appended_at) "
+     "SELECT topic, source, run, partition, high, counted, duplicates, late, clock_corrected, "
+     "rejected, gaps, is_quarantined, last_occurred_at, last_appended_at FROM d "
+     "WHERE NOT is_known ON CONFLICT DO NOTHING RETURNING 1), "
+     "u AS (UPDATE source_ledger l SET high = d.high, counted = l.counted + d.counted, "
+     "duplicates = l.duplicates + d.duplicates, late = l.late + d.late, "
+     "clock_corrected = l.clock_corrected + d.clock_corrected, "
+     "rejected = l.rejected + d.rejected, gaps = d.gaps, is_quarantined = d.is_quarantined, "
+     "last_occurred_at = greatest(l.last_occurred_at, d.last_occurred_at), "
+     "last_appended_at = greatest(l.last_appended_at, d.last_appended_at) FROM d "
+     "WHERE d.is_known AND l.topic = d.topic AND l.source = d.source AND l.run = d.run "
+     "AND l.partition = d.partition AND l.high = d.old_high RETURNING 1) "
+     "SELECT must((SELECT count(*) FROM i) + (SELECT count(*) FROM u) = "
+     "(SELECT count(*) FROM d), 'FX002', 'a run is not what the ledger presumed')"},
+    {"heartbeats",
+     "UPDATE source_ledger l SET heartbeat_n = d.n, heartbeat_state = d.state, "
+     "heartbeat_at = d.appended_at, announced = d.last_seq, acked = d.acked_seq, "
+     "oldest_kept = d.oldest_kept, refused = d.refused, input_state = d.input_state, "
+     "last_line_at = d.last_line_at, previous_run = d.previous_run, "
+     "previous_last_seq = d.previous_last_seq, region = d.region, "
+     "clock_offset_ms = d.clock_offset_ms FROM unnest($1::text[], $2::text[], $3::bigint[], "
+     "$4::bigint[], $5::text[], $6::timestamptz[], $7::bigint[], $8::bigint[], $9::bigint[], "
+     "$10::bigint[], $11::text[], $12::timestamptz[], $13::bigint[], $14::bigint[], $15::text[], "
+     "$16::bigint[]) AS d(topic, source, run, n, state, appended_at, last_seq, acked_seq, "
+     "oldest_kept, refused, input_state, last_line_at, previous_run, previous_last_seq, region, "
+     "clock_offset_ms) WHERE l.topic = d.topic AND l.source = d.source AND l.run = d.run"},
+    {"gaps_gone",
+     "DELETE FROM source_gap g USING unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) "
+     "AS d(topic, source, run, first_seq) WHERE g.topic = d.topic AND g.source = d.source "
+     "AND g.run = d.run AND g.first_seq = d.first_seq"},
+    {"gaps",
+     "INSERT INTO source_gap (topic, source, run, first_seq, last_seq, cause, opened_at) "
+     "SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], "
+     "$6::text[], $7::timestamptz[])"},
+    {"rejected",
+     "INSERT INTO rejected_event (topic, partition, \"offset\", reason, detail, source, run, seq, "
+     "length, sha256, appended_at) SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], "
+     "$4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::int[], $10::bytea[], "
+     "$11::timestamptz[]) ON CONFLICT DO NOTHING"},
+    {"reversals",
+     "WITH d AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], "
+     "$5::bigint[], $6::bigint[]) AS d(topic, source, reversed_run, reversed_seq, run, seq)), "
+     "i AS (INSERT INTO reversal SELECT * FROM d ON CONFLICT DO NOTHING RETURNING 1) "
+     "SELECT must((SELECT count(*) FROM i) = (SELECT count(*) FROM d), 'FX003', "
+     "'an event was reversed before')"},
+    /* two runs of one source, or an hour met twice, meet here */
+    {"hours",
+     "INSERT INTO source_hour AS h (topic, source, hour_start, slots) "
+     "SELECT topic, source, hour_start, bit_or(slots) FROM unnest($1::text[], $2::text[], "
+     "$3::timestamptz[], $4::int[]) AS d(topic, source, hour_start, slots) GROUP BY 1, 2, 3 "
+     "ORDER BY 1, 2, 3 ON CONFLICT (topic, source, hour_start) DO UPDATE "
+     "SET slots = h.slots | excluded.slots WHERE h.slots <> h.slots | excluded.slots"},
+    {"holes", "INSERT INTO offset_hole (topic, partition, first_offset, last_offset) "
+              "SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) "
+              "ON CONFLICT DO NOTHING"},
+    {NULL, NULL},
+};
+
+void store_rollup_name(const struct catalog *catalog, const struct rollup *rollup, int level,
+                       char name[STORE_NAME_MAX])
+{
+    int unit = 0;
+    for (int k = 0; k < catalog->kind_count; k++) {
+        for (int i = 0; i < catalog->kinds[k].rollups.count; i++, unit++)
+            if (&catalog->kinds[k].rollups.rollups[i] == rollup)
+                snprintf(name, STORE_NAME_MAX, "rollup_%d_%d", unit, level);
+    }
+}
+
+/* "name" in the select list; what is added where in the upsert. */
+static void append_column(struct buf *select, struct buf *set, const struct rollup_column *column,
+                          int *parameter)
+{
+    const char *name = column->name;
+    int at = *parameter;
+    *parameter += column->aggregate == AGGREGATE_LAST ? 4 : 1;
+    switch (column->aggregate) {
+    case AGGREGATE_COUNT:
+    case AGGREGATE_SUM:
+        /* NULL stays NULL: the row is older than the column, see rollup_column.counted_since */
+        buf_append_format(select, ", c%d", at);
+        buf_append_format(set, ", %s = t.%s + excluded.%s", name, name, name);
+        return;
+    case AGGREGATE_MIN:
+    case AGGREGATE_MAX:
+        buf_append_format(select, ", c%d", at);
+        buf_append_format(set, ", %s = %s(t.%s, excluded.%s)", name,
+                          column->aggregate == AGGREGATE_MIN ? "least" : "greatest", name, name);
+        return;
+    case AGGREGATE_LAST:
+        buf_append_format(select, ", c%d, CASE WHEN c%d IS NOT NULL THEN ARRAY[c%d, c%d, c%d] END",
+                          at, at, at + 1, at + 2, at + 3);
+        buf_append_format(set,
+                          ", %s = CASE WHEN t.%s_last IS NULL OR excluded.%s_last > t.%s_last "
+                          "THEN excluded.%s ELSE t.%s END, %s_last = greatest(t.%s_last, "
+                          "excluded.%s_last)",
+                          name, name, name, name, name, name, name, name, name);
+        return;
+    }
+}
+
+/* The target list: keys, then columns; last has a second one that orders. */
+static void append_targets(struct buf *sql, const struct rollup *rollup, int level)
+{
+    bool is_source = level == LEVEL_SOURCE;
+    for (int i = 0; i < rollup->column_count; i++) {
+        const struct rollup_column *column = &rollup->columns[i];
+        if (column->aggregate == AGGREGATE_LAST && is_source)
+            buf_append_format(sql, ", %s, %s_last", column->name, column->name);
+        else if (column->aggregate != AGGREGATE_LAST)
+            buf_append_format(sql, ", %s", column->name);
+    }
+}
+
+static void append_unnest(struct buf *sql, const struct rollup *rollup, int parameters)
+{
+    int keys = 2 + rollup->dimension_count;
+    buf_append_text(sql, " FROM unnest($1::text[], $2::timestamptz[]");
+    for (int i = 3; i <= parameters; i++)
+        buf_append_format(sql, ", $%d::%s", i, i <= keys ? "text[]" : "bigint[]");
+    buf_append_text(sql, ") AS u(c1, c2");
+    for (int i = 3; i <= parameters; i++)
+        buf_append_format(sql, ", c%d", i);
+    buf_append_text(sql, ")");
+}
+
+enum fx_code store_rollup_sql(const struct schema *schema, const struct rollup *rollup, int level,
+                              struct buf *sql, struct fx_err *err)
+{
+    struct buf keys = BUF_INIT;
+    struct buf select = BUF_INIT;
+    struct buf set = BUF_INIT;
+    bool is_source = level == LEVEL_SOURCE;
+    int parameter = 1;
+    buf_append_format(&keys, "%s, bucket_start", is_source ? "source" : "region");
+    buf_append_format(&select, "c%d, c%d", parameter, parameter + 1);
+    parameter += 2;
+    for (int i = 0; i < rollup->dimension_count; i++) {
+        buf_append_format(&keys, ", \"%s\"", schema->fields[rollup->dimensions[i]].name);
+        buf_append_format(&select, ", c%d", parameter++);
+    }
+    for (int i = 0; i < rollup->column_count; i++)
+        if (rollup->columns[i].aggregate != AGGREGATE_LAST || is_source)
+            append_column(&select, &set, &rollup->columns[i], &parameter);
+    const char *assignments = buf_text(&set);
+    buf_append_format(sql, "INSERT INTO %s_%s AS t (%s", rollup->name, levels_suffix(level),
+                      buf_text(&keys));
+    append_targets(sql, rollup, level);
+    buf_append_format(sql, ") SELECT %s", buf_text(&select));
+    append_unnest(sql, rollup, parameter - 1);
+    buf_append_format(sql, " ON CONFLICT (%s) DO ", buf_text(&keys));
+    if (assignments[0] == '\0')
+        buf_append_text(sql, "NOTHING");
+    else
+        buf_append_format(sql, "UPDATE SET %s", assignments + 2);
+    sql->is_failed = sql->is_failed || keys.is_failed || select.is_failed || set.is_failed;
+    buf_release(&keys);
+    buf_release(&select);
+    buf_release(&set);
+    return buf_check(sql, err);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_state - what store.c (connection, poll), store_claim.c (reads) and store_send.c (writes)
+ * share. Private to them.
+ */
+#ifndef FX_STORE_STATE_H
+#define FX_STORE_STATE_H
+
+#include "pg.h"
+#include "store.h"
+#include "store_array.h"
+
+#define STORE_ARRAYS_MAX (3 + ROLLUP_DIMENSIONS_MAX + 4 * ROLLUP_COLUMNS_MAX)
+#define STORE_NAME_MAX 32
+
+struct store {
+    struct store_options options;
+    PGconn *conn; /* NULL: none */
+    bool is_in_flight;
+    bool is_blocked; /* the last failure was a lock that did not come */
+    int64_t sent_ms;
+    int results; /* of the flush in flight so far */
+    bool is_commit_tagged;
+    struct fx_err failure; /* first error of the flush in flight */
+    enum store_conflict conflict;
+    struct array arrays[STORE_ARRAYS_MAX];
+};
+
+/* store_sql.c: the fixed statements, by name. */
+struct store_statement {
+    const char *name;
+    const char *sql;
+};
+extern const struct store_statement store_statements[];
+
+/* store_sql.c: the upsert into table rollup_level, and the name it is prepared under. */
+FX_MUST_CHECK enum fx_code store_rollup_sql(const struct schema *schema,
+                                            const struct rollup *rollup, int level, struct buf *sql,
+                                            struct fx_err *err);
+void store_rollup_name(const struct catalog *catalog, const struct rollup *rollup, int level,
+                       char name[STORE_NAME_MAX]);
+
+/* store.c: a connection with all statements prepared. */
+FX_MUST_CHECK enum fx_code store_connect(struct store *store, struct fx_err *err);
+void store_disconnect(struct store *store);
+
+/* Index of the topic called name, -1: not ours. */
+int store_topic(const struct store *store, const char *name);
+
+#endif

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* take - what one event does to the worker's memory. See pipeline.h for the rules of time. */
+#include "pipeline_state.h"
+
+#include "../common/day.h"
+#include "../common/text.h"
+
+#include <string.h>
+
+#define CLOCK_AHEAD_MAX_MS INT64_C(600000)
+#define APPEND_BACK_MAX_MS DAY_HOUR_MS
+#define LATE_MS DAY_HOUR_MS
+#define REVERSAL_AHEAD_MAX_MS DAY_MS
+#define REGIONS_RELOAD_MS 1000
+
+/* One message on its way through the rules. */
+struct taking {
+    struct pipeline *pipeline;
+    struct part *part;
+    const struct intake_message *message;
+    struct kind_state *kind;
+    struct event event;
+    int64_t append_ms;
+    int64_t counted_ms;
+    int entry; /* index in the ledger */
+    int region;
+    char detail[96];
+};
+
+static void add_rejected(struct taking *taking, enum reason reason, bool has_envelope)
+{
+    struct pipeline *pipeline = taking->pipeline;
+    const struct intake_message *message = taking->message;
+    struct flush_rejected *row = &pipeline->rejected[pipeline->rejected_count++];
+    row->topic = message->topic;
+    row->partition = message->partition;
+    row->offset = message->offset;
+    row->append_ms = taking->append_ms;
+    row->reason = reason;
+    memcpy(row->detail, taking->detail, sizeof row->detail);
+    row->has_envelope = has_envelope;
+    if (has_envelope) {
+        memcpy(row->source, taking->event.source.bytes, taking->event.source.size);
+        row->source[taking->event.source.size] = '\0';
+        row->run = taking->event.run;
+        row->seq = taking->event.seq;
+    }
+    row->length = (uint32_t)message->value_size;
+    digest_sha256(message->value, message->value_size, row->sha256);
+    pipeline->stats.rejected++;
+}
+
+static struct gap gap_of(const struct taking *taking)
+{
+    struct gap gap = {.opened_ms = taking->append_ms, .cause = GAP_MISSING};
+    const struct ledger_entry *entry = ledger_entry(taking->pipeline->ledger, taking->entry);
+    if (!entry->is_known && entry->high == 0 && taking->part->base > 0)
+        gap.cause = GAP_BEFORE_BASE; /* this schema never saw where the run began */
+    return gap;
+}
+
+static void set_detail(struct taking *taking, const char *text)
+{
+    text_copy(taking->detail, sizeof taking->detail, text);
+}
+
+/* Verdicts that leave the ledger alone. REASON_COUNT: none of these. */
+static enum reason reason_of(struct taking *taking, enum ledger_verdict verdict)
+{
+    switch (verdict) {
+    case LEDGER_MOVED:
+        set_detail(taking, "the run lives in another partition");
+        return REASON_MOVED_PARTITION;
+    case LEDGER_JUMP:
+        set_detail(taking, "too far above the run's highest number");
+        return REASON_SEQ_JUMP;
+    case LEDGER_QUARANTINED:
+        set_detail(taking, "the run has too many gaps");
+        return REASON_SOURCE_QUARANTINED;
+    case LEDGER_NEW:
+    case LEDGER_DUPLICATE:
+        break;
+    }
+    return REASON_COUNT;
+}
+
+/* Rejects an event with a good envelope: its number stays uncounted, and is known to. */
+static enum fx_code reject_numbered(struct taking *taking, enum reason reason, struct fx_err *err)
+{
+    struct ledger *ledger = taking->pipeline->ledger;
+    const struct ledger_entry *entry = ledger_entry(ledger, taking->entry);
+    enum ledger_verdict verdict =
+        ledger_judge(entry, taking->message->partition, taking->event.seq, true);
+    enum reason stronger = reason_of(taking, verdict);
+    if (stronger == REASON_SOURCE_QUARANTINED && !entry->is_quarantined)
+        ledger_quarantine(ledger, taking->entry);
+    if (stronger == REASON_COUNT) {
+        struct gap gap = gap_of(taking);
+        if (ledger_reject(ledger, taking->entry, taking->event.seq, &gap, err) != FX_OK)
+            return err->code;
+    }
+    add_rejected(taking, stronger == REASON_COUNT ? reason : stronger, true);
+    return FX_OK;
+}
+
+/* The region of the envelope; -1: unknown. The table may have grown since it was read. */
+static int find_region(struct taking *taking)
+{
+    struct pipeline *pipeline = taking->pipeline;
+    const struct decoded_text *code = &taking->event.fields.texts[ENVELOPE_REGION];
+    int region = region_tree_find(&pipeline->regions, code->bytes, code->size);
+    bool may_reload = !pipeline->is_in_flight &&
+                      pipeline->now_ms - pipeline->regions_loaded_ms >= REGIONS_RELOAD_MS;
+    if (region < 0 && may_reload) {
+        struct fx_err err = FX_ERR_INIT;
+        pipeline->regions_loaded_ms = pipeline->now_ms;
+        if (store_load_regions(pipeline->options.store, &pipeline->regions, &err) == FX_OK)
+            region = region_tree_find(&pipeline->regions, code->bytes, code->size);
+    }
+    return region == REGION_OUTSIDE ? -1 : region;
+}
+
+/* Where in time the event counts; false: nowhere (detail says why). */
+static bool decide_time(struct taking *taking, bool *is_corrected)
+{
+    const struct decoded *fields = &taking->event.fields;
+    int64_t occurred_ms = fields->numbers[ENVELOPE_OCCURRED_AT];
+    int64_t not_before_ms = taking->kind->not_before_ms;
+    *is_corrected = false;
+    if (fields->numbers[ENVELOPE_SIGN] < 0) {
+        taking->counted_ms = fields->is_null[ENVELOPE_COUNTED_AT]
+                                 ? occurred_ms
+                                 : fields->numbers[ENVELOPE_COUNTED_AT];
+        set_detail(taking, "a reversal of a time in which nothing can have been counted");
+        return taking->counted_ms >= not_before_ms - DAY_MS &&
+               taking->counted_ms <= taking->append_ms + REVERSAL_AHEAD_MAX_MS;
+    }
+    *is_corrected =
+        occurred_ms > taking->append_ms + CLOCK_AHEAD_MAX_MS || occurred_ms < not_before_ms;
+    taking->counted_ms = *is_corrected ? taking->append_ms : occurred_ms;
+    return true;
+}
+
+static struct reversal reversal_of(const struct taking *taking)
+{
+    struct reversal one = {.topic = (uint16_t)taking->message->topic};
+    const struct event *event = &taking->event;
+    memcpy(one.source, event->source.bytes, event->source.size);
+    one.reversed_run = event->fields.numbers[ENVELOPE_REVERSES_RUN];
+    one.reversed_seq = event->fields.numbers[ENVELOPE_REVERSES_SEQ];
+    one.run = event->run;
+    one.seq = event->seq;
+    return one;
+}
+
+static bool was_refused(const struct taking *taking)
+{
+    const struct pipeline *pipeline = taking->pipeline;
+    for (int i = 0; i < pipeline->refused_count; i++) {
+        const struct refused *refused = &pipeline->refused[i];
+        if (refused->offset == taking->message->offset &&
+            refused->partition == taking->message->partition &&
+            refused->topic == taking->message->topic)
+            return true;
+    }
+    return false;
+}
+
+/* What only the state knows against an event that is new and well formed. */
+static enum reason judge_state(struct taking *taking, bool *is_corrected)
+{
+    const struct decoded *fields = &taking->event.fields;
+    taking->region = find_region(taking);
+    if (taking->region < 0) {
+        set_detail(taking, "the region is not in the tree");
+        return REASON_UNKNOWN_REGION;
+    }
+    if (!decide_time(taking, is_corrected))
+        return REASON_INVALID_FIELD;
+    if (fields->numbers[ENVELOPE_SIGN] < 0) {
+        struct reversal one = reversal_of(taking);
+        set_detail(taking, "the event was reversed before");
+        if (reversals_find(&taking->pipeline->reversals, &one) != NULL)
+            return REASON_ALREADY_REVERSED;
+    }
+    return REASON_COUNT;
+}
+
+static void sign_of_life(struct taking *taking, int64_t instant_ms)
+{
+    struct pipeline *pipeline = taking->pipeline;
+    int64_t hour_ms;
+    uint32_t slots;
+    if (ledger_sign_of_life(pipeline->ledger, taking->entry, instant_ms, &hour_ms, &slots))
+        return;
+    const struct ledger_entry *entry = ledger_entry(pipeline->ledger, taking->entry);
+    pipeline->hours[pipeline->hour_count++] =
+        (struct flush_hour){entry->topic, entry->source, hour_ms, slots};
+}
+
+/* Adds a new, good event to cells, ledger and tallies. */
+static enum fx_code count_event(struct taking *taking, bool is_corrected, struct fx_err *err)
+{
+    struct pipeline *pipeline = taking->pipeline;
+    const struct decoded *fields = &taking->event.fields;
+    struct plan_target target = {
+        .event = &taking->event,
+        .counted_ms = taking->counted_ms,
+        .sign = (int)fields->numbers[ENVELOPE_SIGN],
+        .source = ledger_entry(pipeline->ledger, taking->entry)->source,
+        .region = taking->region,
+        .regions = &pipeline->regions,
+        .cells = taking->kind->cells,
+    };
+    struct gap gap = gap_of(taking);
+    if (target.sign < 0) {
+        struct reversal one = reversal_of(taking);
+        if (reversals_add(&pipeline->reversals, &one, err) != FX_OK)
+            return err->code;
+    }
+    if (plan_apply(taking->kind->plan, &target, err) != FX_OK ||
+        ledger_count(pipeline->ledger, taking->entry, taking->event.seq, &gap, err) != FX_OK)
+        return err->code;
+    struct ledger_entry *entry = ledger_entry(pipeline->ledger, taking->entry);
+    bool is_late = taking->append_ms - taking->counted_ms > LATE_MS;
+    entry->delta.late += is_late;
+    entry->delta.clock_corrected += is_corrected;
+    if (taking->counted_ms > entry->last_occurred_ms)
+        entry->last_occurred_ms = taking->counted_ms;
+    entry->last_appended_ms = taking->append_ms;
+    if (target.sign > 0)
+        sign_of_life(taking, taking->counted_ms);
+    pipeline->stats.events++;
+    pipeline->stats.late += is_late;
+    pipeline->stats.clock_corrected += is_corrected;
+    return FX_OK;
+}
+
+static int64_t number_or(const struct decoded *fields, int field, int64_t otherwise)
+{
+    return fields->is_null[field] ? otherwise : fields->numbers[field];
+}
+
+static enum fx_code take_heartbeat(struct taking *taking, struct fx_err *err)
+{
+    struct pipeline *pipeline = taking->pipeline;
+    const struct decoded *fields = &taking->event.fields;
+    struct ledger_heartbeat beat = {
+        .n = fields->numbers[HEARTBEAT_N],
+        .state = (int)fields->numbers[HEARTBEAT_STATE],
+        .input_state = (int)fields->numbers[HEARTBEAT_INPUT_STATE],
+        .last_seq = fields->numbers[HEARTBEAT_LAST_SEQ],
+        .acked_seq = fields->numbers[HEARTBEAT_ACKED_SEQ],
+        .oldest_kept = fields->numbers[HEARTBEAT_OLDEST_KEPT],
+        .refused = fields->numbers[HEARTBEAT_REFUSED],
+        .last_line_ms = number_or(fields, HEARTBEAT_LAST_LINE_AT, -1),
+        .previous_run = number_or(fields, HEARTBEAT_PREVIOUS_RUN, -1),
+        .previous_last_seq = number_or(fields, HEARTBEAT_PREVIOUS_LAST_SEQ, -1),
+        .at_ms = fields->numbers[HEARTBEAT_AT],
+        .appended_ms = taking->append_ms,
+    };
+    const struct decoded_text *region = &fields->texts[HEARTBEAT_REGION];
+    size_t size = region->size < sizeof beat.region ? region->size : sizeof beat.region - 1;
+    memcpy(beat.region, region->bytes, size);
+    enum fx_code code = ledger_apply_heartbeat(pipeline->ledger, taking->entry, &beat, err);
+    if (code == FX_EFULL) {
+        fx_err_clear(err);
+        set_detail(taking, "acked_seq opens a gap too many or too long");
+        add_rejected(taking, REASON_SEQ_JUMP, true);
+        return FX_OK;
+    }
+    if (code != FX_OK)
+        return code;
+    int64_t ahead_ms = beat.at_ms - taking->append_ms;
+    bool is_believed = ahead_ms <= CLOCK_AHEAD_MAX_MS && beat.at_ms >= taking->kind->not_before_ms;
+    sign_of_life(taking, is_believed ? beat.at_ms : taking->append_ms);
+    pipeline->stats.heartbeats++;
+    return FX_OK;
+}
+
+static bool has_prefix(const struct decoded_text *text, const char *prefix)
+{
+    size_t size = strlen(prefix);
+    return text->size >= size && memcmp(text->bytes, prefix, size) == 0;
+}
+
+/* Reasons not to trust the envelope at all. */
+static enum reason judge_envelope(struct taking *taking, enum reason reason)
+{
+    const struct event *event = &taking->event;
+    const struct intake_message *message = taking->message;
+    if (message->key_size != event->source.size ||
+        memcmp(message->key, event->source.bytes, event->source.size) != 0) {
+        set_detail(taking, "the key is not the source");
+        return REASON_KEY_MISMATCH;
+    }
+    if (!taking->pipeline->accept_simulated && has_prefix(&event->source, "SIM-")) {
+        set_detail(taking, "simulated sources do not count here");
+        return REASON_SIMULATED;
+    }
+    return reason;
+}
+
+/* An event whose source, run and number may be believed, so far against it: reason. */
+static enum fx_code take_numbered(struct taking *taking, enum reason reason, struct fx_err *err)
+{
+    struct pipeline *pipeline = taking->pipeline;
+    const struct event *event = &taking->event;
+    const struct intake_message *message = taking->message;
+    struct ledger_key key = {(uint16_t)message->topic, event->run, event->source.bytes,
+                             event->source.size};
+    if (ledger_find(pipeline->ledger, &key, message->partition, &taking->entry, err) != FX_OK)
+        return err->code;
+    struct ledger_entry *entry = ledger_entry(pipeline->ledger, taking->entry);
+    if (event->is_heartbeat && reason == REASON_COUNT && entry->partition == message->partition)
+        return take_heartbeat(taking, err);
+    if (event->is_heartbeat) {
+        bool is_moved = entry->partition != message->partition;
+        add_rejected(taking, is_moved ? REASON_MOVED_PARTITION : reason, true);
+        return FX_OK;
+    }
+    if (reason != REASON_COUNT)
+        return reject_numbered(taking, reason, err);
+    enum ledger_verdict verdict = ledger_judge(entry, message->partition, event->seq, false);
+    if (verdict == LEDGER_DUPLICATE) {
+        ledger_tally_duplicate(pipeline->ledger, taking->entry);
+        pipeline->stats.duplicates++;
+        return FX_OK;
+    }
+    bool is_corrected = false;
+    if (verdict == LEDGER_NEW)
+        reason = judge_state(taking, &is_corrected);
+    if (verdict != LEDGER_NEW || reason != REASON_COUNT) {
+        if (verdict == LEDGER_QUARANTINED && !entry->is_quarantined)
+            ledger_quarantine(pipeline->ledger, taking->entry);
+        return reject_numbered(taking, reason, err);
+    }
+    return count_event(taking, is_corrected, err);
+}
+
+static enum fx_code take_value(struct taking *taking, struct fx_err *err)
+{
+    const struct intake_message *message = taking->message;
+    struct event *event = &taking->event;
+    enum reason reason =
+        plan_read(taking->kind->plan, message->value, message->value_size, event, taking->detail);
+    if (!event->is_envelope_valid) {
+        add_rejected(taking, reason, false);
+        return FX_OK;
+    }
+    enum reason envelope = judge_envelope(taking, REASON_COUNT);
+    if (envelope != REASON_COUNT) {
+        add_rejected(taking, envelope, envelope == REASON_SIMULATED);
+        return FX_OK;
+    }
+    if (reason == REASON_COUNT && was_refused(taking)) {
+        set_detail(taking, "the database refuses a value");
+        reason = REASON_STORE_REFUSED;
+    }
+    return take_numbered(taking, reason, err);
+}
+
+enum fx_code take_event(struct pipeline *pipeline, struct part *part,
+                        const struct intake_message *message, struct fx_err *err)
+{
+    struct taking taking;
+    taking.pipeline = pipeline;
+    taking.part = part;
+    taking.message = message;
+    taking.kind = &pipeline->kinds[message->topic];
+    taking.detail[0] = '\0';
+    int64_t floor_ms = part->append_high_ms - APPEND_BACK_MAX_MS;
+    taking.append_ms = message->append_ms > floor_ms ? message->append_ms : floor_ms;
+    return take_value(&taking, err);
+}
+
+bool take_has_room(const struct pipeline *pipeline)
+{
+    if (pipeline->pending >= pipeline->taken_max ||
+        pipeline->rejected_count == PIPELINE_REJECTED_MAX ||
+        pipeline->hour_count == PIPELINE_HOURS_MAX || pipeline->hole_count == PIPELINE_HOLES_MAX ||
+        ledger_is_full(pipeline->ledger))
+        return false;
+    for (int k = 0; k < pipeline->options.catalog->kind_count; k++)
+        for (int i = 0; i < plan_rollup_count(pipeline->kinds[k].plan); i++)
+            if (!cells_have_room(pipeline->kinds[k].cells[i]))
+                return false;
+    return true;
+}
