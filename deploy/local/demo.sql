@@ -1,0 +1,59 @@
+-- What an analyst asks, on the data of deploy/local/demo. Run it again with:
+--   . .local/env && psql -v day=2022-02-10 -f deploy/local/demo.sql
+\set QUIET on
+\pset footer off
+\pset null '-'
+SET search_path = fangxian;
+SET timezone = 'Asia/Shanghai';
+
+\echo
+\echo == Checkpoints on :day: the city, its counties, the five busiest towns
+SELECT level, name, name_latin, checked_vehicles, checked_person_times AS checked,
+       turned_back_person_times AS turned_back, code_yellow_person_times AS yellow,
+       held_fever_person_times AS fever, sources_heard || ' of ' || sources_expected AS posts,
+       missing_events AS missing, complete
+FROM checkpoint_levels
+WHERE day = :'day' AND level <> 'town' AND region <> '-'
+ORDER BY level, checked_person_times DESC;
+
+SELECT name, name_latin, checked_vehicles, checked_person_times AS checked,
+       turned_back_person_times AS turned_back,
+       sources_heard || ' of ' || sources_expected AS posts, complete
+FROM checkpoint_town_daily
+WHERE day = :'day'
+ORDER BY checked_person_times DESC NULLS LAST
+LIMIT 5;
+
+\echo
+\echo == Tests on :day: sampled, resulted, turnaround
+SELECT level, name, name_latin, sampled_person_times AS sampled, sealed_tubes, resulted_tubes,
+       presumptive_positive_tubes AS presumptive, within_6h_percent::numeric(5, 1) AS within_6h,
+       round(turnaround_p90_min) AS p90_min, complete
+FROM test_site_levels
+WHERE day = :'day' AND level <> 'town' AND region <> '-'
+ORDER BY level, sampled_person_times DESC;
+
+\echo
+\echo == Census of the quarantine places now, beside the last reported headcount
+SELECT level, name, name_latin, census_persons, headcount_persons,
+       used_rooms || ' of ' || total_rooms AS rooms
+FROM quarantine_stock_at(now())
+WHERE level <> 'town' AND region <> '-'
+ORDER BY level, census_persons DESC;
+
+\echo
+\echo == Longest queues on :day, and at which post
+SELECT name, source, queue_vehicles_max, waited_within_30min_groups AS within_30min,
+       wait_measured_groups AS measured, round(wait_mean_s) AS mean_s
+FROM checkpoint_source_daily
+WHERE day = :'day'
+ORDER BY queue_vehicles_max DESC NULLS LAST, source
+LIMIT 5;
+
+\echo
+\echo == Completeness so far: are all posts heard, is every number counted?
+SELECT kind, level, name, sources_heard || ' of ' || sources_expected AS heard, counted,
+       duplicates, missing, rejected, pending, complete
+FROM completeness
+WHERE level IN ('city', 'county') AND region <> '-'
+ORDER BY kind, level, counted DESC;
