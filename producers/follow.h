@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * follow - the lines of a file that grows, across rotations.
+ *
+ * A line without its newline is not taken. When another file appears under the path, the old one
+ * is finished first; when the file shrank (copytruncate), reading begins again at 0. A position is
+ * believed only if the last line in front of it still has its checksum. If the file of a position
+ * was rotated away while nobody followed, it is looked for by its inode in the same directory.
+ */
+#ifndef FX_FOLLOW_H
+#define FX_FOLLOW_H
+
+#include "lines.h"
+#include "outbox.h"
+
+struct follow {
+    const char *path; /* borrowed */
+    int file;         /* -1: not there at present */
+    struct lines lines;
+    struct outbox_position at;
+    bool is_stale;  /* the file is missing */
+    bool is_at_end; /* all that is written was read */
+};
+
+/* Opens path at position. FX_EDISK: it is there but cannot be read. */
+FX_MUST_CHECK enum fx_code follow_open(struct follow *follow, const char *path,
+                                       const struct outbox_position *position, struct fx_err *err);
+
+/* The next line; LINES_NONE: none at present. Moves at behind it. */
+FX_MUST_CHECK enum fx_code follow_next(struct follow *follow, enum lines_found *found,
+                                       const char **text, size_t *size, struct fx_err *err);
+
+void follow_close(struct follow *follow);
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "outbox.h"
+
+#include "../common/text.h"
+#include "outbox_send.h"
+#include "outbox_sql.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PRUNE_ROWS 4096 /* at once: a fraction of a second, even on a slow disk */
+
+enum fx_code outbox_open(const struct outbox_options *options, struct outbox **outbox,
+                         struct fx_err *err)
+{
+    struct outbox *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL)
+        return fx_err_set(err, FX_EMEMORY, "no memory for an outbox");
+    fresh->options = *options;
+    enum fx_code code = sql_open(fresh, err);
+    if (code == FX_OK)
+        code = sql_run(fresh, sql_use(fresh, SQL_FORGET_RUNS), err);
+    if (code == FX_OK)
+        code = runs_load(fresh, err);
+    if (code != FX_OK) {
+        outbox_close(fresh);
+        return code;
+    }
+    /* Rows up to the watermark may all be pruned; their ids must not be given again. */
+    if (fresh->last_id < fresh->acked_id)
+        fresh->last_id = fresh->acked_id;
+    fresh->committed_id = fresh->last_id;
+    fresh->opening_id = fresh->last_id;
+    *outbox = fresh;
+    return FX_OK;
+}
+
+void outbox_close(struct outbox *outbox)
+{
+    if (outbox == NULL)
+        return;
+    if (outbox->is_begun)
+        outbox_rollback(outbox);
+    runs_release(outbox);
+    sql_close(outbox);
+    free(outbox);
+}
+
+enum fx_code outbox_begin(struct outbox *outbox, struct fx_err *err)
+{
+    fx_assert(!outbox->is_begun);
+    enum fx_code code = sql_run(outbox, sql_use(outbox, SQL_BEGIN), err);
+    outbox->is_begun = code == FX_OK;
+    return code;
+}
+
+static enum fx_code write_acked(struct outbox *outbox, struct fx_err *err)
+{
+    if (!outbox->is_acked_dirty)
+        return FX_OK;
+    sqlite3_stmt *statement = sql_use(outbox, SQL_SET_META);
+    sql_bind_text(statement, 1, "acked");
+    sqlite3_bind_int64(statement, 2, outbox->acked_id);
+    return sql_run(outbox, statement, err);
+}
+
+enum fx_code outbox_commit(struct outbox *outbox, struct fx_err *err)
+{
+    fx_assert(outbox->is_begun);
+    enum fx_code code = runs_write(outbox, err);
+    if (code == FX_OK)
+        code = write_acked(outbox, err);
+    if (code == FX_OK)
+        code = sql_run(outbox, sql_use(outbox, SQL_COMMIT), err);
+    if (code != FX_OK)
+        return fx_err_wrap(err, "commit");
+    outbox->is_begun = false;
+    outbox->is_acked_dirty = false;
+    outbox->committed_id = outbox->last_id;
+    runs_settle(outbox, true);
+    return FX_OK;
+}
+
+void outbox_rollback(struct outbox *outbox)
+{
+    struct fx_err err = FX_ERR_INIT;
+    /* A full disk may have made SQLite roll back by itself. */
+    if (sqlite3_get_autocommit(outbox->db) == 0 &&
+        sql_run(outbox, sql_use(outbox, SQL_ROLLBACK), &err) != FX_OK)
+        fx_assert(sqlite3_get_autocommit(outbox->db) != 0);
+    outbox->is_begun = false;
+    outbox->last_id = outbox->committed_id;
+    runs_settle(outbox, false);
+}
+
+/* Forgets up to PRUNE_ROWS of the oldest acknowledged rows, stored before before_ms. */
+static enum fx_code prune(struct outbox *outbox, int64_t before_ms, int64_t *pruned,
+                          struct fx_err *err)
+{
+    static const enum sql_statement forget[] = {SQL_PRUNE_EVENTS, SQL_PRUNE_LINES,
+                                                SQL_PRUNE_REVERSALS};
+    int64_t last = 0;
+    *pruned = 0;
+    sqlite3_stmt *statement = sql_use(outbox, SQL_OLD_EVENTS);
+    sqlite3_bind_int64(statement, 1, outbox->acked_id);
+    sqlite3_bind_int64(statement, 2, PRUNE_ROWS);
+    bool has_row = true;
+    while (has_row) {
+        if (sql_step(outbox, statement, &has_row, err) != FX_OK)
+            return err->code;
+        if (!has_row || sqlite3_column_int64(statement, 1) >= before_ms)
+            break;
+        last = sqlite3_column_int64(statement, 0);
+        (*pruned)++;
+    }
+    sqlite3_reset(statement);
+    enum fx_code code = FX_OK;
+    for (size_t i = 0; code == FX_OK && *pruned > 0 && i < sizeof forget / sizeof forget[0]; i++) {
+        statement = sql_use(outbox, forget[i]);
+        sqlite3_bind_int64(statement, 1, last);
+        code = sql_run(outbox, statement, err);
+    }
+    return code;
+}
+
+static enum fx_code used_bytes(struct outbox *outbox, int64_t *bytes, struct fx_err *err)
+{
+    int64_t pages = 0;
+    int64_t unused = 0;
+    if (sql_number(outbox, sql_use(outbox, SQL_PAGES), &pages, err) != FX_OK ||
+        sql_number(outbox, sql_use(outbox, SQL_FREE_PAGES), &unused, err) != FX_OK)
+        return err->code;
+    *bytes = (pages - unused) * outbox->page_size;
+    return FX_OK;
+}
+
+/* Its own transaction, around prune and what is noted. */
+static enum fx_code settle(struct outbox *outbox, int64_t before_ms, int64_t *pruned,
+                           struct fx_err *err)
+{
+    if (outbox_begin(outbox, err) != FX_OK)
+        return err->code;
+    enum fx_code code = prune(outbox, before_ms, pruned, err);
+    if (code == FX_OK)
+        code = outbox_commit(outbox, err);
+    if (code != FX_OK)
+        outbox_rollback(outbox);
+    return code;
+}
+
+bool outbox_has_room(struct outbox *outbox)
+{
+    struct fx_err err = FX_ERR_INIT;
+    int64_t bytes = 0;
+    int64_t pruned = 1;
+    fx_assert(!outbox->is_begun);
+    if (outbox->options.bytes_max == 0)
+        return true;
+    while (used_bytes(outbox, &bytes, &err) == FX_OK && bytes >= outbox->options.bytes_max) {
+        if (pruned == 0 || settle(outbox, INT64_MAX, &pruned, &err) != FX_OK)
+            return false;
+    }
+    return err.code == FX_OK;
+}
+
+static enum fx_code add_line(struct outbox *outbox, const struct outbox_run *run, const char *id,
+                             struct fx_err *err)
+{
+    sqlite3_stmt *statement = sql_use(outbox, SQL_ADD_LINE);
+    sql_bind_text(statement, 1, run->source);
+    sql_bind_text(statement, 2, id);
+    sqlite3_bind_int64(statement, 3, outbox->last_id + 1);
+    return sql_run(outbox, statement, err);
+}
+
+enum fx_code outbox_append(struct outbox *outbox, struct outbox_run *run,
+                           const struct outbox_event *event, struct fx_err *err)
+{
+    fx_assert(outbox->is_begun && run->is_current);
+    sqlite3_stmt *statement = sql_use(outbox, SQL_ADD_EVENT);
+    sqlite3_bind_int64(statement, 1, outbox->last_id + 1);
+    sqlite3_bind_int64(statement, 2, run->id);
+    sqlite3_bind_int64(statement, 3, run->last_seq + 1);
+    sqlite3_bind_int64(statement, 4, event->stored_at_ms);
+    sqlite3_bind_blob(statement, 5, event->bytes, (int)event->size, SQLITE_STATIC);
+    enum fx_code code = sql_run(outbox, statement, err);
+    if (code == FX_OK && event->id != NULL)
+        code = add_line(outbox, run, event->id, err);
+    if (code != FX_OK)
+        return code;
+    outbox_touch(outbox, run);
+    outbox->last_id++;
+    run->last_seq++;
+    if (run->last_at_ms < event->occurred_at_ms)
+        run->last_at_ms = event->occurred_at_ms;
+    return FX_OK;
+}
+
+enum fx_code outbox_position(struct outbox *outbox, const char *input,
+                             struct outbox_position *position, struct fx_err *err)
+{
+    bool has_row;
+    sqlite3_stmt *statement = sql_use(outbox, SQL_POSITION);
+    sql_bind_text(statement, 1, input);
+    if (sql_step(outbox, statement, &has_row, err) != FX_OK)
+        return err->code;
+    *position = (struct outbox_position){0};
+    if (!has_row)
+        return FX_OK;
+    text_copy(position->detail, sizeof position->detail,
+              (const char *)sqlite3_column_text(statement, 0));
+    position->device = sqlite3_column_int64(statement, 1);
+    position->inode = sqlite3_column_int64(statement, 2);
+    position->offset = sqlite3_column_int64(statement, 3);
+    position->crc = sqlite3_column_int64(statement, 4);
+    position->line_size = sqlite3_column_int64(statement, 5);
+    position->lines = sqlite3_column_int64(statement, 6);
+    sqlite3_reset(statement);
+    return FX_OK;
+}
+
+enum fx_code outbox_set_position(struct outbox *outbox, const char *input,
+                                 const struct outbox_position *position, struct fx_err *err)
+{
+    sqlite3_stmt *statement = sql_use(outbox, SQL_SET_POSITION);
+    sql_bind_text(statement, 1, input);
+    sql_bind_text(statement, 2, position->detail);
+    sqlite3_bind_int64(statement, 3, position->device);
+    sqlite3_bind_int64(statement, 4, position->inode);
+    sqlite3_bind_int64(statement, 5, position->offset);
+    sqlite3_bind_int64(statement, 6, position->crc);
+    sqlite3_bind_int64(statement, 7, position->line_size);
+    sqlite3_bind_int64(statement, 8, position->lines);
+    return sql_run(outbox, statement, err);
+}
+
+void outbox_ack(struct outbox *outbox, int64_t id)
+{
+    fx_assert(id >= outbox->acked_id && id <= outbox->committed_id);
+    outbox->is_acked_dirty |= id > outbox->acked_id;
+    outbox->acked_id = id;
+}
+
+enum fx_code outbox_flush(struct outbox *outbox, int64_t now_ms, struct fx_err *err)
+{
+    int64_t pruned;
+    fx_assert(!outbox->is_begun);
+    if (!outbox->is_acked_dirty && outbox->dirty_count == 0)
+        return FX_OK;
+    return settle(outbox, now_ms - outbox->options.keep_ms, &pruned, err);
+}
+
+enum fx_code outbox_count(struct outbox *outbox, struct outbox_counts *counts, struct fx_err *err)
+{
+    bool has_row;
+    struct outbox_counts fresh = {0};
+    sqlite3_stmt *statement = sql_use(outbox, SQL_COUNT_EVENTS);
+    sqlite3_bind_int64(statement, 1, outbox->acked_id);
+    if (sql_step(outbox, statement, &has_row, err) != FX_OK)
+        return err->code;
+    fresh.kept = sqlite3_column_int64(statement, 0);
+    fresh.unsent = sqlite3_column_int64(statement, 1);
+    sqlite3_reset(statement);
+    statement = sql_use(outbox, SQL_OLDEST_UNSENT);
+    sqlite3_bind_int64(statement, 1, outbox->acked_id);
+    if (sql_number(outbox, statement, &fresh.oldest_ms, err) != FX_OK ||
+        sql_number(outbox, sql_use(outbox, SQL_COUNT_RUNS), &fresh.runs_open, err) != FX_OK ||
+        used_bytes(outbox, &fresh.bytes, err) != FX_OK)
+        return err->code;
+    *counts = fresh;
+    return FX_OK;
+}

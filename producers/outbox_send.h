@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * outbox_send - the way out: which rows Kafka still has to acknowledge.
+ *
+ * One watermark: every row up to outbox_acked_id is acknowledged. Rows are sent in the order of
+ * their ids; after a crash or a failed delivery sending begins again behind the watermark, and
+ * what was sent twice is a duplicate to the consumers. Acknowledged rows stay for a while, so that
+ * they can be sent again. None of these functions may be called within a transaction.
+ */
+#ifndef FX_OUTBOX_SEND_H
+#define FX_OUTBOX_SEND_H
+
+#include "outbox.h"
+
+struct outbox_row {
+    int64_t id;
+    struct outbox_run *run;
+    int64_t seq;
+    const uint8_t *bytes; /* borrowed until the next call */
+    size_t size;
+};
+
+struct outbox_counts {
+    int64_t kept;      /* rows */
+    int64_t unsent;    /* of them not acknowledged */
+    int64_t oldest_ms; /* when the oldest unsent one was stored, 0: none */
+    int64_t bytes;     /* pages in use */
+    int64_t runs_open; /* without an acknowledged ENDED */
+};
+
+/* The last row of all, and the last acknowledged one; rows up to the latter were all sent. */
+int64_t outbox_last_id(const struct outbox *outbox);
+int64_t outbox_acked_id(const struct outbox *outbox);
+
+/* The last row that was there at the opening. */
+int64_t outbox_opening_id(const struct outbox *outbox);
+
+/* Rows behind after (a row's id, or a number when resending), in order, until visit says no. */
+struct outbox_reader {
+    int64_t after;
+    int limit; /* rows at most */
+    bool (*visit)(void *context, const struct outbox_row *row);
+    void *context;
+};
+FX_MUST_CHECK enum fx_code outbox_read(struct outbox *outbox, const struct outbox_reader *reader,
+                                       struct fx_err *err);
+
+/* Every row up to id is acknowledged; durable with the next commit or outbox_flush. */
+void outbox_ack(struct outbox *outbox, int64_t id);
+
+/* Writes what outbox_ack and outbox_touch noted, if anything, and prunes a little. */
+FX_MUST_CHECK enum fx_code outbox_flush(struct outbox *outbox, int64_t now_ms, struct fx_err *err);
+
+/* Chooses the partition of each run in memory that has none, durably. */
+FX_MUST_CHECK enum fx_code outbox_assign_partitions(struct outbox *outbox, int32_t partitions,
+                                                    struct fx_err *err);
+bool outbox_has_unassigned(const struct outbox *outbox);
+
+/* Runs not ended, by place; NULL beyond the last. Ended ones may be NULL in between. */
+struct outbox_run *outbox_run_at(struct outbox *outbox, int index, bool *is_end);
+
+/* The lowest seq of run that is still kept, 0 if none. */
+FX_MUST_CHECK enum fx_code outbox_oldest_kept(struct outbox *outbox, const struct outbox_run *run,
+                                              int64_t *seq, struct fx_err *err);
+
+/* Numbers a person wants sent again. */
+struct outbox_resend {
+    int64_t id;     /* of the request, 0: there is none */
+    int64_t run_id; /* of the run's row */
+    int64_t run;
+    int64_t first;
+    int64_t last;
+    int64_t count; /* of them, how many are kept */
+};
+
+/*
+ * Notes that the kept ones of numbers first to last of (source, run) are to be sent again; sets
+ * id, run_id and count. FX_EINPUT: no such run, or none of the numbers is kept.
+ */
+FX_MUST_CHECK enum fx_code outbox_request_resend(struct outbox *outbox, const char *source,
+                                                 struct outbox_resend *resend, struct fx_err *err);
+
+/* The oldest request not ended. */
+FX_MUST_CHECK enum fx_code outbox_next_resend(struct outbox *outbox, struct outbox_resend *resend,
+                                              struct fx_err *err);
+/* As outbox_read, over the numbers of resend behind reader->after. */
+FX_MUST_CHECK enum fx_code outbox_read_resend(struct outbox *outbox,
+                                              const struct outbox_resend *resend,
+                                              const struct outbox_reader *reader,
+                                              struct fx_err *err);
+FX_MUST_CHECK enum fx_code
+outbox_end_resend(struct outbox *outbox, const struct outbox_resend *resend, struct fx_err *err);
+
+FX_MUST_CHECK enum fx_code outbox_count(struct outbox *outbox, struct outbox_counts *counts,
+                                        struct fx_err *err);
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shipper_core.h"
+
+#include "../common/day.h"
+#include "../common/log.h"
+
+#include <string.h>
+
+#define ROWS_AT_ONCE 4096 /* of the outbox; bounds how long one pump keeps the input waiting */
+
+static bool has_slot(const struct shipper *shipper)
+{
+    return shipper->count < SHIPPER_WINDOW && !shipper->is_broken;
+}
+
+/* false: nothing was handed over; try again later. */
+static bool hand_over(struct shipper *shipper, const struct outbox_row *row,
+                      const struct slot *content)
+{
+    if (!has_slot(shipper))
+        return false;
+    struct slot *slot = &shipper->slots[(shipper->head + shipper->count) % SHIPPER_WINDOW];
+    *slot = *content;
+    union {
+        const void *in;
+        void *out;
+    } payload = {.in = row->bytes}; /* copied by librdkafka, whose parameter is not const */
+    fx_assert(row->run->partition >= 0);
+    if (rd_kafka_produce(shipper->topic, row->run->partition, RD_KAFKA_MSG_F_COPY, payload.out,
+                         row->size, row->run->source, strlen(row->run->source), slot) == 0) {
+        shipper->count++;
+        shipper->counts.sent++;
+        return true;
+    }
+    rd_kafka_resp_err_t failed = rd_kafka_last_error();
+    if (failed != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        shipper->is_broken = true;
+        shipper_note_trouble(shipper, FX_ERETRY, rd_kafka_err2str(failed));
+    }
+    return false;
+}
+
+static bool send_beat(struct shipper *shipper, struct outbox_run *run, enum heartbeat_state state,
+                      struct fx_err *err)
+{
+    uint8_t bytes[WIRE_EVENT_MAX];
+    struct heartbeat heartbeat = {
+        .state = state, .input_state = shipper->input, .at_ms = day_now_ms()};
+    struct outbox_row row = {.run = run, .bytes = bytes};
+    if (!has_slot(shipper) ||
+        outbox_oldest_kept(shipper->options.outbox, run, &heartbeat.oldest_kept, err) != FX_OK)
+        return false;
+    if (state == HEARTBEAT_ENDED)
+        heartbeat.input_state = INPUT_CLOSED;
+    heartbeat_encode(shipper->options.heartbeat, run, &heartbeat, bytes, &row.size);
+    struct slot slot = {.kind = SLOT_BEAT, .state = state, .run = run};
+    if (!hand_over(shipper, &row, &slot))
+        return false;
+    run->beats++;
+    outbox_touch(shipper->options.outbox, run);
+    if (state == HEARTBEAT_OPEN)
+        run->is_opened = true;
+    return true;
+}
+
+static bool wants_beat(const struct outbox_run *run, enum heartbeat_state state, bool is_current)
+{
+    if (run == NULL || run->is_ended || run->is_current != is_current || !run->is_stored)
+        return false;
+    return state != HEARTBEAT_OPEN || !run->is_opened;
+}
+
+/* Goes on with a sweep as far as the window allows. */
+static void go_on(struct shipper *shipper, struct sweep *sweep, enum heartbeat_state state,
+                  bool is_current, struct fx_err *err)
+{
+    while (!sweep->is_over) {
+        bool is_end;
+        struct outbox_run *run = outbox_run_at(shipper->options.outbox, sweep->next, &is_end);
+        if (is_end) {
+            sweep->is_over = true;
+            return;
+        }
+        if (wants_beat(run, state, is_current) && !send_beat(shipper, run, state, err))
+            return;
+        sweep->next++;
+    }
+}
+
+struct reading {
+    struct shipper *shipper;
+    struct fx_err *err;
+    int64_t until; /* the last row that may go */
+    int rows;
+};
+
+static bool visit_row(void *context, const struct outbox_row *row)
+{
+    struct reading *reading = context;
+    struct shipper *shipper = reading->shipper;
+    if (row->id > reading->until)
+        return false;
+    if (row->run->is_current && !row->run->is_opened &&
+        !send_beat(shipper, row->run, HEARTBEAT_OPEN, reading->err))
+        return false;
+    struct slot slot = {.kind = SLOT_ROW, .run = row->run, .id = row->id, .seq = row->seq};
+    if (!hand_over(shipper, row, &slot))
+        return false;
+    shipper->cursor = row->id;
+    reading->rows++;
+    return true;
+}
+
+static enum fx_code send_rows(struct shipper *shipper, int64_t until, struct fx_err *err)
+{
+    struct reading reading = {shipper, err, until, 0};
+    struct outbox_reader reader = {shipper->cursor, ROWS_AT_ONCE, visit_row, &reading};
+    if (shipper->cursor >= until || !has_slot(shipper))
+        return FX_OK;
+    return outbox_read(shipper->options.outbox, &reader, err);
+}
+
+static bool visit_resend(void *context, const struct outbox_row *row)
+{
+    struct reading *reading = context;
+    struct shipper *shipper = reading->shipper;
+    struct slot slot = {.kind = SLOT_RESEND, .seq = row->seq};
+    /* Rows that were never sent get their turn, and their partition, from send_rows. */
+    if (row->run->partition >= 0 && !hand_over(shipper, row, &slot))
+        return false;
+    shipper->resend_next = row->seq;
+    reading->rows++;
+    return true;
+}
+
+static enum fx_code send_again(struct shipper *shipper, struct fx_err *err)
+{
+    struct outbox *outbox = shipper->options.outbox;
+    if (shipper->resend.id == 0 && shipper->is_resend_noted) {
+        if (outbox_next_resend(outbox, &shipper->resend, err) != FX_OK)
+            return err->code;
+        shipper->resend_next = shipper->resend.first - 1;
+        shipper->is_resend_noted = shipper->resend.id != 0;
+        shipper->is_resend_sent = false;
+    }
+    if (shipper->resend.id == 0)
+        return FX_OK;
+    struct reading reading = {shipper, err, 0, 0};
+    struct outbox_reader reader = {shipper->resend_next, ROWS_AT_ONCE, visit_resend, &reading};
+    if (!shipper->is_resend_sent && has_slot(shipper)) {
+        if (outbox_read_resend(outbox, &shipper->resend, &reader, err) != FX_OK)
+            return err->code;
+        shipper->is_resend_sent = reading.rows == 0 && has_slot(shipper);
+    }
+    if (!shipper->is_resend_sent || shipper->count > 0)
+        return FX_OK;
+    fx_log(FX_LOG_INFO, "resent", "run=%012llx first=%lld last=%lld",
+           (unsigned long long)shipper->resend.run, (long long)shipper->resend.first,
+           (long long)shipper->resend_next);
+    enum fx_code code = outbox_end_resend(outbox, &shipper->resend, err);
+    shipper->resend.id = 0;
+    return code;
+}
+
+bool shipper_is_drained(const struct shipper *shipper)
+{
+    const struct outbox *outbox = shipper->options.outbox;
+    return shipper->count == 0 && shipper->resend.id == 0 && !shipper->is_resend_noted &&
+           outbox_acked_id(outbox) == outbox_last_id(outbox);
+}
+
+static void beat(struct shipper *shipper, struct fx_err *err)
+{
+    int64_t now_ms = day_monotonic_ms();
+    go_on(shipper, &shipper->opened, HEARTBEAT_OPEN, true, err);
+    shipper->opened.is_over = false; /* more runs may come */
+    if (now_ms >= shipper->alive_at_ms) {
+        shipper->alive = (struct sweep){0, false};
+        shipper->alive_at_ms = now_ms + shipper->options.heartbeat_ms;
+    }
+    if (!shipper->is_ending)
+        go_on(shipper, &shipper->alive, HEARTBEAT_ALIVE, true, err);
+    else if (shipper->ended.next > 0 || shipper_is_drained(shipper))
+        go_on(shipper, &shipper->ended, HEARTBEAT_ENDED, true, err);
+}
+
+enum fx_code shipper_send(struct shipper *shipper, struct fx_err *err)
+{
+    struct outbox *outbox = shipper->options.outbox;
+    int64_t opening_id = outbox_opening_id(outbox);
+    if (outbox_has_unassigned(outbox) &&
+        outbox_assign_partitions(outbox, shipper->partitions, err) != FX_OK)
+        return err->code;
+    if (outbox_acked_id(outbox) < opening_id)
+        return send_rows(shipper, opening_id, err);
+    go_on(shipper, &shipper->old, HEARTBEAT_ENDED, false, err);
+    if (err->code != FX_OK || !shipper->old.is_over)
+        return err->code;
+    enum fx_code code = send_rows(shipper, outbox_last_id(outbox), err);
+    if (code == FX_OK)
+        code = send_again(shipper, err);
+    if (code == FX_OK)
+        beat(shipper, err);
+    return err->code;
+}

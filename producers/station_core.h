@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * station_core - what the parts of a station share: its state, and how a line becomes an event.
+ *
+ * For station*.c alone. Lines are taken in batches: station_take opens one when needed, and
+ * station_commit makes it durable and releases its answers.
+ */
+#ifndef FX_STATION_CORE_H
+#define FX_STATION_CORE_H
+
+#include "heartbeat.h"
+#include "outbox_rules.h"
+#include "outbox_send.h"
+#include "shipper.h"
+#include "station_options.h"
+
+#include <stdio.h>
+
+/* Answers to one writer. What lies behind settled waits for the commit. */
+struct answers {
+    struct buf out;
+    size_t settled;       /* bytes that may go out */
+    int64_t pending;      /* lines of the open batch answered in out */
+    struct answers *next; /* in the station's list of those with pending lines */
+};
+
+/* Where a line comes from. */
+struct origin {
+    int64_t number;          /* of the line in its input, from 1 */
+    struct answers *answers; /* NULL: nobody waits for one */
+};
+
+struct station_counts {
+    int64_t lines;      /* taken */
+    int64_t stored;     /* as events */
+    int64_t rejected;   /* wrong lines */
+    int64_t repeated;   /* ids known already */
+    int64_t refused;    /* for want of room */
+    int64_t clock_back; /* times put right */
+};
+
+struct input;
+
+struct station {
+    const struct dialect *dialect;
+    const struct station_options *options;
+    char topic[KAFKA_TOPIC_MAX];
+    struct kind kind;
+    struct kind heartbeat;
+    struct record *record;
+    struct outbox *outbox;
+    struct shipper *shipper; /* NULL: nothing is sent */
+    struct input *input;     /* NULL: none; its position goes with each batch */
+    struct record_line line; /* the one at hand */
+    FILE *rejects;           /* NULL: not kept */
+    struct answers *pending; /* list of writers with lines in the open batch */
+    int64_t batch_lines;     /* 0: no batch is open */
+    int64_t batch_stored;    /* events in it */
+    int64_t batch_since_ms;  /* monotonic */
+    int64_t now_ms;          /* wall clock, renewed every turn */
+    bool is_full;            /* the outbox takes nothing at present */
+    struct station_counts counts;
+};
+
+/*
+ * Takes one line. A wrong line is reported, counted, answered, and no error.
+ *
+ * FX_EDISK, FX_ESTATE, FX_EMEMORY  the batch has to be rolled back: station_rollback.
+ */
+FX_MUST_CHECK enum fx_code station_take(struct station *station, const struct origin *origin,
+                                        const char *text, size_t size, struct fx_err *err);
+
+/* Reports a line that cannot even be read: too long, or without its end. */
+void station_reject_raw(struct station *station, const struct origin *origin, const char *reason);
+
+/* Opens a batch unless one is open. */
+FX_MUST_CHECK enum fx_code station_begin(struct station *station, struct fx_err *err);
+
+/* Makes the batch durable and settles its answers. On error station_rollback was called. */
+FX_MUST_CHECK enum fx_code station_commit(struct station *station, struct fx_err *err);
+
+/* Gives up the batch; each of its lines is answered with err's text. */
+void station_rollback(struct station *station, const struct fx_err *err);
+
+/* Stores the event in station->line, already checked, with the next number of its source. */
+struct stored_event {
+    const char *id;         /* the line's, NULL: none */
+    struct outbox_run *run; /* out */
+};
+FX_MUST_CHECK enum fx_code station_store(struct station *station, struct stored_event *stored,
+                                         struct fx_err *err);
+
+/* Takes lines until the input ends or a signal comes, then drains. FX_ERETRY: not all was sent. */
+FX_MUST_CHECK enum fx_code station_run(struct station *station, struct fx_err *err);
+
+/* Sends what is in the outbox, without any input. */
+FX_MUST_CHECK enum fx_code station_drain(struct station *station, struct fx_err *err);
+
+/* {"ok":true,"run":"0123456789ab","seq":42} */
+void answer_number(struct answers *answers, int64_t run, int64_t seq);
+
+/* {"ok":false,"field":"vehicle","reason":"…"}; field "" is left out. */
+void answer_refusal(struct answers *answers, const char *field, const char *reason);
+
+/* What is in answers goes out whatever becomes of the batch. Not while lines are pending. */
+void answer_settle(struct answers *answers);
+
+#endif

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "station_core.h"
+
+#include "../common/day.h"
+#include "../common/log.h"
+#include "../common/text.h"
+#include "station_input.h"
+#include "suggest.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOGGED_MAX 1000             /* wrong lines told in the log; more are only counted */
+#define CLOCK_AHEAD_MS (10 * 60000) /* a clock further ahead does not hold later lines up */
+
+void answer_number(struct answers *answers, int64_t run, int64_t seq)
+{
+    if (answers != NULL)
+        buf_append_format(&answers->out, "{\"ok\":true,\"run\":\"%012llx\",\"seq\":%lld}\n",
+                          (unsigned long long)run, (long long)seq);
+}
+
+void answer_refusal(struct answers *answers, const char *field, const char *reason)
+{
+    if (answers == NULL)
+        return;
+    buf_append_text(&answers->out, "{\"ok\":false,");
+    if (field[0] != '\0') {
+        buf_append_text(&answers->out, "\"field\":");
+        event_append_text(&answers->out, field, strlen(field));
+        buf_append_byte(&answers->out, ',');
+    }
+    buf_append_text(&answers->out, "\"reason\":");
+    event_append_text(&answers->out, reason, strlen(reason));
+    buf_append_text(&answers->out, "}\n");
+}
+
+void answer_settle(struct answers *answers)
+{
+    if (answers != NULL && answers->pending == 0)
+        answers->settled = answers->out.size;
+}
+
+static void note_pending(struct station *station, struct answers *answers)
+{
+    if (answers == NULL)
+        return;
+    if (answers->pending++ == 0) {
+        answers->next = station->pending;
+        station->pending = answers;
+    }
+}
+
+enum fx_code station_begin(struct station *station, struct fx_err *err)
+{
+    if (station->batch_lines > 0)
+        return FX_OK;
+    enum fx_code code = outbox_begin(station->outbox, err);
+    if (code == FX_OK) {
+        station->batch_lines = 1;
+        station->batch_stored = 0;
+        station->batch_since_ms = day_monotonic_ms();
+    }
+    return code;
+}
+
+/* The rejects reach the disk before the position that goes past them. */
+static enum fx_code sync_rejects(struct station *station, struct fx_err *err)
+{
+    if (station->rejects == NULL)
+        return FX_OK;
+    if (fflush(station->rejects) != 0 || ferror(station->rejects) != 0)
+        return fx_err_set(err, FX_EDISK, "--rejects: %s", strerror(errno));
+    return FX_OK;
+}
+
+enum fx_code station_commit(struct station *station, struct fx_err *err)
+{
+    if (station->batch_lines == 0)
+        return FX_OK;
+    enum fx_code code = sync_rejects(station, err);
+    if (code == FX_OK && station->input != NULL)
+        code = input_note(station->input, err);
+    if (code == FX_OK)
+        code = outbox_commit(station->outbox, err);
+    if (code != FX_OK) {
+        station_rollback(station, err);
+        return code;
+    }
+    station->batch_lines = 0;
+    station->batch_stored = 0;
+    while (station->pending != NULL) {
+        struct answers *answers = station->pending;
+        station->pending = answers->next;
+        answers->pending = 0;
+        answers->settled = answers->out.size;
+    }
+    return FX_OK;
+}
+
+void station_rollback(struct station *station, const struct fx_err *err)
+{
+    if (station->batch_lines > 0)
+        outbox_rollback(station->outbox);
+    if (station->batch_stored > 0)
+        fx_log(FX_LOG_ERROR, "batch_lost", "events=%lld stored_before=%lld",
+               (long long)station->batch_stored,
+               (long long)(station->counts.stored - station->batch_stored));
+    station->counts.stored -= station->batch_stored;
+    station->counts.refused += station->batch_stored;
+    station->batch_lines = 0;
+    station->batch_stored = 0;
+    while (station->pending != NULL) {
+        struct answers *answers = station->pending;
+        station->pending = answers->next;
+        answers->out.size = answers->settled;
+        for (; answers->pending > 0; answers->pending--)
+            answer_refusal(answers, "", err->text);
+        answers->settled = answers->out.size;
+    }
+}
+
+/* {"line":12,"field":"vehicle","reason":"…","text":"…"} */
+static void keep_reject(struct station *station, const struct origin *origin, const char *reason,
+                        const char *text, size_t size)
+{
+    if (station->rejects == NULL)
+        return;
+    struct buf out = BUF_INIT;
+    buf_append_format(&out, "{\"line\":%lld,\"field\":", (long long)origin->number);
+    event_append_text(&out, station->line.field, strlen(station->line.field));
+    buf_append_text(&out, ",\"reason\":");
+    event_append_text(&out, reason, strlen(reason));
+    buf_append_text(&out, ",\"text\":");
+    event_append_text(&out, text, size);
+    buf_append_text(&out, "}\n");
+    if (!out.is_failed)
+        fwrite(out.data, 1, out.size, station->rejects);
+    buf_release(&out);
+}
+
+static void report(struct station *station, const struct origin *origin, const char *reason)
+{
+    char masked[FX_ERR_TEXT_MAX];
+    char quoted[360];
+    station->counts.rejected++;
+    if (station->counts.rejected > LOGGED_MAX)
+        return;
+    text_copy(masked, sizeof masked, reason);
+    suggest_mask(masked);
+    fx_log(FX_LOG_WARN, "line_rejected", "line=%lld field=%s reason=%s", (long long)origin->number,
+           station->line.is_field_known ? station->line.field : "unknown",
+           fx_log_quote(quoted, sizeof quoted, masked));
+    if (station->counts.rejected == LOGGED_MAX)
+        fx_log(FX_LOG_WARN, "line_rejected_many", "further_lines=only_counted");
+}
+
+void station_reject_raw(struct station *station, const struct origin *origin, const char *reason)
+{
+    station->line.field[0] = '\0';
+    station->line.is_field_known = true;
+    station->counts.lines++;
+    report(station, origin, reason);
+    keep_reject(station, origin, reason, "", 0);
+    answer_refusal(origin->answers, "", reason);
+    if (station->batch_lines > 0)
+        note_pending(station, origin->answers);
+    else
+        answer_settle(origin->answers);
+}
+
+static void copy_text(char *out, const struct event_value *value)
+{
+    memcpy(out, value->text, (size_t)value->size);
+    out[value->size] = '\0';
+}
+
+/* The run of the line's source; a name that cannot be one gives none. */
+static enum fx_code take_run(struct station *station, struct outbox_run **run, struct fx_err *err)
+{
+    const struct event *event = &station->line.event;
+    const struct event_value *source = event_envelope(event, ENVELOPE_SOURCE);
+    const struct event_value *region = event_envelope(event, ENVELOPE_REGION);
+    char source_text[SCHEMA_SOURCE_MAX + 1];
+    char region_text[SCHEMA_REGION_MAX + 1];
+    *run = NULL;
+    if (!text_is_name(source->text, (size_t)source->size, SCHEMA_SOURCE_MAX) || region->size < 1 ||
+        region->size > SCHEMA_REGION_MAX)
+        return FX_OK;
+    copy_text(source_text, source);
+    copy_text(region_text, region);
+    return outbox_take_run(station->outbox, source_text, region_text, run, err);
+}
+
+/* A clock that was set back: the source's last time goes on. */
+static void put_clock_right(struct station *station, const struct outbox_run *run)
+{
+    struct event_value *at = &station->line.event.values[ENVELOPE_OCCURRED_AT];
+    if (!station->line.is_clock || at->number >= run->last_at_ms)
+        return;
+    at->number = run->last_at_ms;
+    if (station->counts.clock_back++ == 0)
+        fx_log(FX_LOG_WARN, "clock_back", "effect=last_time_used");
+}
+
+enum fx_code station_store(struct station *station, struct stored_event *stored, struct fx_err *err)
+{
+    struct event *event = &station->line.event;
+    uint8_t bytes[WIRE_EVENT_MAX];
+    struct outbox_run *run = NULL;
+    if (take_run(station, &run, err) != FX_OK)
+        return err->code;
+    fx_assert(run != NULL);
+    put_clock_right(station, run);
+    event->values[ENVELOPE_RUN].number = run->run;
+    event->values[ENVELOPE_SEQ].number = run->last_seq + 1;
+    struct outbox_event row = {.bytes = bytes, .stored_at_ms = station->now_ms, .id = stored->id};
+    if (event_encode(event, bytes, &row.size, err) != FX_OK)
+        return err->code;
+    if (station->dialect->admit != NULL &&
+        station->dialect->admit(&station->line, station->outbox, err) != FX_OK)
+        return err->code;
+    int64_t at_ms = event_envelope(event, ENVELOPE_OCCURRED_AT)->number;
+    row.occurred_at_ms = at_ms <= station->now_ms + CLOCK_AHEAD_MS ? at_ms : 0;
+    run->last_line_ms = station->now_ms;
+    stored->run = run;
+    return outbox_append(station->outbox, run, &row, err);
+}
+
+/* A line with an id that was taken before is answered with the number it has. */
+static enum fx_code find_repeated(struct station *station, struct outbox_number *number,
+                                  struct fx_err *err)
+{
+    char source[SCHEMA_SOURCE_MAX + 1];
+    *number = (struct outbox_number){0, 0};
+    if (station->line.id == NULL)
+        return FX_OK;
+    copy_text(source, event_envelope(&station->line.event, ENVELOPE_SOURCE));
+    return outbox_find_line(station->outbox, source, station->line.id, number, err);
+}
+
+static enum fx_code reject(struct station *station, const struct origin *origin, const char *text,
+                           size_t size, struct fx_err *err)
+{
+    const char *reason = record_reason(&station->line, err);
+    struct outbox_run *run = NULL;
+    report(station, origin, reason);
+    keep_reject(station, origin, reason, text, size);
+    answer_refusal(origin->answers, station->line.field, reason);
+    note_pending(station, origin->answers);
+    fx_err_clear(err);
+    if (take_run(station, &run, err) != FX_OK)
+        return err->code;
+    if (run != NULL) {
+        run->refused++;
+        outbox_touch(station->outbox, run);
+    }
+    return FX_OK;
+}
+
+static bool is_blank(const char *text, size_t size)
+{
+    while (size > 0 && (*text == ' ' || *text == '\t' || *text == '\r')) {
+        text++;
+        size--;
+    }
+    return size == 0;
+}
+
+enum fx_code station_take(struct station *station, const struct origin *origin, const char *text,
+                          size_t size, struct fx_err *err)
+{
+    struct outbox_number number;
+    if (is_blank(text, size))
+        return FX_OK;
+    if (station_begin(station, err) != FX_OK)
+        return err->code;
+    station->batch_lines++;
+    station->counts.lines++;
+    station->line.now_ms = station->now_ms;
+    enum fx_code code = record_read(station->record, text, size, &station->line, err);
+    if (code == FX_OK)
+        code = find_repeated(station, &number, err);
+    if (code == FX_OK && number.seq != 0) {
+        station->counts.repeated++;
+        answer_number(origin->answers, number.run, number.seq);
+        note_pending(station, origin->answers);
+        return FX_OK;
+    }
+    struct stored_event stored = {station->line.id, NULL};
+    if (code == FX_OK)
+        code = station_store(station, &stored, err);
+    if (code == FX_EINPUT)
+        return reject(station, origin, text, size, err);
+    if (code != FX_OK)
+        return code;
+    station->counts.stored++;
+    station->batch_stored++;
+    answer_number(origin->answers, stored.run->run, stored.run->last_seq);
+    note_pending(station, origin->answers);
+    return FX_OK;
+}

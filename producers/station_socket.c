@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "station_socket.h"
+
+#include "../common/log.h"
+#include "lines.h"
+#include "station_command.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define CHUNK 16384
+#define UNREAD_MAX 262144 /* bytes of answers a writer may leave unread */
+#define ASK_TIMEOUT_S 30
+
+struct client {
+    int file; /* -1: the place is free */
+    bool is_ended;
+    bool has_more;
+    int64_t number; /* of its last line */
+    struct lines lines;
+    struct answers answers;
+};
+
+struct server {
+    struct station *station;
+    int file;
+    char path[sizeof((struct sockaddr_un *)0)->sun_path];
+    struct client clients[SOCKET_CLIENTS_MAX];
+};
+
+static enum fx_code set_address(const char *path, struct sockaddr_un *address, struct fx_err *err)
+{
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address->sun_path)
+        return fx_err_set(err, FX_ECONFIG, "socket %s: the path has more than %zu bytes", path,
+                          sizeof address->sun_path - 1);
+    memcpy(address->sun_path, path, strlen(path));
+    return FX_OK;
+}
+
+/* Whoever holds the outbox owns its socket: what lies there is left over from a crash. */
+static enum fx_code listen_at(const struct sockaddr_un *address, int *file, struct fx_err *err)
+{
+    int fresh = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fresh < 0)
+        return fx_err_set(err, FX_EMEMORY, "socket: %s", strerror(errno));
+    unlink(address->sun_path);
+    mode_t mask = umask(0177);
+    int bound = bind(fresh, (const struct sockaddr *)address, sizeof *address);
+    umask(mask);
+    if (bound != 0 || listen(fresh, SOCKET_CLIENTS_MAX) != 0) {
+        fx_err_set(err, FX_ECONFIG, "socket %s: %s", address->sun_path, strerror(errno));
+        close(fresh);
+        return err->code;
+    }
+    *file = fresh;
+    return FX_OK;
+}
+
+enum fx_code server_open(struct station *station, const char *path, struct server **server,
+                         struct fx_err *err)
+{
+    struct sockaddr_un address;
+    int file = -1;
+    if (set_address(path, &address, err) != FX_OK || listen_at(&address, &file, err) != FX_OK)
+        return err->code;
+    struct server *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL) {
+        close(file);
+        return fx_err_set(err, FX_EMEMORY, "no memory for a socket");
+    }
+    fresh->station = station;
+    fresh->file = file;
+    memcpy(fresh->path, address.sun_path, sizeof fresh->path);
+    for (int i = 0; i < SOCKET_CLIENTS_MAX; i++)
+        fresh->clients[i].file = -1;
+    *server = fresh;
+    return FX_OK;
+}
+
+/* A writer whose answers pile up is not read from. */
+static bool wants_reading(const struct client *client)
+{
+    return client->file >= 0 && !client->is_ended && client->answers.out.size < UNREAD_MAX;
+}
+
+int server_poll_fds(const struct server *server, struct pollfd *fds)
+{
+    int count = 0;
+    fds[count++] = (struct pollfd){.fd = server->file, .events = POLLIN};
+    for (int i = 0; i < SOCKET_CLIENTS_MAX; i++) {
+        const struct client *client = &server->clients[i];
+        if (client->file < 0)
+            continue;
+        short events = wants_reading(client) ? POLLIN : 0;
+        if (client->answers.settled > 0)
+            events = (short)(events | POLLOUT);
+        fds[count++] = (struct pollfd){.fd = client->file, .events = events};
+    }
+    return count;
+}
+
+static void accept_clients(struct server *server)
+{
+    for (int i = 0; i < SOCKET_CLIENTS_MAX; i++) {
+        struct client *client = &server->clients[i];
+        if (client->file >= 0)
+            continue;
+        int file = accept4(server->file, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (file < 0)
+            return;
+        *client = (struct client){.file = file, .answers = {.out = BUF_INIT}};
+        lines_init(&client->lines, CHUNK);
+    }
+}
+
+static void drop(struct client *client)
+{
+    fx_assert(client->answers.pending == 0);
+    close(client->file);
+    client->file = -1;
+    client->has_more = false;
+    lines_release(&client->lines);
+    buf_release(&client->answers.out);
+}
+
+static void write_answers(struct client *client)
+{
+    struct answers *answers = &client->answers;
+    while (answers->settled > 0) {
+        ssize_t written =
+            send(client->file, answers->out.data, answers->settled, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (written < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (written < 0) { /* gone; its lines stay taken */
+            client->is_ended = true;
+            written = (ssize_t)answers->settled;
+        }
+        size_t done = (size_t)written;
+        memmove(answers->out.data, answers->out.data + done, answers->out.size - done);
+        answers->out.size -= done;
+        answers->settled -= done;
+    }
+}
+
+static enum fx_code take_line(struct server *server, struct client *client, const char *text,
+                              size_t size, struct fx_err *err)
+{
+    struct station *station = server->station;
+    const struct origin origin = {client->number, &client->answers};
+    if (command_is_one(text, size)) {
+        /* A command sees, and answers after, all that was taken before it. */
+        if (station_commit(station, err) != FX_OK)
+            return err->code;
+        return command_serve(station, text, size, &client->answers, err);
+    }
+    if (!station->options->socket) {
+        answer_refusal(&client->answers, "", "this station takes no lines here, see --socket");
+        answer_settle(&client->answers);
+        return FX_OK;
+    }
+    if (!station->is_full)
+        return station_take(station, &origin, text, size, err);
+    station->counts.refused++;
+    answer_refusal(&client->answers, "", "the outbox is full");
+    answer_settle(&client->answers);
+    return FX_OK;
+}
+
+static enum fx_code read_client(struct client *client, struct fx_err *err)
+{
+    long count = 0;
+    struct fx_err gone = FX_ERR_INIT;
+    if (lines_read(&client->lines, client->file, &count, &gone) == FX_EMEMORY)
+        return fx_err_set(err, FX_EMEMORY, "%s", gone.text);
+    if (gone.code != FX_OK || count == 0)
+        client->is_ended = true;
+    return FX_OK;
+}
+
+static enum fx_code serve_client(struct server *server, struct client *client, int64_t *limit,
+                                 struct fx_err *err)
+{
+    if (!client->has_more && read_client(client, err) != FX_OK)
+        return err->code;
+    client->has_more = true;
+    while (*limit > 0 && client->answers.out.size < UNREAD_MAX) {
+        const char *text = NULL;
+        size_t size = 0;
+        enum lines_found found = lines_next(&client->lines, &text, &size);
+        if (found == LINES_NONE) {
+            client->has_more = false;
+            return FX_OK;
+        }
+        (*limit)--;
+        const struct origin origin = {++client->number, &client->answers};
+        if (found == LINES_TOO_LONG)
+            station_reject_raw(server->station, &origin, "the line is longer than 65536 bytes");
+        else if (take_line(server, client, text, size, err) != FX_OK)
+            return err->code;
+    }
+    return FX_OK;
+}
+
+enum fx_code server_serve(struct server *server, int64_t limit, struct fx_err *err)
+{
+    accept_clients(server);
+    for (int i = 0; i < SOCKET_CLIENTS_MAX; i++) {
+        struct client *client = &server->clients[i];
+        if (client->file < 0)
+            continue;
+        if (wants_reading(client) && serve_client(server, client, &limit, err) != FX_OK)
+            return err->code;
+        write_answers(client);
+        if (client->is_ended && !client->has_more && client->answers.out.size == 0 &&
+            client->answers.pending == 0)
+            drop(client);
+    }
+    return FX_OK;
+}
+
+bool server_has_more(const struct server *server)
+{
+    for (int i = 0; i < SOCKET_CLIENTS_MAX; i++)
+        if (server->clients[i].has_more)
+            return true;
+    return false;
+}
+
+void server_close(struct server *server)
+{
+    if (server == NULL)
+        return;
+    for (int i = 0; i < SOCKET_CLIENTS_MAX; i++) {
+        struct client *client = &server->clients[i];
+        if (client->file < 0)
+            continue;
+        write_answers(client);
+        drop(client);
+    }
+    close(server->file);
+    unlink(server->path);
+    free(server);
+}
+
+enum fx_code server_ask(const char *path, const char *line, struct buf *answer, struct fx_err *err)
+{
+    struct sockaddr_un address;
+    if (set_address(path, &address, err) != FX_OK)
+        return err->code;
+    int file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct timeval timeout = {.tv_sec = ASK_TIMEOUT_S};
+    if (file < 0)
+        return fx_err_set(err, FX_EMEMORY, "socket: %s", strerror(errno));
+    setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    enum fx_code code = FX_OK;
+    if (connect(file, (const struct sockaddr *)&address, sizeof address) != 0)
+        code = fx_err_set(err, FX_ERETRY, "socket %s: %s", path, strerror(errno));
+    else if (send(file, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line))
+        code = fx_err_set(err, FX_ERETRY, "socket %s: %s", path, strerror(errno));
+    while (code == FX_OK && (answer->size == 0 || answer->data[answer->size - 1] != '\n')) {
+        uint8_t *room = buf_reserve(answer, 4096);
+        ssize_t got = room == NULL ? -1 : recv(file, room, 4096, 0);
+        if (got <= 0)
+            code = fx_err_set(err, FX_ERETRY, "socket %s: no answer", path);
+        else
+            answer->size += (size_t)got;
+    }
+    close(file);
+    return code;
+}

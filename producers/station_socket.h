@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * station_socket - lines and commands from other programs, over a Unix socket beside the outbox.
+ *
+ * Mode 0600. Each line is answered by one line, in order, after the fsync. A line that begins with
+ * {"command": is a command (see station_command.h) and is served by every station that has an
+ * input; event lines only where --socket says so. A writer that does not read its answers is
+ * served no further until it does.
+ */
+#ifndef FX_STATION_SOCKET_H
+#define FX_STATION_SOCKET_H
+
+#include "station_core.h"
+
+#include <poll.h>
+
+#define SOCKET_CLIENTS_MAX 64
+
+struct server;
+
+/* Listens at path. FX_ECONFIG: the path is too long, or somebody answers there already. */
+FX_MUST_CHECK enum fx_code server_open(struct station *station, const char *path,
+                                       struct server **server, struct fx_err *err);
+
+/* Fills fds (room SOCKET_CLIENTS_MAX + 1); returns how many. */
+int server_poll_fds(const struct server *server, struct pollfd *fds);
+
+/*
+ * Accepts, reads, takes up to limit lines, and writes answers that are settled.
+ * On error the batch was not rolled back.
+ */
+FX_MUST_CHECK enum fx_code server_serve(struct server *server, int64_t limit, struct fx_err *err);
+
+bool server_has_more(const struct server *server); /* lines are there already */
+
+/* Writes what is settled, and removes the socket. */
+void server_close(struct server *server);
+
+/* Asks the station at path: sends line, gives its answer. FX_ERETRY: nobody listens there. */
+FX_MUST_CHECK enum fx_code server_ask(const char *path, const char *line, struct buf *answer,
+                                      struct fx_err *err);
+
+#endif
