@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../../consumers/catalog.h"
+#include "../../consumers/setup_rule.h"
+#include "../../consumers/setup_sql.h"
+#include "../../consumers/setup_views.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct catalog catalog;
+
+static int load(void **state)
+{
+    (void)state;
+    struct fx_err err = FX_ERR_INIT;
+    if (catalog_load(FX_SCHEMAS_DIR, &catalog, &err) != FX_OK)
+        fail_msg("%s", err.text);
+    return 0;
+}
+
+static int release(void **state)
+{
+    (void)state;
+    catalog_release(&catalog);
+    return 0;
+}
+
+static const struct catalog_kind *find_kind(const char *name)
+{
+    for (int i = 0; i < catalog.kind_count; i++)
+        if (strcmp(catalog.kinds[i].kind.name, name) == 0)
+            return &catalog.kinds[i];
+    fail_msg("no kind %s", name);
+    return NULL;
+}
+
+static const struct rollup *find_rollup(const struct catalog_kind *entry, const char *name)
+{
+    for (int i = 0; i < entry->rollups.count; i++)
+        if (strcmp(entry->rollups.rollups[i].name, name) == 0)
+            return &entry->rollups.rollups[i];
+    fail_msg("no rollup %s", name);
+    return NULL;
+}
+
+/* The views of a rollup as one text, statements ended by newlines; the caller frees it. */
+static char *views_text(const char *kind, const char *rollup, const char *since, bool is_added)
+{
+    static bool added[ROLLUP_COLUMNS_MAX];
+    const struct catalog_kind *entry = find_kind(kind);
+    memset(added, 0, sizeof added);
+    added[0] = is_added;
+    struct views_target target = {.schema_name = "s_next",
+                                  .topic = "p.kind",
+                                  .kind = kind,
+                                  .schema = kind_current(&entry->kind),
+                                  .rollup = find_rollup(entry, rollup),
+                                  .is_added = added,
+                                  .since = since};
+    struct buf out = BUF_INIT;
+    views_append(&out, &target);
+    assert_false(out.is_failed);
+    for (size_t i = 0; i < out.size; i++)
+        if (out.data[i] == '\0')
+            out.data[i] = '\n';
+    char *text = strdup(buf_text(&out));
+    buf_release(&out);
+    return text;
+}
+
+static void assert_has(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL)
+        fail_msg("\"%s\" is not in the views", part);
+}
+
+static void literal_doubles_quotes(void **state)
+{
+    (void)state;
+    struct buf out = BUF_INIT;
+    sql_literal(&out, "it's 查验\\");
+    assert_string_equal(buf_text(&out), "'it''s 查验\\'");
+    buf_release(&out);
+}
+
+static void expression_names_the_schema(void **state)
+{
+    static const struct {
+        const char *in;
+        const char *out;
+    } cases[] = {
+        {"fangxian.quantile(1)", "\"s_next\".quantile(1)"},
+        {"1+fangxian.f(fangxian.g(x))", "1+\"s_next\".f(\"s_next\".g(x))"},
+        {"quantile(0.9, a)", "quantile(0.9, a)"},
+        {"my_fangxian.x", "my_fangxian.x"},
+        {"a.fangxian.x", "a.fangxian.x"},
+        {"fangxian", "fangxian"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf out = BUF_INIT;
+        sql_expression(&out, cases[i].in, "s_next");
+        assert_string_equal(buf_text(&out), cases[i].out);
+        buf_release(&out);
+    }
+}
+
+static void a_change_names_its_stock(void **state)
+{
+    static const struct {
+        const char *derived;
+        const char *stock; /* NULL: none */
+    } cases[] = {
+        {"net_change_persons", "census_persons"},
+        {"active_change_persons", "active_persons"},
+        {"net_change_household_times", "census_household_times"},
+        {"turned_back_percent", NULL},
+        {"_change_persons", NULL},
+        {"net_change_", NULL},
+        {"exchange_persons", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char name[ROLLUP_NAME_MAX] = "";
+        bool is_stock = views_stock_name(name, cases[i].derived);
+        assert_int_equal(is_stock, cases[i].stock != NULL);
+        if (is_stock)
+            assert_string_equal(name, cases[i].stock);
+    }
+}
+
+static void rules_say_what_is_counted(void **state)
+{
+    static const struct {
+        const char *kind;
+        const char *column;
+        const char *rule;
+    } cases[] = {
+        {"checkpoint", "checked_groups", "count"},
+        {"checkpoint", "checked_vehicles", "count where vehicle not in (ON_FOOT)"},
+        {"checkpoint", "entering_person_times", "sum(persons) where direction in (IN)"},
+        {"checkpoint", "wait_measured_groups", "count where wait_s is not null"},
+        {"checkpoint", "waited_within_5min_groups", "count where wait_s <= (300)"},
+        {"checkpoint", "queue_vehicles_max", "max(queue_vehicles)"},
+        {"quarantine", "headcount_persons", "last(reported_persons)"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct catalog_kind *entry = find_kind(cases[i].kind);
+        const struct rollup *rollup = find_rollup(entry, cases[i].kind);
+        struct buf out = BUF_INIT;
+        for (int c = 0; c < rollup->column_count; c++)
+            if (strcmp(rollup->columns[c].name, cases[i].column) == 0)
+                rule_append(&out, kind_current(&entry->kind), &rollup->columns[c]);
+        assert_string_equal(buf_text(&out), cases[i].rule);
+        buf_release(&out);
+    }
+}
+
+static void derived_units_are_suffixes(void **state)
+{
+    (void)state;
+    assert_string_equal(rule_unit("wait_mean_s"), "s");
+    assert_string_equal(rule_unit("turned_back_percent"), "percent");
+    assert_string_equal(rule_unit("found_person_times"), "person_times");
+}
+
+static void combination_follows_the_aggregate(void **state)
+{
+    (void)state;
+    assert_string_equal(rule_over_time(AGGREGATE_COUNT), "sum");
+    assert_string_equal(rule_over_time(AGGREGATE_MAX), "max");
+    assert_string_equal(rule_over_time(AGGREGATE_LAST), "last");
+    assert_string_equal(rule_over_regions(AGGREGATE_LAST), "sum");
+    assert_string_equal(rule_over_regions(AGGREGATE_SUM), "sum");
+}
+
+static void checkpoint_has_every_view(void **state)
+{
+    static const char *const views[] = {
+        "checkpoint_days",          "checkpoint_hours",         "checkpoint_town_daily",
+        "checkpoint_county_hourly", "checkpoint_city_daily",    "checkpoint_town_daily_detail",
+        "checkpoint_source_daily",  "checkpoint_source_hourly", "checkpoint_levels",
+        "checkpoint_direct",
+    };
+    (void)state;
+    char *text = views_text("checkpoint", "checkpoint", NULL, false);
+    for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) {
+        char start[120];
+        snprintf(start, sizeof start, "CREATE OR REPLACE VIEW \"%s\" AS", views[i]);
+        assert_has(text, start);
+        snprintf(start, sizeof start, "COMMENT ON VIEW \"%s\" IS", views[i]);
+        assert_has(text, start);
+    }
+    assert_null(strstr(text, "checkpoint_stock_at"));
+    assert_has(text, "region_status('checkpoint', 'p.kind', 'town', false");
+    free(text);
+}
+
+static void zero_needs_a_source_that_was_heard(void **state)
+{
+    (void)state;
+    char *text = views_text("checkpoint", "checkpoint", NULL, false);
+    assert_has(text, "CASE WHEN v.cells > 0 THEN v.\"checked_groups\" WHEN c.heard > 0 THEN 0 END");
+    assert_has(text, "sum(t.\"checked_groups\")::bigint AS \"checked_groups\"");
+    assert_has(text, "v.\"queue_vehicles_max\""); /* an extreme of nothing is no number */
+    assert_null(strstr(text, "THEN v.\"queue_vehicles_max\""));
+    free(text);
+}
+
+static void an_added_column_is_whole_or_null(void **state)
+{
+    (void)state;
+    char *text = views_text("checkpoint", "checkpoint", NULL, true);
+    assert_has(text, "CASE WHEN count(t.\"checked_groups\") = count(*) THEN "
+                     "sum(t.\"checked_groups\")::bigint END AS \"checked_groups\"");
+    free(text);
+}
+
+static void an_added_rollup_knows_no_zero_before_it(void **state)
+{
+    (void)state;
+    char *text = views_text("checkpoint", "checkpoint", "timestamptz 'T'", false);
+    assert_has(text, "WHEN c.heard > 0 AND d.starts >= timestamptz 'T' THEN 0 END");
+    assert_has(text, "c.missing = 0 AND d.starts >= timestamptz 'T' END AS complete");
+    free(text);
+}
+
+static void a_role_is_everybodys(void **state)
+{
+    (void)state;
+    char *text = views_text("quarantine", "quarantine_origin", NULL, false);
+    assert_has(text, "region_status('quarantine', 'p.kind', 'town', true");
+    assert_null(strstr(text, "quarantine_origin_source"));
+    free(text);
+}
+
+static void stocks_have_a_function(void **state)
+{
+    (void)state;
+    char *text = views_text("quarantine", "quarantine", NULL, false);
+    assert_has(text, "CREATE OR REPLACE FUNCTION \"quarantine_stock_at\"(at timestamptz)");
+    assert_has(text, "\"census_persons\" bigint, \"headcount_persons\" bigint");
+    assert_has(text, "DISTINCT ON (t.source, t.\"place\", t.\"tier\")");
+    free(text);
+}
+
+static void regions_have_no_last_values(void **state)
+{
+    (void)state;
+    char *text = views_text("quarantine", "quarantine", NULL, false);
+    const char *view = strstr(text, "CREATE OR REPLACE VIEW \"quarantine_town_daily\" AS");
+    assert_non_null(view);
+    const char *end = strchr(view, '\n');
+    const char *last = strstr(view, "headcount_persons");
+    assert_true(last == NULL || last > end);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(literal_doubles_quotes),
+        cmocka_unit_test(expression_names_the_schema),
+        cmocka_unit_test(a_change_names_its_stock),
+        cmocka_unit_test(rules_say_what_is_counted),
+        cmocka_unit_test(derived_units_are_suffixes),
+        cmocka_unit_test(combination_follows_the_aggregate),
+        cmocka_unit_test(checkpoint_has_every_view),
+        cmocka_unit_test(zero_needs_a_source_that_was_heard),
+        cmocka_unit_test(an_added_column_is_whole_or_null),
+        cmocka_unit_test(an_added_rollup_knows_no_zero_before_it),
+        cmocka_unit_test(a_role_is_everybodys),
+        cmocka_unit_test(stocks_have_a_function),
+        cmocka_unit_test(regions_have_no_last_values),
+    };
+    return cmocka_run_group_tests(tests, load, release);
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../../common/day.h"
+#include "../../common/log.h"
+#include "../../producers/outbox_send.h"
+#include "../../producers/shipper.h"
+#include "scratch.h"
+
+#include <librdkafka/rdkafka_mock.h>
+#include <sodium.h>
+
+#define TOPIC "t.checkpoint"
+#define LIMIT_MS 20000
+
+/* librdkafka's own broker in this process: it can be told to fail. */
+struct bench {
+    struct scratch scratch;
+    char path[512];
+    struct outbox *outbox;
+    struct kind heartbeat;
+    struct shipper *shipper;
+    rd_kafka_t *broker_client;
+    rd_kafka_mock_cluster_t *cluster;
+    struct fx_err err;
+};
+
+static void open_outbox(struct bench *bench)
+{
+    const struct outbox_options options = {
+        .path = bench->path, .kind = "checkpoint", .keep_ms = DAY_MS};
+    if (outbox_open(&options, &bench->outbox, &bench->err) != FX_OK)
+        fail_msg("%s", bench->err.text);
+}
+
+static void open_shipper(struct bench *bench)
+{
+    const struct shipper_options options = {
+        .kafka = {.brokers = rd_kafka_mock_cluster_bootstraps(bench->cluster)},
+        .topic = TOPIC,
+        .heartbeat = kind_current(&bench->heartbeat),
+        .outbox = bench->outbox,
+        .heartbeat_ms = 300000};
+    if (shipper_open(&options, &bench->shipper, &bench->err) != FX_OK)
+        fail_msg("%s", bench->err.text);
+}
+
+static int set_up(void **state)
+{
+    static struct bench bench;
+    char text[256];
+    bench = (struct bench){0};
+    fx_log_open("shipper_test", FX_LOG_ERROR);
+    scratch_open(&bench.scratch);
+    snprintf(bench.path, sizeof bench.path, "%s/o.db", bench.scratch.root);
+    bench.broker_client = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof text);
+    bench.cluster = rd_kafka_mock_cluster_new(bench.broker_client, 1);
+    if (sodium_init() < 0 || bench.cluster == NULL ||
+        rd_kafka_mock_topic_create(bench.cluster, TOPIC, 4, 1) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        schema_load_heartbeat(FX_SCHEMAS_DIR, &bench.heartbeat, &bench.err) != FX_OK ||
+        heartbeat_check(kind_current(&bench.heartbeat), &bench.err) != FX_OK)
+        return -1;
+    open_outbox(&bench);
+    open_shipper(&bench);
+    *state = &bench;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct bench *bench = *state;
+    shipper_close(bench->shipper);
+    outbox_close(bench->outbox);
+    kind_release(&bench->heartbeat);
+    rd_kafka_mock_cluster_destroy(bench->cluster);
+    rd_kafka_destroy(bench->broker_client);
+    scratch_close(&bench->scratch);
+    return 0;
+}
+
+/* The message is the number itself, so that the reader need not decode. */
+static void store(struct bench *bench, const char *source, int count)
+{
+    struct outbox_run *run = NULL;
+    assert_int_equal(outbox_begin(bench->outbox, &bench->err), FX_OK);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(outbox_take_run(bench->outbox, source, "4415", &run, &bench->err), FX_OK);
+        int64_t seq = run->last_seq + 1;
+        const struct outbox_event event = {(const uint8_t *)&seq, sizeof seq, 1, 1, NULL};
+        assert_int_equal(outbox_append(bench->outbox, run, &event, &bench->err), FX_OK);
+    }
+    assert_int_equal(outbox_commit(bench->outbox, &bench->err), FX_OK);
+}
+
+static void pump(struct bench *bench)
+{
+    if (shipper_pump(bench->shipper, INPUT_OPEN, &bench->err) != FX_OK)
+        fail_msg("%s", bench->err.text);
+    usleep(1000);
+}
+
+static void pump_until_done(struct bench *bench)
+{
+    int64_t limit_ms = day_monotonic_ms() + LIMIT_MS;
+    while (!shipper_is_done(bench->shipper)) {
+        pump(bench);
+        if (day_monotonic_ms() > limit_ms)
+            fail_msg("not done: acked %lld of %lld", (long long)outbox_acked_id(bench->outbox),
+                     (long long)outbox_last_id(bench->outbox));
+    }
+    assert_int_equal(outbox_flush(bench->outbox, 0, &bench->err), FX_OK);
+}
+
+#define NUMBERS_MAX 40000
+
+struct arrived {
+    int events;
+    int beats;
+    int unique;
+    int out_of_order; /* an event that came behind a later one */
+    int beats_before; /* heartbeats that came before the first event */
+    uint8_t seen[NUMBERS_MAX + 1];
+};
+
+static void note_message(struct arrived *arrived, const rd_kafka_message_t *message,
+                         int64_t *highest)
+{
+    if (message->len != sizeof(int64_t)) {
+        arrived->beats++;
+        arrived->beats_before += arrived->events == 0;
+        return;
+    }
+    int64_t seq;
+    memcpy(&seq, message->payload, sizeof seq);
+    assert_in_range(seq, 1, NUMBERS_MAX);
+    arrived->events++;
+    arrived->unique += arrived->seen[seq] == 0;
+    arrived->seen[seq] = 1;
+    if (seq == *highest + 1)
+        *highest = seq;
+    else if (seq > *highest)
+        arrived->out_of_order++;
+}
+
+/* Everything that lies in the one partition of source. */
+static void read_all(struct bench *bench, const char *source, struct arrived *arrived)
+{
+    char text[256];
+    int64_t highest = 0;
+    int32_t partition = wire_partition(source, strlen(source), 4);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(bench->cluster),
+                      text, sizeof text);
+    rd_kafka_conf_set(conf, "group.id", "g", text, sizeof text);
+    rd_kafka_conf_set(conf, "enable.partition.eof", "true", text, sizeof text);
+    rd_kafka_t *consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, TOPIC, partition)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    assert_int_equal(rd_kafka_assign(consumer, list), RD_KAFKA_RESP_ERR_NO_ERROR);
+    memset(arrived, 0, sizeof *arrived);
+    for (bool is_end = false; !is_end;) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer, LIMIT_MS);
+        assert_non_null(message);
+        is_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            note_message(arrived, message, &highest);
+        rd_kafka_message_destroy(message);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_consumer_close(consumer);
+    rd_kafka_destroy(consumer);
+}
+
+static struct arrived arrived;
+
+static void sends_everything_once(void **state)
+{
+    struct bench *bench = *state;
+    store(bench, "A", 20000);
+    pump_until_done(bench);
+    shipper_end(bench->shipper);
+    pump_until_done(bench);
+    read_all(bench, "A", &arrived);
+    assert_int_equal(arrived.events, 20000);
+    assert_int_equal(arrived.unique, 20000);
+    assert_int_equal(arrived.beats, 2);
+    assert_int_equal(arrived.beats_before, 1);
+    struct outbox_counts counts;
+    assert_int_equal(outbox_count(bench->outbox, &counts, &bench->err), FX_OK);
+    assert_int_equal(counts.unsent, 0);
+    assert_int_equal(counts.runs_open, 0);
+}
+
+/* A produce request fails for good: a new producer begins behind the watermark, in order. */
+static void goes_back_after_a_failed_delivery(void **state)
+{
+    struct bench *bench = *state;
+    struct shipper_counts counts;
+    store(bench, "A", 3000);
+    rd_kafka_mock_push_request_errors(bench->cluster, 0, 2,
+                                      RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+                                      RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS);
+    pump_until_done(bench);
+    shipper_count(bench->shipper, &counts);
+    assert_true(counts.opened > 1);
+    read_all(bench, "A", &arrived);
+    assert_int_equal(arrived.unique, 3000);
+    assert_int_equal(outbox_acked_id(bench->outbox), 3000);
+}
+
+static void waits_for_a_broker_that_is_away(void **state)
+{
+    struct bench *bench = *state;
+    struct fx_err trouble = FX_ERR_INIT;
+    rd_kafka_mock_broker_set_down(bench->cluster, 1);
+    store(bench, "A", 500);
+    int64_t until_ms = day_monotonic_ms() + 1000;
+    while (day_monotonic_ms() < until_ms)
+        pump(bench);
+    assert_int_equal(outbox_acked_id(bench->outbox), 0);
+    assert_int_equal(shipper_trouble(bench->shipper, &trouble), FX_ERETRY);
+    store(bench, "A", 500);
+    rd_kafka_mock_broker_set_up(bench->cluster, 1);
+    pump_until_done(bench);
+    assert_int_equal(shipper_trouble(bench->shipper, &trouble), FX_OK);
+    read_all(bench, "A", &arrived);
+    assert_int_equal(arrived.unique, 1000);
+    assert_int_equal(arrived.out_of_order, 0);
+}
+
+/* What an earlier opening left unsent goes first, then ENDED for it, then OPEN for the new run. */
+static void old_rows_go_first(void **state)
+{
+    struct bench *bench = *state;
+    store(bench, "A", 100);
+    shipper_close(bench->shipper);
+    outbox_close(bench->outbox);
+    open_outbox(bench);
+    open_shipper(bench);
+    store(bench, "A", 50);
+    bool is_end;
+    struct outbox_run *old = outbox_run_at(bench->outbox, 0, &is_end);
+    pump_until_done(bench);
+    read_all(bench, "A", &arrived);
+    assert_int_equal(arrived.events, 150);
+    assert_int_equal(arrived.unique, 100);
+    assert_int_equal(arrived.beats, 2);
+    assert_int_equal(arrived.beats_before, 0);
+    assert_true(old->is_ended);
+    assert_int_equal(old->acked_seq, 100);
+}
+
+static void resends_what_is_asked_for(void **state)
+{
+    struct bench *bench = *state;
+    store(bench, "A", 100);
+    pump_until_done(bench);
+    bool is_end;
+    struct outbox_resend wanted = {
+        .run = outbox_run_at(bench->outbox, 0, &is_end)->run, .first = 10, .last = 19};
+    assert_int_equal(outbox_request_resend(bench->outbox, "A", &wanted, &bench->err), FX_OK);
+    shipper_note_resend(bench->shipper);
+    pump_until_done(bench);
+    read_all(bench, "A", &arrived);
+    assert_int_equal(arrived.events, 110);
+    assert_int_equal(arrived.unique, 100);
+    assert_int_equal(outbox_next_resend(bench->outbox, &wanted, &bench->err), FX_OK);
+    assert_int_equal(wanted.id, 0);
+}
+
+static void a_property_that_is_wrong_is_told(void **state)
+{
+    struct bench *bench = *state;
+    struct shipper *shipper = NULL;
+    struct shipper_options options = {.kafka = {.brokers = "x:1", .properties = {{"acks"}, 1}},
+                                      .topic = TOPIC,
+                                      .heartbeat = kind_current(&bench->heartbeat),
+                                      .outbox = bench->outbox,
+                                      .heartbeat_ms = 1000};
+    assert_int_equal(shipper_open(&options, &shipper, &bench->err), FX_ECONFIG);
+    options.kafka.brokers = NULL;
+    fx_err_clear(&bench->err);
+    assert_int_equal(shipper_open(&options, &shipper, &bench->err), FX_ECONFIG);
+    assert_holds(bench->err.text, "no Kafka brokers");
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(sends_everything_once),           TEST(goes_back_after_a_failed_delivery),
+        TEST(waits_for_a_broker_that_is_away), TEST(old_rows_go_first),
+        TEST(resends_what_is_asked_for),       TEST(a_property_that_is_wrong_is_told)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
