@@ -253,6 +253,22 @@ static void serve_group(struct intake *intake, int timeout_ms)
     rd_kafka_message_destroy(message);
 }
 
+/*
+ * The partition's messages go to the one data queue. librdkafka forgets this when it stops
+ * fetching a partition, which it does some time after a new assignment is asked for
+ * (rd_kafka_toppar_fetch_stop in 2.0.2): so it is said again whenever nothing comes. Saying it
+ * moves what has come in the meantime, in order.
+ */
+static void forward(struct intake *intake, const struct intake_partition *partition)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(
+        intake->rk, intake->topics[partition->topic], partition->partition);
+    if (queue == NULL)
+        return;
+    rd_kafka_queue_forward(queue, intake->data);
+    rd_kafka_queue_destroy(queue);
+}
+
 enum fx_code intake_poll(struct intake *intake, int timeout_ms, intake_take_cb *take, void *context,
                          struct fx_err *err)
 {
@@ -262,7 +278,9 @@ enum fx_code intake_poll(struct intake *intake, int timeout_ms, intake_take_cb *
     if (is_taking) {
         intake->take = take;
         intake->take_context = context;
-        rd_kafka_consume_callback_queue(intake->data, timeout_ms, on_message, intake);
+        int taken = rd_kafka_consume_callback_queue(intake->data, timeout_ms, on_message, intake);
+        for (int i = 0; taken == 0 && i < intake->list_count; i++)
+            forward(intake, &intake->list[i]);
     }
     char text[256];
     rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(intake->rk, text, sizeof text);
@@ -281,17 +299,6 @@ enum intake_change intake_change(const struct intake *intake, const struct intak
     *list = intake->list;
     *count = intake->list_count;
     return intake->change;
-}
-
-/* The partition's messages go to the one data queue; the client keeps that over assignments. */
-static void forward(struct intake *intake, const struct intake_partition *partition)
-{
-    rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(
-        intake->rk, intake->topics[partition->topic], partition->partition);
-    if (queue == NULL)
-        return;
-    rd_kafka_queue_forward(queue, intake->data);
-    rd_kafka_queue_destroy(queue);
 }
 
 enum fx_code intake_assign(struct intake *intake, const struct intake_partition *list, int count,
@@ -327,7 +334,9 @@ enum fx_code intake_seek(struct intake *intake, int topic, int32_t partition, in
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, intake->topics[topic], partition)->offset = offset;
-    rd_kafka_error_t *failed = rd_kafka_seek_partitions(intake->rk, list, 1000);
+    /* librdkafka before 2.1.0 takes the timeout for microseconds */
+    int timeout_ms = rd_kafka_version() < 0x02010000 ? 1000000 : 1000;
+    rd_kafka_error_t *failed = rd_kafka_seek_partitions(intake->rk, list, timeout_ms);
     rd_kafka_topic_partition_list_destroy(list);
     if (failed == NULL)
         return FX_OK;
