@@ -102,7 +102,9 @@ static enum fx_code configure(const struct intake_options *options, struct intak
                               rd_kafka_conf_t **conf, struct fx_err *err)
 {
     const char *const own[][2] = {
-        {"group.id", options->group}, {"group.instance.id", options->instance}, {NULL, NULL}};
+        {"group.id", options->group},
+        {options->instance == NULL ? NULL : "group.instance.id", options->instance},
+        {NULL, NULL}};
     if (kafka_conf_new(&options->kafka, "fx-rollup", defaults, conf, err) != FX_OK)
         return err->code;
     if (kafka_conf_force(*conf, invariants, err) != FX_OK ||

@@ -17,7 +17,8 @@
 struct intake_options {
     struct kafka_options kafka;
     const char *group;
-    const char *instance; /* group.instance.id: unique per worker, stable over restarts */
+    const char
+        *instance; /* group.instance.id: unique per worker, stable over restarts; NULL: none */
     const char *const *topics;
     int topic_count;
 };
@@ -26,7 +27,8 @@ struct intake_options {
 FX_MUST_CHECK enum fx_code intake_open(const struct intake_options *options, struct intake **intake,
                                        struct fx_err *err);
 
-/* Leaves nothing behind; a static member keeps its place in the group until its session ends. */
+/* A static member (with instance) keeps its place in the group until its session ends, so that a
+ * restart takes over at once; a dynamic one leaves the group now. */
 void intake_close(struct intake *intake);
 
 #endif

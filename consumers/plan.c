@@ -15,6 +15,7 @@
 struct writer {
     uint64_t fingerprint;
     struct decoder *decoder; /* NULL: another kind's */
+    const struct schema *current; /* what the decoder's result is indexed by */
     bool is_heartbeat;
 };
 
@@ -34,6 +35,7 @@ static enum fx_code add_writer(struct plan *plan, const struct schema *writer,
         return fx_err_set(err, FX_ECONFIG, "more than %d schema versions", WRITERS_MAX);
     struct writer *fresh = &plan->writers[plan->writer_count];
     fresh->fingerprint = writer->fingerprint;
+    fresh->current = current;
     if (current != NULL && decoder_open(writer, current, &fresh->decoder, err) != FX_OK)
         return err->code;
     plan->writer_count++;
@@ -215,7 +217,7 @@ enum reason plan_read(const struct plan *plan, const uint8_t *bytes, size_t size
     /* an invalid field is named in order, so a later one means that these three are good */
     event->is_envelope_valid =
         event->fields.invalid_field < 0 || event->fields.invalid_field > ENVELOPE_SEQ;
-    return judge_fields(plan->current, event, detail);
+    return judge_fields(writer->current, event, detail);
 }
 
 static enum fx_code make_key(struct plan *plan, const struct rollup *rollup,

@@ -52,7 +52,8 @@ static const struct fx_opt opts[] = {
     {"group", 0, FX_OPT_TEXT, AT(group), "NAME", "FX_GROUP", 0, 0,
      "consumer group (fangxian-rollup.SCHEMA)"},
     {"instance", 0, FX_OPT_TEXT, AT(instance), "NAME", "FX_INSTANCE", 0, 0,
-     "this process in the group, unique, stable over restarts (HOST-PID)"},
+     "this process in the group, unique: a restart under the same name takes over\n"
+     "its partitions at once, another member only when its session has ended"},
     {"workers", 'w', FX_OPT_NUMBER, AT(workers), "N", "FX_WORKERS", 1, WORKERS_MAX,
      "threads, each with a consumer and a connection of its own (1)"},
     {"until-end", 0, FX_OPT_FLAG, AT(until_end), NULL, NULL, 0, 0,
@@ -233,9 +234,7 @@ static void prepare_worker(struct worker *worker, const struct options *options,
     gethostname(host, sizeof host - 1);
     if (options->instance != NULL)
         snprintf(worker->instance, sizeof worker->instance, "%s-%d", options->instance, index);
-    else
-        snprintf(worker->instance, sizeof worker->instance, "%s-%d-%d", host, (int)getpid(), index);
-    snprintf(worker->name, sizeof worker->name, "%s", worker->instance);
+    snprintf(worker->name, sizeof worker->name, "%s-%d-%d", host, (int)getpid(), index);
     worker->options.bytes_max = (size_t)options->memory_mb << 20;
     worker->options.runs_max = (int)options->runs_max;
     worker->options.events_max = (int)options->flush_events;

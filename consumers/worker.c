@@ -121,7 +121,7 @@ enum fx_code worker_open(struct worker *worker, struct fx_err *err)
     memset(&worker->stats, 0, sizeof worker->stats);
     worker->stats.lag = -1;
     pthread_mutex_init(&worker->mutex, NULL);
-    worker->options.intake.instance = worker->instance;
+    worker->options.intake.instance = worker->instance[0] == '\0' ? NULL : worker->instance;
     worker->options.store.worker = worker->name;
     if (pthread_create(&worker->thread, NULL, run, worker) != 0)
         return fx_err_set(err, FX_EMEMORY, "cannot start a worker thread");

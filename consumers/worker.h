@@ -32,8 +32,8 @@ struct worker_options {
 
 struct worker {
     struct worker_options options;
-    char instance[128];
-    char name[128];
+    char instance[128]; /* in the group; "" for a dynamic member */
+    char name[128];     /* partition_position.claimed_by */
     pthread_t thread;
     bool is_joined;
     pthread_mutex_t mutex;       /* of stats */

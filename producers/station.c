@@ -102,18 +102,27 @@ static void write_answers(struct answers *answers)
 
 /* ---- one turn ---- */
 
+/* A daemon outlives a full disk: no line is taken until there is room. */
+static bool outlives(struct running *running, struct fx_err *err)
+{
+    if (err->code != FX_EDISK || !station_is_daemon(running->station->options))
+        return false;
+    if (!running->station->is_full)
+        fx_log_err("outbox_refuses", err);
+    running->station->is_full = true;
+    running->full_until_ms = day_monotonic_ms() + FULL_RETRY_MS;
+    fx_err_clear(err);
+    return true;
+}
+
 /* The batch is lost: what can be asked again is, everything else is told and ends the program. */
 static enum fx_code lose_batch(struct running *running, struct fx_err *err)
 {
     struct station *station = running->station;
     if (station->batch_lines > 0)
         station_rollback(station, err);
-    if (err->code != FX_EDISK || !station_is_daemon(station->options))
+    if (!outlives(running, err))
         return err->code;
-    fx_log_err("outbox_refuses", err);
-    station->is_full = true;
-    running->full_until_ms = day_monotonic_ms() + FULL_RETRY_MS;
-    fx_err_clear(err);
     return running->input != NULL && !input_is_ended(running->input)
                ? input_rewind(running->input, err)
                : FX_OK;
@@ -188,8 +197,9 @@ static enum fx_code turn(struct running *running, struct fx_err *err)
     if (code != FX_OK)
         code = lose_batch(running, err);
     write_answers(&running->answers);
-    if (code == FX_OK)
-        code = send_and_flush(running, now_ms, err);
+    /* acknowledgements that could not be written down stay in memory; at worst they come again */
+    if (code == FX_OK && send_and_flush(running, now_ms, err) != FX_OK && !outlives(running, err))
+        code = err->code;
     show_progress(running, now_ms);
     if (stats_signals != 0 || now_ms - running->stats_ms >= STATS_MS) {
         stats_signals = 0;
