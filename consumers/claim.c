@@ -33,6 +33,35 @@ void claim_drop(struct pipeline *pipeline)
     pipeline->stats.drops++;
 }
 
+/* Earlier wants are kept until a flush commits, or two flushes that find out about each other's
+ * runs would take turns for ever. A claim's newest runs and all wanted ones must leave room in
+ * the ledger; where they do not, fewer events at a time find out about fewer runs. */
+void claim_want_presumed(struct pipeline *pipeline)
+{
+    int most = pipeline->options.runs_max / 2 - 1;
+    int count = pipeline->wanted_count + pipeline->presumed_count;
+    if (pipeline->flight_events > 0 && pipeline->flight_events < pipeline->taken_max)
+        pipeline->taken_max = pipeline->flight_events;
+    if (count > most) {
+        pipeline->taken_max = pipeline->taken_max > 1 ? pipeline->taken_max / 2 : 1;
+        pipeline->wanted_count = 0;
+        count = pipeline->presumed_count;
+    }
+    if (count > most && pipeline->taken_max > 1)
+        return;
+    if (count > pipeline->wanted_room) {
+        struct claim_wanted *more = realloc(pipeline->wanted, (size_t)count * sizeof *more);
+        if (more == NULL)
+            return; /* the replay finds out again */
+        pipeline->wanted = more;
+        pipeline->wanted_room = count;
+    }
+    if (pipeline->presumed_count > 0)
+        memcpy(&pipeline->wanted[pipeline->wanted_count], pipeline->presumed,
+               (size_t)pipeline->presumed_count * sizeof *pipeline->wanted);
+    pipeline->wanted_count = count;
+}
+
 static int compare_parts(const void *left, const void *right)
 {
     const struct claim_partition *a = left;
@@ -124,7 +153,7 @@ static enum fx_code begin_at(struct pipeline *pipeline, const struct claim *clai
     for (int i = 0; i < claim->count && err->code == FX_OK; i++)
         if (check_position(&claim->partitions[i], ranges[i].high, err) == FX_OK)
             list[i] = take_over(&pipeline->parts[i], &claim->partitions[i]);
-    pipeline->part_count = claim->count;
+    pipeline->part_count = err->code == FX_OK ? claim->count : 0; /* parts are whole, or unused */
     if (err->code == FX_OK &&
         intake_assign(pipeline->options.intake, list, claim->count, err) == FX_OK) {
         pipeline->is_claimed = true;

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#define HEARTBEAT_INPUT_OPEN 0 /* index in input_state's symbols */
+
 /* What a run's newest heartbeat says (schemas/heartbeat). */
 struct ledger_heartbeat {
     int64_t n;

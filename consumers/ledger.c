@@ -156,6 +156,7 @@ static enum fx_code add_entry(struct ledger *ledger, const struct ledger_key *ke
     entry->partition = partition;
     entry->source = source;
     entry->heartbeat = -1;
+    entry->region = -1;
     entry->source_size = (uint8_t)key->source_size;
     memcpy(entry->source_text, key->source, key->source_size);
     ledger->count++;
@@ -347,7 +348,8 @@ static enum fx_code keep_heartbeat(struct ledger *ledger, struct ledger_entry *e
 }
 
 enum fx_code ledger_apply_heartbeat(struct ledger *ledger, int index,
-                                    const struct ledger_heartbeat *heartbeat, struct fx_err *err)
+                                    const struct ledger_heartbeat *heartbeat, const struct gap *gap,
+                                    struct fx_err *err)
 {
     struct ledger_entry *entry = &ledger->entries[index];
     if (heartbeat->n <= entry->heartbeat_n)
@@ -356,8 +358,7 @@ enum fx_code ledger_apply_heartbeat(struct ledger *ledger, int index,
         if (heartbeat->acked_seq - entry->high > LEDGER_JUMP_MAX ||
             entry->gaps.count >= LEDGER_GAPS_MAX)
             return fx_err_set(err, FX_EFULL, "acked_seq opens a gap too many or too long");
-        struct gap gap = {.cause = GAP_MISSING, .opened_ms = heartbeat->appended_ms};
-        if (open_gap(entry, heartbeat->acked_seq + 1, &gap, err) != FX_OK)
+        if (open_gap(entry, heartbeat->acked_seq + 1, gap, err) != FX_OK)
             return err->code;
         entry->high = heartbeat->acked_seq;
         mark_dirty(ledger, index);

@@ -48,6 +48,7 @@ struct ledger_entry {
     int64_t hour_ms;     /* hour that slots belong to */
     uint32_t slots;      /* signs of life not flushed yet, 12 bits */
     int32_t heartbeat;   /* index into the ledger's pending heartbeats, -1: none */
+    int32_t region;      /* of the latest event counted, an index in the region tree; -1: none */
     int64_t heartbeat_n; /* of the newest heartbeat applied */
     uint32_t source;     /* id in names */
     int32_t partition;
@@ -125,19 +126,18 @@ bool ledger_sign_of_life(struct ledger *ledger, int index, int64_t instant_ms,
 /*
  * Applies a heartbeat unless an equal or newer one was applied. Numbers up to acked_seq that were
  * not met were acknowledged by the broker before the heartbeat was written behind them: they are
- * missing, and a gap is opened. Numbers above, up to last_seq, are only announced.
+ * missing, and a gap is opened. Numbers above, up to last_seq, are only announced. gap carries
+ * cause and opened_ms for the gap this may open.
  * FX_EFULL: the gap would be one too many or too long; FX_EMEMORY.
  */
 FX_MUST_CHECK enum fx_code ledger_apply_heartbeat(struct ledger *ledger, int index,
                                                   const struct ledger_heartbeat *heartbeat,
-                                                  struct fx_err *err);
+                                                  const struct gap *gap, struct fx_err *err);
 
-/* Indexes of entries that changed since the last ledger_sent, in no order. */
+/* Entries that changed since the last ledger_sent, in no order. */
 const int *ledger_dirty(const struct ledger *ledger, int *count);
 const struct ledger_heartbeat *ledger_pending_heartbeat(const struct ledger *ledger, int index);
-
-/* A flush took all changes: they are the database's now, or everything will be forgotten. */
-void ledger_sent(struct ledger *ledger);
+void ledger_sent(struct ledger *ledger); /* a flush took all changes */
 
 /* A row of the database for the entry at index, then its gaps in order. */
 void ledger_load(struct ledger *ledger, int index, int64_t high, int32_t partition,

@@ -93,6 +93,7 @@ static enum fx_code settle_doubt(struct pipeline *pipeline, struct fx_err *err)
     if (doubt.code == FX_OK)
         return FX_OK;
     fx_err_clear(&pipeline->doubt);
+    memcpy(pipeline->trouble, doubt.text, sizeof pipeline->trouble);
     claim_drop(pipeline);
     if (doubt.code == FX_ECONFIG || doubt.code == FX_ESTATE) {
         *err = doubt;
@@ -303,16 +304,8 @@ static void poll_flush(struct pipeline *pipeline, int wait_ms)
     pipeline->is_in_flight = false;
     if (code == FX_EREFUSED)
         note_refusal(pipeline);
-    if (code == FX_ECLAIM && store_conflict(pipeline->options.store) != STORE_FENCED) {
-        struct claim_wanted *other = pipeline->wanted;
-        int room = pipeline->wanted_room;
-        pipeline->wanted = pipeline->presumed;
-        pipeline->wanted_count = pipeline->presumed_count;
-        pipeline->wanted_room = pipeline->presumed_room;
-        pipeline->presumed = other;
-        pipeline->presumed_room = room;
-        pipeline->presumed_count = 0;
-    }
+    if (code == FX_ECLAIM && store_conflict(pipeline->options.store) != STORE_FENCED)
+        claim_want_presumed(pipeline);
 }
 
 /* What is taken is written before the partitions go; in a bounded time, the group waits. */
@@ -491,4 +484,9 @@ void pipeline_drain(struct pipeline *pipeline)
 const struct pipeline_stats *pipeline_stats(const struct pipeline *pipeline)
 {
     return &pipeline->stats;
+}
+
+const char *pipeline_trouble(const struct pipeline *pipeline)
+{
+    return pipeline->trouble;
 }

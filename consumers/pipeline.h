@@ -82,6 +82,9 @@ bool pipeline_is_done(const struct pipeline *pipeline);
 /* No more messages are taken; pipeline_is_done when what was taken is committed or dropped. */
 void pipeline_drain(struct pipeline *pipeline);
 
+/* Why memory was dropped last; "" if it never was. */
+const char *pipeline_trouble(const struct pipeline *pipeline);
+
 const struct pipeline_stats *pipeline_stats(const struct pipeline *pipeline);
 
 #endif

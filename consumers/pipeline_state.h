@@ -106,7 +106,8 @@ struct pipeline {
     struct intake_range *ends; /* --until-end: where each partition ended at the start */
     int end_count;
 
-    struct fx_err doubt; /* why memory must be dropped; code FX_OK: no doubt */
+    struct fx_err doubt;           /* why memory must be dropped; code FX_OK: no doubt */
+    char trouble[FX_ERR_TEXT_MAX]; /* the last doubt's text */
 };
 
 /* arrive.c: one message; an intake_take_cb with a struct pipeline as its context. */
@@ -124,6 +125,9 @@ bool take_has_room(const struct pipeline *pipeline);
 
 /* claim.c: claims the partitions of the waiting change, or the assigned ones anew. */
 FX_MUST_CHECK enum fx_code claim_partitions(struct pipeline *pipeline, struct fx_err *err);
+
+/* claim.c: the next claims look up what the refused flush presumed new; its replay is no larger. */
+void claim_want_presumed(struct pipeline *pipeline);
 
 /* claim.c: drops all that is not committed. */
 void claim_drop(struct pipeline *pipeline);

@@ -14,7 +14,7 @@
 /* A schema that may stand at the head of a message. */
 struct writer {
     uint64_t fingerprint;
-    struct decoder *decoder; /* NULL: another kind's */
+    struct decoder *decoder;      /* NULL: another kind's */
     const struct schema *current; /* what the decoder's result is indexed by */
     bool is_heartbeat;
 };

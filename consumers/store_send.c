@@ -83,13 +83,13 @@ static void add_run_key(struct store *store, const struct ledger_entry *entry)
 static enum fx_code send_runs(struct store *store, const struct flush *flush, struct fx_err *err)
 {
     static const enum array_type types[] = {
-        ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8,        ARRAY_INT4,       ARRAY_BOOL, ARRAY_INT8,
-        ARRAY_INT8, ARRAY_INT8, ARRAY_INT8,        ARRAY_INT8,       ARRAY_INT8, ARRAY_INT8,
-        ARRAY_INT4, ARRAY_BOOL, ARRAY_TIMESTAMPTZ, ARRAY_TIMESTAMPTZ};
+        ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8,        ARRAY_INT4,        ARRAY_BOOL, ARRAY_INT8,
+        ARRAY_INT8, ARRAY_INT8, ARRAY_INT8,        ARRAY_INT8,        ARRAY_INT8, ARRAY_INT8,
+        ARRAY_INT4, ARRAY_BOOL, ARRAY_TIMESTAMPTZ, ARRAY_TIMESTAMPTZ, ARRAY_TEXT};
     struct array *a = store->arrays;
     int count;
     const int *dirty = ledger_dirty(flush->ledger, &count);
-    begin(store, types, 16);
+    begin(store, types, 17);
     for (int i = 0; i < count; i++) {
         const struct ledger_entry *entry = ledger_entry(flush->ledger, dirty[i]);
         add_run_key(store, entry);
@@ -106,8 +106,12 @@ static enum fx_code send_runs(struct store *store, const struct flush *flush, st
         array_add_bool(&a[13], entry->is_quarantined);
         add_instant_or_null(&a[14], entry->last_occurred_ms, entry->last_occurred_ms == 0);
         add_instant_or_null(&a[15], entry->last_appended_ms, entry->last_appended_ms == 0);
+        if (entry->region < 0)
+            array_add_null(&a[16]);
+        else
+            array_add_text(&a[16], flush->regions->nodes[entry->region].code);
     }
-    return count == 0 ? FX_OK : send(store, "runs", 16, err);
+    return count == 0 ? FX_OK : send(store, "runs", 17, err);
 }
 
 static void add_heartbeat(struct store *store, const struct ledger_heartbeat *beat)

@@ -12,6 +12,7 @@
 #define LATE_MS DAY_HOUR_MS
 #define REVERSAL_AHEAD_MAX_MS DAY_MS
 #define REGIONS_RELOAD_MS 1000
+#define CLOCK_FAR_MS INT64_C(4000000000000000) /* beyond any date; differences do not overflow */
 
 /* One message on its way through the rules. */
 struct taking {
@@ -228,6 +229,7 @@ static enum fx_code count_event(struct taking *taking, bool is_corrected, struct
     if (taking->counted_ms > entry->last_occurred_ms)
         entry->last_occurred_ms = taking->counted_ms;
     entry->last_appended_ms = taking->append_ms;
+    entry->region = taking->region;
     if (target.sign > 0)
         sign_of_life(taking, taking->counted_ms);
     pipeline->stats.events++;
@@ -239,6 +241,14 @@ static enum fx_code count_event(struct taking *taking, bool is_corrected, struct
 static int64_t number_or(const struct decoded *fields, int field, int64_t otherwise)
 {
     return fields->is_null[field] ? otherwise : fields->numbers[field];
+}
+
+/* A source's clock may say anything. */
+static int64_t clamp_clock(int64_t instant_ms)
+{
+    if (instant_ms < -CLOCK_FAR_MS)
+        return -CLOCK_FAR_MS;
+    return instant_ms > CLOCK_FAR_MS ? CLOCK_FAR_MS : instant_ms;
 }
 
 static enum fx_code take_heartbeat(struct taking *taking, struct fx_err *err)
@@ -256,13 +266,14 @@ static enum fx_code take_heartbeat(struct taking *taking, struct fx_err *err)
         .last_line_ms = number_or(fields, HEARTBEAT_LAST_LINE_AT, -1),
         .previous_run = number_or(fields, HEARTBEAT_PREVIOUS_RUN, -1),
         .previous_last_seq = number_or(fields, HEARTBEAT_PREVIOUS_LAST_SEQ, -1),
-        .at_ms = fields->numbers[HEARTBEAT_AT],
+        .at_ms = clamp_clock(fields->numbers[HEARTBEAT_AT]),
         .appended_ms = taking->append_ms,
     };
     const struct decoded_text *region = &fields->texts[HEARTBEAT_REGION];
     size_t size = region->size < sizeof beat.region ? region->size : sizeof beat.region - 1;
     memcpy(beat.region, region->bytes, size);
-    enum fx_code code = ledger_apply_heartbeat(pipeline->ledger, taking->entry, &beat, err);
+    struct gap gap = gap_of(taking);
+    enum fx_code code = ledger_apply_heartbeat(pipeline->ledger, taking->entry, &beat, &gap, err);
     if (code == FX_EFULL) {
         fx_err_clear(err);
         set_detail(taking, "acked_seq opens a gap too many or too long");
@@ -273,7 +284,8 @@ static enum fx_code take_heartbeat(struct taking *taking, struct fx_err *err)
         return code;
     int64_t ahead_ms = beat.at_ms - taking->append_ms;
     bool is_believed = ahead_ms <= CLOCK_AHEAD_MAX_MS && beat.at_ms >= taking->kind->not_before_ms;
-    sign_of_life(taking, is_believed ? beat.at_ms : taking->append_ms);
+    if (beat.input_state == HEARTBEAT_INPUT_OPEN) /* only an open input proves a zero */
+        sign_of_life(taking, is_believed ? beat.at_ms : taking->append_ms);
     pipeline->stats.heartbeats++;
     return FX_OK;
 }

@@ -52,8 +52,8 @@ static bool is_given_up(const struct worker *worker, const struct pipeline *pipe
     if (stats->claims > 0 || stats->drops == 0 ||
         day_monotonic_ms() - began_ms <= worker->options.give_up_ms)
         return false;
-    fx_err_set(err, FX_ERETRY, "no partition could be claimed in %lld s",
-               (long long)worker->options.give_up_ms / 1000);
+    fx_err_set(err, FX_ERETRY, "no partition could be claimed in %lld s: %.400s",
+               (long long)worker->options.give_up_ms / 1000, pipeline_trouble(pipeline));
     return true;
 }
 

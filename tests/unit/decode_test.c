@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake_avro.c"
+#include "fake_kinds.h"
+
+#include "../../consumers/catalog.h"
+#include "../../schemas/wire.h"
+
+#define RECORDS 25000 /* of each kind */
+#define MUTATIONS 4   /* of each record */
+
+static struct catalog catalog;
+
+static int load_catalog(void **state)
+{
+    (void)state;
+    assert_ok(catalog_load(FX_SCHEMAS_DIR, &catalog, &err));
+    return 0;
+}
+
+static int release_catalog(void **state)
+{
+    (void)state;
+    catalog_release(&catalog);
+    return 0;
+}
+
+static struct decoder *open_decoder(const struct schema *writer, const struct schema *current)
+{
+    struct decoder *decoder = NULL;
+    assert_ok(decoder_open(writer, current, &decoder, &err));
+    return decoder;
+}
+
+/* Changes one to three places of bytes; returns the new size. */
+static size_t mutate(struct dice *dice, uint8_t *bytes, size_t size)
+{
+    for (int times = 1 + dice_below(dice, 3); times > 0 && size > 0; times--) {
+        size_t at = (size_t)dice_below(dice, (int)size);
+        switch (dice_below(dice, 6)) {
+        case 0:
+            size = at;
+            break;
+        case 1:
+            memmove(bytes + at + 1, bytes + at, size - at);
+            bytes[at] = (uint8_t)dice_u64(dice);
+            size++;
+            break;
+        case 2:
+            memmove(bytes + at, bytes + at + 1, size - at - 1);
+            size--;
+            break;
+        case 3:
+            bytes[at] = (uint8_t)dice_u64(dice);
+            break;
+        default:
+            bytes[at] ^= (uint8_t)(1u << dice_below(dice, 8));
+        }
+    }
+    return size;
+}
+
+/* Runs in a buffer of exactly this size, so that a sanitizer sees any step beyond it. */
+static bool run(const struct decoder *decoder, const uint8_t *bytes, size_t size,
+                struct decoded *out, uint8_t **kept)
+{
+    *kept = malloc(size == 0 ? 1 : size);
+    assert_non_null(*kept);
+    memcpy(*kept, bytes, size);
+    return decoder_run(decoder, *kept, size, out);
+}
+
+static void check_mutations(struct oracle *oracle, const struct decoder *decoder, struct dice *dice,
+                            int *accepted)
+{
+    static uint8_t bytes[RECORD_SIZE_MAX + 8];
+    struct decoded out;
+    for (int i = 0; i < MUTATIONS; i++) {
+        memcpy(bytes, oracle->bytes, oracle->size);
+        size_t size = mutate(dice, bytes, oracle->size);
+        uint8_t *kept = NULL;
+        if (run(decoder, bytes, size, &out, &kept)) {
+            oracle_read(oracle, kept, size);
+            oracle_compare(oracle, &out);
+            ++*accepted;
+        }
+        free(kept);
+    }
+}
+
+static void check_schema(const struct schema *schema, uint64_t seed)
+{
+    static struct oracle oracle;
+    struct dice dice = {seed};
+    struct decoder *decoder = open_decoder(schema, schema);
+    int accepted = 0;
+    oracle_open(&oracle, schema);
+    for (int i = 0; i < RECORDS; i++) {
+        struct decoded out;
+        uint8_t *kept = NULL;
+        oracle_random(&oracle, &dice);
+        assert_true(run(decoder, oracle.bytes, oracle.size, &out, &kept));
+        oracle_compare(&oracle, &out);
+        free(kept);
+        check_mutations(&oracle, decoder, &dice, &accepted);
+    }
+    assert_in_range(accepted, RECORDS / 10, RECORDS * MUTATIONS * 9 / 10);
+    oracle_close(&oracle);
+    decoder_close(decoder);
+}
+
+static void records_of_every_kind_are_read_as_avro_reads_them(void **state)
+{
+    (void)state;
+    assert_true(catalog.kind_count >= 3);
+    for (int k = 0; k < catalog.kind_count; k++)
+        for (int v = 0; v < catalog.kinds[k].kind.version_count; v++)
+            check_schema(&catalog.kinds[k].kind.versions[v], (uint64_t)(k * 10 + v));
+    check_schema(kind_current(&catalog.heartbeat), 99);
+}
+
+/* A kind that has had two versions; every type of field was added with a default. */
+#define HEAD                                                                                       \
+    "{'type': 'record', 'name': 'gate', 'namespace': 'fangxian', 'doc': 'd', 'fields': "           \
+    "[" KINDS_ENVELOPE
+
+static const char first_version[] =
+    HEAD ",{'name': 'lane', 'type': {'type': 'enum', 'name': 'gate_lane',"
+         " 'symbols': ['LEFT', 'RIGHT']}, 'doc': 'd'},"
+         "{'name': 'persons', 'type': 'int', 'min': 0, 'max': 9, 'doc': 'd'},"
+         "{'name': 'note', 'type': 'string', 'doc': 'd'}]}";
+static const char second_version[] =
+    HEAD ",{'name': 'persons', 'type': 'int', 'min': 0, 'max': 99, 'doc': 'd'},"
+         "{'name': 'lane', 'type': {'type': 'enum', 'name': 'gate_lane',"
+         " 'symbols': ['LEFT', 'RIGHT', 'MIDDLE']}, 'doc': 'd'},"
+         "{'name': 'text', 'type': 'string', 'default': '没有', 'doc': 'd'},"
+         "{'name': 'number', 'type': 'long', 'default': -5, 'doc': 'd'},"
+         "{'name': 'first', 'type': 'boolean', 'default': true, 'doc': 'd'},"
+         "{'name': 'wait_s', 'type': ['null', 'int'], 'default': null, 'doc': 'd'},"
+         "{'name': 'side', 'type': {'type': 'enum', 'name': 'gate_side',"
+         " 'symbols': ['IN', 'OUT']}, 'default': 'OUT', 'doc': 'd'}]}";
+static const char turned_version[] =
+    HEAD ",{'name': 'lane', 'type': {'type': 'enum', 'name': 'gate_lane',"
+         " 'symbols': ['RIGHT', 'LEFT']}, 'doc': 'd'},"
+         "{'name': 'persons', 'type': 'int', 'min': 0, 'max': 9, 'doc': 'd'}]}";
+
+static void load_kind(struct scratch *scratch, const char *const *versions, int count,
+                      struct kind *kind)
+{
+    for (int i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "gate/%d.avsc", i + 1);
+        kinds_write(scratch, name, versions[i]);
+    }
+    assert_ok(kind_load(scratch->root, "gate", kind, &err));
+}
+
+static size_t put_text(uint8_t *out, const char *text)
+{
+    size_t size = wire_write_long(out, (int64_t)strlen(text));
+    memcpy(out + size, text, strlen(text));
+    return size + strlen(text);
+}
+
+static size_t put_envelope(uint8_t *out)
+{
+    size_t size = put_text(out, "CP-1");
+    size += wire_write_long(out + size, 77);
+    size += wire_write_long(out + size, 5);
+    size += wire_write_long(out + size, INT64_C(1644451200000));
+    size += put_text(out + size, "441521");
+    size += wire_write_long(out + size, 1);
+    memset(out + size, 0, 3); /* three nulls */
+    return size + 3;
+}
+
+static int64_t number(const struct schema *schema, const struct decoded *out, const char *name)
+{
+    return out->numbers[schema_field(schema, name)];
+}
+
+static void an_older_version_is_read_with_the_newest_defaults(void **state)
+{
+    (void)state;
+    static const char *const versions[] = {first_version, second_version};
+    struct scratch scratch;
+    struct kind kind;
+    struct decoded out;
+    uint8_t bytes[256];
+    scratch_open(&scratch);
+    load_kind(&scratch, versions, 2, &kind);
+    const struct schema *current = kind_current(&kind);
+    struct decoder *decoder = open_decoder(&kind.versions[0], current);
+    size_t size = put_envelope(bytes);
+    size += wire_write_long(bytes + size, 1);
+    size += wire_write_long(bytes + size, 42); /* beyond the first version's bound */
+    size += put_text(bytes + size, "dropped");
+    assert_true(decoder_run(decoder, bytes, size, &out));
+    assert_int_equal(out.invalid_field, -1); /* bounds are the newest */
+    assert_int_equal(number(current, &out, "seq"), 5);
+    assert_int_equal(number(current, &out, "lane"), 1);
+    assert_int_equal(number(current, &out, "persons"), 42);
+    assert_int_equal(number(current, &out, "number"), -5);
+    assert_int_equal(number(current, &out, "first"), 1);
+    assert_int_equal(number(current, &out, "side"), 1);
+    assert_true(out.is_null[schema_field(current, "wait_s")]);
+    const struct decoded_text *text = &out.texts[schema_field(current, "text")];
+    assert_int_equal(text->size, strlen("没有"));
+    assert_memory_equal(text->bytes, "没有", text->size);
+    bytes[size - strlen("dropped") - 3] = 4; /* symbol 2, which this writer does not have */
+    assert_false(decoder_run(decoder, bytes, size, &out));
+    decoder_close(decoder);
+    kind_release(&kind);
+    scratch_close(&scratch);
+}
+
+static void symbols_are_translated_by_name(void **state)
+{
+    (void)state;
+    static const char *const turned[] = {turned_version};
+    static const char *const plain[] = {second_version};
+    struct scratch there;
+    struct scratch here;
+    struct kind writer;
+    struct kind reader;
+    struct decoded out;
+    uint8_t bytes[256];
+    scratch_open(&there);
+    scratch_open(&here);
+    load_kind(&there, turned, 1, &writer);
+    load_kind(&here, plain, 1, &reader);
+    const struct schema *current = kind_current(&reader);
+    struct decoder *decoder = open_decoder(kind_current(&writer), current);
+    for (int64_t lane = 0; lane < 3; lane++) {
+        size_t size = put_envelope(bytes);
+        size += wire_write_long(bytes + size, lane);
+        size += wire_write_long(bytes + size, 4);
+        assert_int_equal(decoder_run(decoder, bytes, size, &out), lane < 2);
+        if (lane < 2)
+            assert_int_equal(number(current, &out, "lane"), 1 - lane);
+    }
+    decoder_close(decoder);
+    kind_release(&writer);
+    kind_release(&reader);
+    scratch_close(&there);
+    scratch_close(&here);
+}
+
+static void what_avro_lets_pass_but_we_do_not(void **state)
+{
+    (void)state;
+    static const char *const versions[] = {second_version};
+    static const struct {
+        const char *what;
+        const char
+            *tail; /* behind the envelope: persons, lane, text, number, first, wait_s, side */
+        size_t size;
+        bool is_read;
+    } cases[] = {
+        {"good", "\x02\x04\x02x\x02\x01\x00\x02", 8, true},
+        {"trailing byte", "\x02\x04\x02x\x02\x01\x00\x02\x00", 9, false},
+        {"truncated", "\x02\x04\x02x\x02\x01\x00", 7, false},
+        {"long varint", "\x82\x00\x04\x02x\x02\x01\x00\x02", 9, false},
+        {"boolean 2", "\x02\x04\x02x\x02\x02\x00\x02", 8, false},
+        {"symbol 3", "\x02\x06\x02x\x02\x01\x00\x02", 8, false},
+        {"symbol -1", "\x02\x01\x02x\x02\x01\x00\x02", 8, false},
+        {"branch 2", "\x02\x04\x02x\x02\x01\x04\x02", 8, false},
+        {"text beyond the end", "\x02\x04\x7ex\x02\x01\x00\x02", 8, false},
+        {"negative size", "\x02\x04\x01x\x02\x01\x00\x02", 8, false},
+        {"int beyond 32 bits", "\x80\x80\x80\x80\x10\x04\x02x\x02\x01\x00\x02", 12, false},
+    };
+    struct scratch scratch;
+    struct kind kind;
+    struct decoded out;
+    uint8_t bytes[256];
+    scratch_open(&scratch);
+    load_kind(&scratch, versions, 1, &kind);
+    struct decoder *decoder = open_decoder(kind_current(&kind), kind_current(&kind));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t size = put_envelope(bytes);
+        memcpy(bytes + size, cases[i].tail, cases[i].size);
+        if (decoder_run(decoder, bytes, size + cases[i].size, &out) != cases[i].is_read)
+            fail_msg("%s", cases[i].what);
+    }
+    size_t size = put_envelope(bytes);
+    memcpy(bytes + size, "\x02\x04\x02\x00\x02\x01\x00\x02", 8); /* a text of one NUL */
+    assert_true(decoder_run(decoder, bytes, size + 8, &out));
+    assert_int_equal(out.invalid_field, schema_field(kind_current(&kind), "text"));
+    decoder_close(decoder);
+    kind_release(&kind);
+    scratch_close(&scratch);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(records_of_every_kind_are_read_as_avro_reads_them),
+        cmocka_unit_test(an_older_version_is_read_with_the_newest_defaults),
+        cmocka_unit_test(symbols_are_translated_by_name),
+        cmocka_unit_test(what_avro_lets_pass_but_we_do_not),
+    };
+    return cmocka_run_group_tests(tests, load_catalog, release_catalog);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What counts, when and where, and what does not, seen through a whole worker. */
+#include "fake_worker.h"
+
+static void everything_good_is_counted_once(void **state)
+{
+    (void)state;
+    append(1, 40);
+    append(1, 5);   /* sent again */
+    append(45, 50); /* out of order, with a gap */
+    append(43, 43);
+    for (int64_t seq = 1; seq <= 30; seq++) {
+        struct saying bell = saying_of("BELL-1", 5, seq);
+        bell.topic = TOPIC_BELL;
+        world_append(&world, (int32_t)(seq / 16), &bell, FLAW_NONE);
+        bell.run = 6;
+    }
+    world.logs[part_index(TOPIC_BELL, 1)].count = 0; /* a run lives in one partition */
+    world.logs[part_index(TOPIC_BELL, 1)].end = 0;
+    start();
+    run_and_check();
+    assert_int_equal(the_run()->sums.counted, 47);
+    assert_int_equal(the_run()->sums.duplicates, 5);
+    assert_int_equal(stats()->claims, 1);
+    assert_int_equal(stats()->drops, 0);
+    assert_true(world.db.commits > 1);
+}
+
+static void what_does_not_count_is_rejected_with_its_reason(void **state)
+{
+    (void)state;
+    struct saying saying = saying_of("CP-1", RUN, 1);
+    world_append(&world, 0, &saying, FLAW_BYTES);
+    world_append(&world, 0, &saying, FLAW_KEY);
+    world_append(&world, 0, &saying, FLAW_SUMS);
+    saying.source = "SIM-1";
+    world_append(&world, 0, &saying, FLAW_NONE);
+    append(2, 3);
+    world_append(&world, 0, &world.logs[GATE_0].records[2].saying, FLAW_NONE); /* mended */
+    saying = saying_of("CP-1", RUN, LEDGER_JUMP_MAX + 9);
+    start();
+    run_and_check();
+    assert_string_equal(reasons(), "undecodable key_mismatch sums_mismatch simulated");
+    assert_int_equal(the_run()->sums.counted, 3);
+    world_append(&world, 0, &saying, FLAW_NONE);
+    world_run(&world);
+    assert_int_equal(world.db.rejected[4].reason, REASON_SEQ_JUMP);
+    assert_int_equal(the_run()->high, 3);
+}
+
+static void a_run_stays_in_its_partition(void **state)
+{
+    (void)state;
+    append(1, 3);
+    start();
+    world_run(&world);
+    struct saying saying = saying_of("CP-1", RUN, 4);
+    world_append(&world, 1, &saying, FLAW_NONE);
+    crash();
+    world_run(&world);
+    assert_string_equal(reasons(), "moved_partition");
+    assert_int_equal(the_run()->high, 3);
+}
+
+static void a_new_schema_begins_at_what_kafka_still_has(void **state)
+{
+    (void)state;
+    append(1, 30);
+    world_trim(&world, GATE_0, 12);
+    heartbeat(1, 30);
+    start();
+    run_and_check();
+    assert_int_equal(world.db.positions[GATE_0].base, 12);
+    assert_int_equal(world.db.gaps[0].cause, GAP_BEFORE_BASE);
+    assert_int_equal(the_run()->sums.counted, 18);
+}
+
+static void a_heartbeat_first_seen_shows_what_lies_before_the_base(void **state)
+{
+    (void)state;
+    append(1, 30);
+    heartbeat(1, 30);
+    world_trim(&world, GATE_0, 30);
+    append(31, 33);
+    start();
+    run_and_check();
+    assert_int_equal(world.db.gap_count, 1);
+    assert_int_equal(world.db.gaps[0].last, 30);
+    assert_int_equal(world.db.gaps[0].cause, GAP_BEFORE_BASE);
+}
+
+static void a_region_that_was_just_added_is_known(void **state)
+{
+    (void)state;
+    world.region_count = KINDS_REGIONS - 1;
+    append(1, 3);
+    start();
+    run_and_check();
+    struct saying saying = saying_of("CP-1", RUN, 4);
+    saying.region = kinds_regions[KINDS_REGIONS - 1][0];
+    world_append(&world, 0, &saying, FLAW_NONE);
+    run_and_check();
+    assert_string_equal(reasons(), "unknown_region");
+    world.region_count = KINDS_REGIONS;
+    world.now_ms += 2000;
+    saying.seq = 5;
+    world_append(&world, 0, &saying, FLAW_NONE);
+    world_run(&world);
+    assert_string_equal(reasons(), "unknown_region");
+    assert_int_equal(the_run()->sums.counted, 4);
+    assert_int_equal(stats()->claims, 1);
+}
+
+static void an_event_is_reversed_once(void **state)
+{
+    (void)state;
+    append(1, 5);
+    struct saying reversal = world.logs[GATE_0].records[2].saying;
+    reversal.sign = -1;
+    reversal.reverses_run = RUN;
+    reversal.reverses_seq = 3;
+    reversal.seq = 6;
+    world_append(&world, 0, &reversal, FLAW_NONE);
+    world_append(&world, 0, &reversal, FLAW_NONE); /* a copy */
+    reversal.seq = 7;
+    world_append(&world, 0, &reversal, FLAW_NONE);
+    start();
+    run_and_check();
+    assert_string_equal(reasons(), "already_reversed");
+    assert_int_equal(the_run()->sums.duplicates, 1);
+    append(8, 20);
+    run_and_check();
+    assert_int_equal(stats()->drops, 0);
+    crash(); /* memory knows nothing of it now; the flush finds out */
+    reversal.seq = 21;
+    world_append(&world, 0, &reversal, FLAW_NONE);
+    append(22, 30);
+    run_and_check();
+    assert_string_equal(reasons(), "already_reversed already_reversed");
+    assert_int_equal(stats()->drops, 1);
+}
+
+static void a_heartbeat_shows_the_loss_of_the_last_events(void **state)
+{
+    (void)state;
+    append(1, 3);
+    heartbeat(1, 5);
+    heartbeat(2, 5);
+    start();
+    run_and_check();
+    assert_int_equal(the_run()->high, 5);
+    assert_int_equal(the_run()->gaps, 1);
+    append(5, 6);
+    heartbeat(1, 9); /* an old one */
+    run_and_check();
+    assert_int_equal(the_run()->high, 6);
+    assert_int_equal(the_run()->acked_seq, 5);
+}
+
+static void far_clocks_do_not_hurt(void **state)
+{
+    (void)state;
+    static const int64_t clocks[] = {INT64_MIN, INT64_MAX, 0, DAY_2020_MS - 1, DAY_2020_MS};
+    for (int i = 0; i < 5; i++) {
+        struct saying saying = saying_of("CP-1", RUN, i + 1);
+        saying.occurred_ms = clocks[i];
+        world_append(&world, 0, &saying, FLAW_NONE);
+        saying.is_heartbeat = true;
+        world_append(&world, 0, &saying, FLAW_NONE);
+    }
+    start();
+    run_and_check();
+    assert_int_equal(the_run()->sums.clock_corrected, 4);
+}
+
+static void time_rules(void **state)
+{
+    (void)state;
+    struct saying saying = saying_of("CP-1", RUN, 1);
+    saying.occurred_ms = world.now_ms + 600000;
+    world_append(&world, 0, &saying, FLAW_NONE);
+    saying.seq = 2;
+    saying.occurred_ms++;
+    world_append(&world, 0, &saying, FLAW_NONE); /* corrected */
+    saying.seq = 3;
+    saying.occurred_ms = world.now_ms - 3600000;
+    world_append(&world, 0, &saying, FLAW_NONE);
+    saying.seq = 4;
+    saying.occurred_ms--;
+    world_append(&world, 0, &saying, FLAW_NONE); /* late */
+    saying.seq = 5;
+    start();
+    run_and_check();
+    crash();
+    saying.occurred_ms = world.now_ms;
+    world_append(&world, 0, &saying, FLAW_NONE)->append_ms -= 7200000; /* the broker's clock fell */
+    saying.seq = 6;
+    saying.sign = -1;
+    saying.reverses_run = RUN;
+    saying.reverses_seq = 2;
+    saying.counted_ms = world.now_ms;
+    world_append(&world, 0, &saying, FLAW_NONE);
+    run_and_check();
+    assert_int_equal(the_run()->sums.clock_corrected, 2); /* 2 and 5 */
+    assert_int_equal(the_run()->sums.late, 1);
+    saying.seq = 7;
+    saying.reverses_seq = 3;
+    saying.counted_ms = DAY_2020_MS - DAY_MS - 1;
+    world_append(&world, 0, &saying, FLAW_NONE);
+    world_run(&world);
+    assert_string_equal(reasons(), "invalid_field");
+}
+
+static void a_small_table_is_flushed_when_it_is_full(void **state)
+{
+    (void)state;
+    world.bytes_max = 40000;
+    world.burst = 500;
+    for (int64_t seq = 1; seq <= 600; seq++) {
+        struct saying saying = saying_of("CP-1", RUN, seq);
+        saying.occurred_ms -= seq * 3600000;
+        world_append(&world, 0, &saying, FLAW_NONE);
+    }
+    start();
+    run_and_check();
+    assert_true(stats()->flushes >= 5);
+    assert_int_equal(stats()->drops, 0);
+}
+
+static void until_end_is_done_when_the_database_is_there(void **state)
+{
+    (void)state;
+    world.until_end = true;
+    append(1, 50);
+    start();
+    assert_int_equal(worker_step(&world, 0), FX_OK);
+    append(51, 60); /* after the start: not waited for */
+    for (int i = 0; !pipeline_is_done(world.workers[0].pipeline); i++) {
+        assert_true(i < 1000);
+        assert_int_equal(worker_step(&world, 0), FX_OK);
+    }
+    assert_true(world.db.positions[GATE_0].next >= 50);
+    world_check(&world);
+}
+
+static void a_drain_commits_what_was_taken(void **state)
+{
+    (void)state;
+    append(1, 50);
+    start();
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(worker_step(&world, 0), FX_OK);
+    pipeline_drain(world.workers[0].pipeline);
+    int64_t taken = stats()->messages;
+    for (int i = 0; !pipeline_is_done(world.workers[0].pipeline); i++) {
+        assert_true(i < 1000);
+        assert_int_equal(worker_step(&world, 0), FX_OK);
+    }
+    assert_int_equal(world.db.positions[GATE_0].next, taken);
+    world_check(&world);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(everything_good_is_counted_once),
+        TEST(what_does_not_count_is_rejected_with_its_reason),
+        TEST(a_run_stays_in_its_partition),
+        TEST(a_new_schema_begins_at_what_kafka_still_has),
+        TEST(a_heartbeat_first_seen_shows_what_lies_before_the_base),
+        TEST(a_region_that_was_just_added_is_known),
+        TEST(an_event_is_reversed_once),
+        TEST(a_heartbeat_shows_the_loss_of_the_last_events),
+        TEST(far_clocks_do_not_hurt),
+        TEST(time_rules),
+        TEST(a_small_table_is_flushed_when_it_is_full),
+        TEST(until_end_is_done_when_the_database_is_there),
+        TEST(a_drain_commits_what_was_taken),
+    };
+    return cmocka_run_group_tests(tests, load_catalog, release_catalog);
+}
