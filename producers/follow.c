@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define CHUNK 65536
+#define FOLLOW_WITHIN (-1) /* line_size: offset lies within a line that was told as too long */
 
 static bool is_file_of(const struct stat *status, const struct outbox_position *at)
 {
@@ -29,7 +30,7 @@ static bool is_believable(int file, const struct outbox_position *at)
     if (fstat(file, &status) != 0 || status.st_size < at->offset)
         return false;
     if (at->line_size < 1 || at->line_size > (int64_t)sizeof bytes)
-        return true; /* a line too long to be taken: its size was not kept */
+        return true; /* at or within a line too long to be taken: no checksum was kept */
     ssize_t got = pread(file, bytes, (size_t)at->line_size, at->offset - at->line_size);
     return got == at->line_size &&
            wire_fingerprint((const char *)bytes, (size_t)got) == (uint64_t)at->crc;
@@ -98,6 +99,7 @@ enum fx_code follow_open(struct follow *follow, const char *path,
         return open_path(follow, err);
     follow->file = find_rotated(follow);
     if (follow->file >= 0 && is_believable(follow->file, position)) {
+        follow->lines.is_skipping = position->line_size == FOLLOW_WITHIN;
         if (lseek(follow->file, position->offset, SEEK_SET) == position->offset)
             return FX_OK;
         return fx_err_set(err, FX_EDISK, "%s: %s", path, strerror(errno));
@@ -172,8 +174,8 @@ enum fx_code follow_next(struct follow *follow, enum lines_found *found, const c
     if (*found == LINES_LINE) {
         follow->at.line_size = (int64_t)*size + 1;
         follow->at.crc = (int64_t)wire_fingerprint(*text, *size + 1);
-    } else if (*found == LINES_TOO_LONG) {
-        follow->at.line_size = 0;
+    } else if (*found == LINES_TOO_LONG || follow->at.line_size == FOLLOW_WITHIN) {
+        follow->at.line_size = follow->lines.is_skipping ? FOLLOW_WITHIN : 0;
     }
     if (*found != LINES_NONE)
         follow->at.lines++;

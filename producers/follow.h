@@ -4,7 +4,8 @@
  *
  * A line without its newline is not taken. When another file appears under the path, the old one
  * is finished first; when the file shrank (copytruncate), reading begins again at 0. A position is
- * believed only if the last line in front of it still has its checksum. If the file of a position
+ * believed only if the last line in front of it still has its checksum; one within a line that is
+ * too long is known as such, and that line is told once whatever crashes. If the file of a position
  * was rotated away while nobody followed, it is looked for by its inode in the same directory.
  */
 #ifndef FX_FOLLOW_H

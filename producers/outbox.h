@@ -76,7 +76,7 @@ struct outbox_position {
     int64_t inode;
     int64_t offset;    /* behind the last line taken */
     int64_t crc;       /* of the last line's bytes, newline included */
-    int64_t line_size; /* of those bytes */
+    int64_t line_size; /* of those bytes; 0: no line; -1: offset is within one that was too long */
     int64_t lines;     /* taken in all */
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "record.h"
 
-#include "../common/day.h"
 #include "../common/hash.h"
 #include "../common/text.h"
+#include "record_value.h"
 #include "suggest.h"
 
 #include <inttypes.h>
@@ -14,12 +14,12 @@
 
 #define SLOTS 512 /* of the table of keys; a power of two, at least four times the keys */
 #define KEY_ID SCHEMA_FIELDS_MAX
-#define CHOICES_MAX 200 /* bytes of an enum's symbols in a message */
 
 _Static_assert(SLOTS >= 4 * (SCHEMA_FIELDS_MAX + 2), "the table of keys stays sparse");
 
 struct key {
     const char *name; /* NULL: the slot is free */
+    size_t size;      /* of name */
     int index;        /* of the field, or KEY_ID */
 };
 
@@ -33,6 +33,8 @@ struct record {
     bool is_rest[SCHEMA_FIELDS_MAX]; /* takes what a sum leaves unsaid */
     json_t *set;                     /* keeps the texts of constants */
     json_t *line;                    /* keeps the texts of the line at hand */
+    struct flat flat;                /* the line at hand, if it is plain */
+    char id[RECORD_ID_MAX + 1];      /* of the line at hand */
 };
 
 enum fx_code record_refuse(struct record_line *line, const char *field, struct fx_err *err,
@@ -59,136 +61,36 @@ const char *record_reason(const struct record_line *line, const struct fx_err *e
     return err->text;
 }
 
-static struct key *find_slot(struct record *record, const char *name)
+static struct key *find_slot(struct record *record, const char *name, size_t size)
 {
-    uint64_t at = hash_bytes(name, strlen(name), 0);
+    uint64_t at = hash_bytes(name, size, 0);
     struct key *slot = &record->keys[at & (SLOTS - 1)];
-    while (slot->name != NULL && strcmp(slot->name, name) != 0)
+    while (slot->name != NULL && (slot->size != size || memcmp(slot->name, name, size) != 0))
         slot = &record->keys[++at & (SLOTS - 1)];
     return slot;
 }
 
 static void add_key(struct record *record, const char *name, int index)
 {
-    struct key *slot = find_slot(record, name);
+    struct key *slot = find_slot(record, name, strlen(name));
     if (slot->name == NULL)
-        *slot = (struct key){name, index};
+        *slot = (struct key){name, strlen(name), index};
 }
 
-static enum fx_code refuse_symbol(const struct field *field, const char *text,
-                                  struct record_line *line, struct fx_err *err)
+/* A text keeps jansson's end. */
+static struct flat_value value_of_json(const json_t *json)
 {
-    char choices[CHOICES_MAX + 8] = "";
-    size_t used = 0;
-    struct suggest suggest;
-    suggest_init(&suggest, text);
-    for (int i = 0; i < field->symbol_count; i++) {
-        const char *symbol = field->symbols[i];
-        suggest_offer(&suggest, symbol);
-        if (used + strlen(symbol) + 2 < CHOICES_MAX)
-            used += (size_t)snprintf(choices + used, sizeof choices - used, "%s%s",
-                                     used > 0 ? ", " : "", symbol);
-        else if (used < CHOICES_MAX)
-            used += (size_t)snprintf(choices + used, sizeof choices - used, ", ...") + CHOICES_MAX;
-    }
-    char quoted[SUGGEST_QUOTE_SIZE];
-    const char *hint = suggest.best != NULL ? "; did you mean " : "";
-    return record_refuse(line, field->name, err, "%s is not one of %s%s%s%s",
-                         suggest_quote(quoted, text), choices, hint,
-                         suggest.best != NULL ? suggest.best : "", suggest.best != NULL ? "?" : "");
-}
-
-static enum fx_code check_bounds(const struct field *field, int64_t number,
-                                 struct record_line *line, struct fx_err *err)
-{
-    if (number < field->min)
-        return record_refuse(line, field->name, err, "'%" PRId64 "' is below %" PRId64, number,
-                             field->min);
-    if (number > field->max)
-        return record_refuse(line, field->name, err, "'%" PRId64 "' is above %" PRId64, number,
-                             field->max);
-    return FX_OK;
-}
-
-static const char *type_name(const json_t *json)
-{
-    static const char *const names[] = {"an object",  "a list", "a text", "a whole number",
-                                        "a fraction", "true",   "false",  "null"};
+    static const enum flat_type types[] = {FLAT_OBJECT,   FLAT_LIST, FLAT_TEXT,  FLAT_NUMBER,
+                                           FLAT_FRACTION, FLAT_TRUE, FLAT_FALSE, FLAT_NULL};
     _Static_assert(JSON_OBJECT == 0 && JSON_STRING == 2 && JSON_NULL == 7, "jansson's order");
-    return names[json_typeof(json)];
-}
-
-static enum fx_code read_time(const struct field *field, const json_t *json, int64_t *number,
-                              struct record_line *line, struct fx_err *err)
-{
-    struct fx_err unread = FX_ERR_INIT;
-    char quoted[SUGGEST_QUOTE_SIZE];
-    if (json_is_string(json) && day_parse(json_string_value(json), number, &unread) != FX_OK)
-        return record_refuse(line, field->name, err,
-                             "%s is not a time; write 2022-02-10T08:30:00+08:00",
-                             suggest_quote(quoted, json_string_value(json)));
-    if (json_is_string(json))
-        return FX_OK;
-    if (!json_is_integer(json))
-        return record_refuse(line, field->name, err, "wants a time, not %s", type_name(json));
-    *number = json_integer_value(json);
-    return FX_OK;
-}
-
-static enum fx_code read_text(const struct field *field, const json_t *json,
-                              struct event_value *value, struct record_line *line,
-                              struct fx_err *err)
-{
-    if (!json_is_string(json))
-        return record_refuse(line, field->name, err, "wants a text, not %s", type_name(json));
-    size_t size = json_string_length(json);
-    if (size > (size_t)field->max_length)
-        return record_refuse(line, field->name, err, "has %zu bytes, at most %d are allowed", size,
-                             field->max_length);
-    value->text = json_string_value(json);
-    value->size = (int)size;
-    return FX_OK;
-}
-
-/* One value of a line or of --set, checked by the field's type and bounds. */
-static enum fx_code read_value(const struct field *field, const json_t *json,
-                               struct event_value *value, struct record_line *line,
-                               struct fx_err *err)
-{
-    *value = (struct event_value){0, "", 0, false};
-    if (json_is_null(json) && field->is_nullable) {
-        value->is_null = true;
-        return FX_OK;
+    struct flat_value value = {types[json_typeof(json)], 0, "", 0};
+    if (value.type == FLAT_NUMBER)
+        value.number = json_integer_value(json);
+    if (value.type == FLAT_TEXT) {
+        value.text = json_string_value(json);
+        value.size = (int)json_string_length(json);
     }
-    switch (field->type) {
-    case FIELD_STRING:
-        return read_text(field, json, value, line, err);
-    case FIELD_ENUM:
-        if (!json_is_string(json))
-            return record_refuse(line, field->name, err, "wants a text, not %s", type_name(json));
-        value->number = field_symbol(field, json_string_value(json), json_string_length(json));
-        return value->number >= 0 ? FX_OK
-                                  : refuse_symbol(field, json_string_value(json), line, err);
-    case FIELD_BOOLEAN:
-        value->number = json_is_true(json);
-        return json_is_boolean(json)
-                   ? FX_OK
-                   : record_refuse(line, field->name, err, "wants true or false, not %s",
-                                   type_name(json));
-    case FIELD_INT:
-    case FIELD_LONG:
-        break;
-    }
-    if (field->is_time) {
-        if (read_time(field, json, &value->number, line, err) != FX_OK)
-            return err->code;
-    } else if (!json_is_integer(json)) {
-        return record_refuse(line, field->name, err, "wants a whole number, not %s",
-                             type_name(json));
-    } else {
-        value->number = json_integer_value(json);
-    }
-    return check_bounds(field, value->number, line, err);
+    return value;
 }
 
 static bool is_producers(int index)
@@ -197,10 +99,12 @@ static bool is_producers(int index)
            index != ENVELOPE_OCCURRED_AT;
 }
 
-static enum fx_code refuse_unknown(const struct record *record, const char *name,
+static enum fx_code refuse_unknown(const struct record *record, const struct flat_pair *pair,
                                    struct record_line *line, struct fx_err *err)
 {
+    char name[2 * SUGGEST_NAME_MAX];
     struct suggest suggest;
+    snprintf(name, sizeof name, "%.*s", pair->key_size, pair->key);
     suggest_init(&suggest, name);
     for (int i = 0; i < record->schema->field_count; i++)
         if (!is_producers(i))
@@ -216,32 +120,37 @@ static enum fx_code refuse_unknown(const struct record *record, const char *name
     return err->code;
 }
 
-static enum fx_code check_id(const json_t *json, struct record_line *line, struct fx_err *err)
+static enum fx_code take_id(struct record *record, const struct flat_value *given,
+                            struct record_line *line, struct fx_err *err)
 {
-    if (!json_is_string(json))
-        return record_refuse(line, "id", err, "wants a text, not %s", type_name(json));
-    size_t size = json_string_length(json);
-    if (size < 1 || size > RECORD_ID_MAX)
-        return record_refuse(line, "id", err, "has %zu bytes, wants 1 to %d", size, RECORD_ID_MAX);
-    line->id = json_string_value(json);
+    if (given->type != FLAT_TEXT)
+        return record_refuse(line, "id", err, "wants a text, not %s", value_type_name(given));
+    if (given->size < 1 || given->size > RECORD_ID_MAX)
+        return record_refuse(line, "id", err, "has %d bytes, wants 1 to %d", given->size,
+                             RECORD_ID_MAX);
+    if (line->id != NULL)
+        return record_refuse(line, "id", err, "is given twice");
+    memcpy(record->id, given->text, (size_t)given->size);
+    record->id[given->size] = '\0';
+    line->id = record->id;
     return FX_OK;
 }
 
-static enum fx_code read_key(struct record *record, const char *name, const json_t *json,
-                             struct record_line *line, struct fx_err *err)
+static enum fx_code read_pair(struct record *record, const struct flat_pair *pair,
+                              struct record_line *line, struct fx_err *err)
 {
-    const struct key *key = find_slot(record, name);
+    const struct key *key = find_slot(record, pair->key, (size_t)pair->key_size);
     if (key->name == NULL)
-        return refuse_unknown(record, name, line, err);
+        return refuse_unknown(record, pair, line, err);
     if (key->index == KEY_ID)
-        return check_id(json, line, err);
+        return take_id(record, &pair->value, line, err);
     if (is_producers(key->index))
-        return record_refuse(line, name, err, "is given by the producer, not by a line");
+        return record_refuse(line, key->name, err, "is given by the producer, not by a line");
     if (record->is_said[key->index])
-        return record_refuse(line, name, err, "says twice what occurred_at says");
+        return record_refuse(line, key->name, err, "says twice what occurred_at says");
     record->is_said[key->index] = true;
-    return read_value(&record->schema->fields[key->index], json, &line->event.values[key->index],
-                      line, err);
+    return value_read(&record->schema->fields[key->index], &pair->value,
+                      &line->event.values[key->index], line, err);
 }
 
 /* What a line leaves unsaid, but for the rest of a sum. */
@@ -280,7 +189,7 @@ static enum fx_code check_sum(struct record *record, const struct sum *sum,
             parts += values[sum->parts[i]].number;
     if (sum->rest >= 0 && !record->is_said[sum->rest] && parts <= total) {
         values[sum->rest].number = total - parts;
-        return check_bounds(&fields[sum->rest], total - parts, line, err);
+        return value_check_bounds(&fields[sum->rest], total - parts, line, err);
     }
     if (parts == total)
         return FX_OK;
@@ -348,6 +257,13 @@ static enum fx_code refuse_json(const json_error_t *error, struct record_line *l
     return record_refuse(line, "", err, "the line is not JSON, by column %d", error->column);
 }
 
+static enum fx_code refuse_no_object(const json_t *json, struct record_line *line,
+                                     struct fx_err *err)
+{
+    const struct flat_value value = value_of_json(json);
+    return record_refuse(line, "", err, "the line is %s, not an object", value_type_name(&value));
+}
+
 /* The time comes first: the dialect may compute fields from it. */
 static enum fx_code read_when(struct record *record, struct record_line *line, struct fx_err *err)
 {
@@ -357,38 +273,75 @@ static enum fx_code read_when(struct record *record, struct record_line *line, s
     if (json == NULL)
         json = json_object_get(record->line, field->name);
     line->is_clock = json == NULL;
-    if (json != NULL)
-        return read_value(field, json, value, line, err);
+    if (json != NULL) {
+        const struct flat_value given = value_of_json(json);
+        return value_read(field, &given, value, line, err);
+    }
     *value = (struct event_value){line->now_ms, "", 0, false};
     return FX_OK;
 }
 
-enum fx_code record_read(struct record *record, const char *text, size_t size,
-                         struct record_line *line, struct fx_err *err)
+/* A plain line, without its JSON being built. FX_EINPUT says no more than that it is not to be
+ * read so: why a line is refused is found in one way only, by read_json. */
+static enum fx_code read_flat(struct record *record, struct record_line *line, struct fx_err *err)
 {
-    line->id = NULL;
-    line->field[0] = '\0';
-    line->is_field_known = true;
-    fill_envelope(record, line);
-    json_decref(record->line);
-    record->line = NULL;
-    if (size > RECORD_LINE_MAX)
-        return record_refuse(line, "", err, "the line is longer than %d bytes", RECORD_LINE_MAX);
+    enum fx_code code = FX_OK;
+    for (int i = 0; code == FX_OK && i < record->flat.count; i++)
+        code = read_pair(record, &record->flat.pairs[i], line, err);
+    struct event_value *at = &line->event.values[ENVELOPE_OCCURRED_AT];
+    line->is_clock = !record->is_said[ENVELOPE_OCCURRED_AT];
+    if (line->is_clock)
+        *at = (struct event_value){line->now_ms, "", 0, false};
+    return code == FX_OK ? fill_and_check(record, line, err) : code;
+}
+
+static enum fx_code read_json(struct record *record, const char *text, size_t size,
+                              struct record_line *line, struct fx_err *err)
+{
     json_error_t error;
     record->line = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
     if (record->line == NULL)
         return refuse_json(&error, line, err);
     if (!json_is_object(record->line))
-        return record_refuse(line, "", err, "the line is %s, not an object",
-                             type_name(record->line));
-    memset(record->is_said, 0, sizeof record->is_said);
+        return refuse_no_object(record->line, line, err);
     enum fx_code code = read_when(record, line, err);
     if (code == FX_OK && record->options.complete != NULL)
         code = record->options.complete(record->line, line, err);
     for (void *at = json_object_iter(record->line); code == FX_OK && at != NULL;
-         at = json_object_iter_next(record->line, at))
-        code = read_key(record, json_object_iter_key(at), json_object_iter_value(at), line, err);
+         at = json_object_iter_next(record->line, at)) {
+        const char *key = json_object_iter_key(at);
+        const struct flat_pair pair = {key, (int)strlen(key),
+                                       value_of_json(json_object_iter_value(at))};
+        code = read_pair(record, &pair, line, err);
+    }
     return code == FX_OK ? fill_and_check(record, line, err) : code;
+}
+
+static void forget_line(struct record *record, struct record_line *line)
+{
+    line->id = NULL;
+    line->field[0] = '\0';
+    line->is_field_known = true;
+    fill_envelope(record, line);
+    memset(record->is_said, 0, sizeof record->is_said);
+}
+
+enum fx_code record_read(struct record *record, const char *text, size_t size,
+                         struct record_line *line, struct fx_err *err)
+{
+    forget_line(record, line);
+    json_decref(record->line);
+    record->line = NULL;
+    if (size > RECORD_LINE_MAX)
+        return record_refuse(line, "", err, "the line is longer than %d bytes", RECORD_LINE_MAX);
+    /* A dialect's completion wants JSON. */
+    if (record->options.complete == NULL && flat_parse(text, size, &record->flat)) {
+        if (read_flat(record, line, err) == FX_OK)
+            return FX_OK;
+        fx_err_clear(err);
+        forget_line(record, line);
+    }
+    return read_json(record, text, size, line, err);
 }
 
 /* A constant's text as the JSON a line would hold. */
@@ -409,9 +362,10 @@ static enum fx_code set_constant(struct record *record, const char *name, const 
                                  struct fx_err *err)
 {
     struct record_line line;
-    const struct key *key = find_slot(record, name);
+    const struct flat_pair pair = {.key = name, .key_size = (int)strlen(name)};
+    const struct key *key = find_slot(record, name, strlen(name));
     if (key->name == NULL)
-        return refuse_unknown(record, name, &line, err);
+        return refuse_unknown(record, &pair, &line, err);
     if (key->index == KEY_ID || key->index == ENVELOPE_OCCURRED_AT || is_producers(key->index))
         return fx_err_set(err, FX_ECONFIG, "%s cannot be a constant", name);
     const struct field *field = &record->schema->fields[key->index];
@@ -420,7 +374,9 @@ static enum fx_code set_constant(struct record *record, const char *name, const 
         return fx_err_set(err, FX_ECONFIG, "the value is not UTF-8");
     if (json_array_append_new(record->set, json) != 0)
         return fx_err_set(err, FX_EMEMORY, "no memory for constants");
-    enum fx_code code = read_value(field, json, &record->constants.values[key->index], &line, err);
+    const struct flat_value given = value_of_json(json);
+    enum fx_code code =
+        value_read(field, &given, &record->constants.values[key->index], &line, err);
     if (code == FX_OK)
         record->is_constant[key->index] = true;
     return code;

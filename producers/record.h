@@ -46,7 +46,7 @@ struct record_options {
 
 struct record_line {
     int64_t now_ms;              /* in: the time of a line that gives none */
-    struct event event;          /* run and seq are 0; texts live until the next record_read */
+    struct event event;          /* run and seq are 0 */
     const char *id;              /* NULL: none */
     bool is_clock;               /* the line gave no time: occurred_at is the machine's clock */
     bool is_field_known;         /* field is one of ours, fit for a log */
@@ -57,7 +57,11 @@ struct record_line {
 FX_MUST_CHECK enum fx_code record_open(const struct record_options *options, struct record **record,
                                        struct fx_err *err);
 
-/* FX_EINPUT: refused, see line->field. */
+/*
+ * The texts of line->event live until the next record_read, and no longer than text.
+ *
+ * FX_EINPUT: refused, see line->field.
+ */
 FX_MUST_CHECK enum fx_code record_read(struct record *record, const char *text, size_t size,
                                        struct record_line *line, struct fx_err *err);
 

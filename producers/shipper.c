@@ -13,6 +13,7 @@
 
 #define RETRY_MIN_MS 200
 #define RETRY_MAX_MS 15000
+#define DISK_RETRY_MS 1000
 
 /* ---- what librdkafka tells ---- */
 
@@ -63,9 +64,14 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 
 static enum fx_code open_producer(struct shipper *shipper, struct fx_err *err)
 {
+    /*
+     * weighed: lz4 / zstd, chosen zstd: a million simulated checkpoint events of 600 sources take
+     * 23.2 MB in the topic instead of 42.2, for 4.6 s of CPU instead of 4.4, and 19 MiB of memory
+     * instead of 16 in bulk (11 instead of 10 at a post's 40 a second).
+     */
     static const char *const defaults[][2] = {
         {"linger.ms", "5"},
-        {"compression.codec", "lz4"},
+        {"compression.codec", "zstd"},
         {"batch.size", "262144"},
         {"queue.buffering.max.kbytes", "16384"},
         {"reconnect.backoff.max.ms", "10000"},
@@ -151,6 +157,16 @@ static void reopen_later(struct shipper *shipper)
     wait_before_retry(shipper);
 }
 
+static enum fx_code note_partitions(struct shipper *shipper, int32_t partitions, struct fx_err *err)
+{
+    if (shipper->partitions != 0 && shipper->partitions != partitions)
+        fx_log(FX_LOG_INFO, "partitions_changed", "from=%d to=%d effect=for_new_runs",
+               (int)shipper->partitions, (int)partitions);
+    shipper->partitions = partitions;
+    shipper->partitions_at_ms = day_monotonic_ms() + shipper->options.partitions_ms;
+    return outbox_assign_partitions(shipper->options.outbox, partitions, err);
+}
+
 /* Makes the producer and learns the number of partitions, one step per call. */
 static enum fx_code get_ready(struct shipper *shipper, struct fx_err *err)
 {
@@ -167,8 +183,21 @@ static enum fx_code get_ready(struct shipper *shipper, struct fx_err *err)
         wait_before_retry(shipper);
         return FX_OK;
     }
-    shipper->partitions = partitions;
-    return outbox_assign_partitions(shipper->options.outbox, partitions, err);
+    return note_partitions(shipper, partitions, err);
+}
+
+/* The topic may have got more partitions. A look that fails is no trouble by itself. */
+static enum fx_code look_again(struct shipper *shipper, struct fx_err *err)
+{
+    struct fx_err failed = FX_ERR_INIT;
+    int32_t partitions = 0;
+    if (!shipper->probe.is_started)
+        return day_monotonic_ms() < shipper->partitions_at_ms
+                   ? FX_OK
+                   : probe_ask(&shipper->probe, shipper->rk, shipper->options.topic, err);
+    if (!probe_poll(&shipper->probe, &partitions, &failed))
+        return FX_OK;
+    return note_partitions(shipper, failed.code == FX_OK ? partitions : shipper->partitions, err);
 }
 
 /* ---- taking in ---- */
@@ -206,9 +235,13 @@ enum fx_code shipper_pump(struct shipper *shipper, enum input_state input, struc
         reopen_later(shipper);
     if (day_monotonic_ms() < shipper->retry_at_ms)
         return FX_OK;
-    if (shipper->partitions == 0)
-        return get_ready(shipper, err);
-    return shipper_send(shipper, err);
+    enum fx_code code =
+        shipper->partitions == 0 ? get_ready(shipper, err) : look_again(shipper, err);
+    if (code == FX_OK && shipper->partitions > 0)
+        code = shipper_send(shipper, err);
+    if (code != FX_OK) /* the outbox cannot be read or written */
+        shipper->retry_at_ms = day_monotonic_ms() + DISK_RETRY_MS;
+    return code;
 }
 
 /* ---- the rest ---- */

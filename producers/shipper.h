@@ -11,6 +11,7 @@
  *
  * Order: rows of earlier runs, ENDED for those runs, OPEN for each new run before its first row.
  * The broker being away is no error: it is logged once per change and tried again.
+ * A topic that gets more partitions meanwhile: runs stay where they are, later runs use them all.
  *
  * Not thread-safe; shipper_pump is called outside of the outbox's transactions.
  */
@@ -30,7 +31,8 @@ struct shipper_options {
     const char *topic;              /* borrowed, as all below */
     const struct schema *heartbeat; /* heartbeat_check was well */
     struct outbox *outbox;
-    int64_t heartbeat_ms; /* between two ALIVE of a run */
+    int64_t heartbeat_ms;  /* between two ALIVE of a run */
+    int64_t partitions_ms; /* between two looks at how many partitions the topic has */
 };
 
 /* FX_ECONFIG: brokers or a property are wrong. No broker has to answer yet. */

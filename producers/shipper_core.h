@@ -48,9 +48,10 @@ struct shipper {
     bool is_resend_noted;
     bool is_resend_sent; /* all of it is handed over */
     bool is_ending;
-    bool is_broken;     /* the producer has to be made anew */
-    bool is_away;       /* no broker answers */
-    int32_t partitions; /* 0: not known yet */
+    bool is_broken;           /* the producer has to be made anew */
+    bool is_away;             /* no broker answers */
+    int32_t partitions;       /* 0: not known yet */
+    int64_t partitions_at_ms; /* when to look again */
     int64_t retry_at_ms;
     struct retry retry;
     enum input_state input;

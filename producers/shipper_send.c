@@ -154,12 +154,14 @@ static enum fx_code send_again(struct shipper *shipper, struct fx_err *err)
     }
     if (!shipper->is_resend_sent || shipper->count > 0)
         return FX_OK;
+    /* On a full disk the request stays at work, all sent, and only its end is tried again. */
+    if (outbox_end_resend(outbox, &shipper->resend, err) != FX_OK)
+        return err->code;
     fx_log(FX_LOG_INFO, "resent", "run=%012llx first=%lld last=%lld",
            (unsigned long long)shipper->resend.run, (long long)shipper->resend.first,
            (long long)shipper->resend_next);
-    enum fx_code code = outbox_end_resend(outbox, &shipper->resend, err);
     shipper->resend.id = 0;
-    return code;
+    return FX_OK;
 }
 
 bool shipper_is_drained(const struct shipper *shipper)

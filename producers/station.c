@@ -57,6 +57,7 @@ static void set_signals(void)
     sigaction(SIGUSR1, &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
+    sigaction(SIGXFSZ, &action, NULL); /* a limit of file size is a full disk */
 }
 
 static void log_stats(const struct running *running, enum fx_log_level level)
@@ -118,9 +119,7 @@ static bool outlives(struct running *running, struct fx_err *err)
 /* The batch is lost: what can be asked again is, everything else is told and ends the program. */
 static enum fx_code lose_batch(struct running *running, struct fx_err *err)
 {
-    struct station *station = running->station;
-    if (station->batch_lines > 0)
-        station_rollback(station, err);
+    station_rollback(running->station, err);
     if (!outlives(running, err))
         return err->code;
     return running->input != NULL && !input_is_ended(running->input)

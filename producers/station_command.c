@@ -235,8 +235,9 @@ enum fx_code command_serve(struct station *station, const char *text, size_t siz
     else
         code = fx_err_set(err, FX_EINPUT, "there is no such command");
     json_decref(command);
-    if (code == FX_EINPUT) {
+    if (code != FX_OK)
         answer_refusal(answers, "", err->text);
+    if (code == FX_EINPUT) {
         fx_err_clear(err);
         code = FX_OK;
     }

@@ -16,7 +16,8 @@
 /* Is this line of a socket a command, rather than an event? */
 bool command_is_one(const char *text, size_t size);
 
-/* Carries out a command; no batch is open, before or after. FX_EDISK, FX_ESTATE, FX_EMEMORY. */
+/* Carries out a command; no batch is open, before or after. Answers whatever comes of it.
+ * FX_EDISK, FX_ESTATE, FX_EMEMORY. */
 FX_MUST_CHECK enum fx_code command_serve(struct station *station, const char *text, size_t size,
                                          struct answers *answers, struct fx_err *err);
 

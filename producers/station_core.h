@@ -11,10 +11,9 @@
 #include "heartbeat.h"
 #include "outbox_rules.h"
 #include "outbox_send.h"
+#include "rejects.h"
 #include "shipper.h"
 #include "station_options.h"
-
-#include <stdio.h>
 
 /* Answers to one writer. What lies behind settled waits for the commit. */
 struct answers {
@@ -52,7 +51,7 @@ struct station {
     struct shipper *shipper; /* NULL: nothing is sent */
     struct input *input;     /* NULL: none; its position goes with each batch */
     struct record_line line; /* the one at hand */
-    FILE *rejects;           /* NULL: not kept */
+    struct rejects rejects;
     struct answers *pending; /* list of writers with lines in the open batch */
     int64_t batch_lines;     /* 0: no batch is open */
     int64_t batch_stored;    /* events in it */
@@ -65,21 +64,24 @@ struct station {
 /*
  * Takes one line. A wrong line is reported, counted, answered, and no error.
  *
- * FX_EDISK, FX_ESTATE, FX_EMEMORY  the batch has to be rolled back: station_rollback.
+ * FX_EDISK, FX_ESTATE, FX_EMEMORY  the batch has to be rolled back, which answers this line too:
+ *                                  station_rollback.
  */
 FX_MUST_CHECK enum fx_code station_take(struct station *station, const struct origin *origin,
                                         const char *text, size_t size, struct fx_err *err);
 
-/* Reports a line that cannot even be read: too long, or without its end. */
-void station_reject_raw(struct station *station, const struct origin *origin, const char *reason);
+/* As station_take, for a line longer than LINES_MAX: a wrong one. */
+FX_MUST_CHECK enum fx_code station_reject_long(struct station *station, const struct origin *origin,
+                                               struct fx_err *err);
 
 /* Opens a batch unless one is open. */
 FX_MUST_CHECK enum fx_code station_begin(struct station *station, struct fx_err *err);
 
-/* Makes the batch durable and settles its answers. On error station_rollback was called. */
+/* Makes the batch durable, its refused lines too, and settles its answers. On error
+ * station_rollback was called. */
 FX_MUST_CHECK enum fx_code station_commit(struct station *station, struct fx_err *err);
 
-/* Gives up the batch; each of its lines is answered with err's text. */
+/* Gives up the batch, if one is open; each line that waits for it is answered with err's text. */
 void station_rollback(struct station *station, const struct fx_err *err);
 
 /* Stores the event in station->line, already checked, with the next number of its source. */

@@ -142,10 +142,7 @@ static enum fx_code take_found(struct input *input, const struct found *found,
 {
     if (found->what == LINES_LINE)
         return station_take(input->station, origin, found->text, found->size, err);
-    if (station_begin(input->station, err) != FX_OK)
-        return err->code;
-    station_reject_raw(input->station, origin, "the line is longer than 65536 bytes");
-    return FX_OK;
+    return station_reject_long(input->station, origin, err);
 }
 
 /* stdin stays blocking (a terminal shares its flags with the shell), so it is asked first. */

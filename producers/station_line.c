@@ -42,6 +42,7 @@ void answer_settle(struct answers *answers)
         answers->settled = answers->out.size;
 }
 
+/* One more line in the open batch that wants an answer. */
 static void note_pending(struct station *station, struct answers *answers)
 {
     if (answers == NULL)
@@ -65,21 +66,12 @@ enum fx_code station_begin(struct station *station, struct fx_err *err)
     return code;
 }
 
-/* The rejects reach the disk before the position that goes past them. */
-static enum fx_code sync_rejects(struct station *station, struct fx_err *err)
-{
-    if (station->rejects == NULL)
-        return FX_OK;
-    if (fflush(station->rejects) != 0 || ferror(station->rejects) != 0)
-        return fx_err_set(err, FX_EDISK, "--rejects: %s", strerror(errno));
-    return FX_OK;
-}
-
 enum fx_code station_commit(struct station *station, struct fx_err *err)
 {
     if (station->batch_lines == 0)
         return FX_OK;
-    enum fx_code code = sync_rejects(station, err);
+    /* The refused lines reach the disk before the position and the answers that go past them. */
+    enum fx_code code = rejects_sync(&station->rejects, err);
     if (code == FX_OK && station->input != NULL)
         code = input_note(station->input, err);
     if (code == FX_OK)
@@ -103,6 +95,7 @@ void station_rollback(struct station *station, const struct fx_err *err)
 {
     if (station->batch_lines > 0)
         outbox_rollback(station->outbox);
+    rejects_drop(&station->rejects);
     if (station->batch_stored > 0)
         fx_log(FX_LOG_ERROR, "batch_lost", "events=%lld stored_before=%lld",
                (long long)station->batch_stored,
@@ -121,25 +114,6 @@ void station_rollback(struct station *station, const struct fx_err *err)
     }
 }
 
-/* {"line":12,"field":"vehicle","reason":"…","text":"…"} */
-static void keep_reject(struct station *station, const struct origin *origin, const char *reason,
-                        const char *text, size_t size)
-{
-    if (station->rejects == NULL)
-        return;
-    struct buf out = BUF_INIT;
-    buf_append_format(&out, "{\"line\":%lld,\"field\":", (long long)origin->number);
-    event_append_text(&out, station->line.field, strlen(station->line.field));
-    buf_append_text(&out, ",\"reason\":");
-    event_append_text(&out, reason, strlen(reason));
-    buf_append_text(&out, ",\"text\":");
-    event_append_text(&out, text, size);
-    buf_append_text(&out, "}\n");
-    if (!out.is_failed)
-        fwrite(out.data, 1, out.size, station->rejects);
-    buf_release(&out);
-}
-
 static void report(struct station *station, const struct origin *origin, const char *reason)
 {
     char masked[FX_ERR_TEXT_MAX];
@@ -154,20 +128,6 @@ static void report(struct station *station, const struct origin *origin, const c
            fx_log_quote(quoted, sizeof quoted, masked));
     if (station->counts.rejected == LOGGED_MAX)
         fx_log(FX_LOG_WARN, "line_rejected_many", "further_lines=only_counted");
-}
-
-void station_reject_raw(struct station *station, const struct origin *origin, const char *reason)
-{
-    station->line.field[0] = '\0';
-    station->line.is_field_known = true;
-    station->counts.lines++;
-    report(station, origin, reason);
-    keep_reject(station, origin, reason, "", 0);
-    answer_refusal(origin->answers, "", reason);
-    if (station->batch_lines > 0)
-        note_pending(station, origin->answers);
-    else
-        answer_settle(origin->answers);
 }
 
 static void copy_text(char *out, const struct event_value *value)
@@ -240,15 +200,22 @@ static enum fx_code find_repeated(struct station *station, struct outbox_number 
     return outbox_find_line(station->outbox, source, station->line.id, number, err);
 }
 
-static enum fx_code reject(struct station *station, const struct origin *origin, const char *text,
-                           size_t size, struct fx_err *err)
+/* Counts, logs, keeps and answers the refused line at hand. */
+static void refuse(struct station *station, const struct origin *origin,
+                   const struct reject *reject)
 {
-    const char *reason = record_reason(&station->line, err);
-    struct outbox_run *run = NULL;
-    report(station, origin, reason);
-    keep_reject(station, origin, reason, text, size);
-    answer_refusal(origin->answers, station->line.field, reason);
+    report(station, origin, reject->reason);
+    rejects_add(&station->rejects, reject);
+    answer_refusal(origin->answers, reject->field, reject->reason);
     note_pending(station, origin->answers);
+}
+
+/* Refused, and counted with the run of its source if it names one. */
+static enum fx_code reject(struct station *station, const struct origin *origin,
+                           const struct reject *reject, struct fx_err *err)
+{
+    struct outbox_run *run = NULL;
+    refuse(station, origin, reject);
     fx_err_clear(err);
     if (take_run(station, &run, err) != FX_OK)
         return err->code;
@@ -268,16 +235,40 @@ static bool is_blank(const char *text, size_t size)
     return size == 0;
 }
 
+/* Opens a batch if need be. On error the line waits for the rollback's answer. */
+static enum fx_code count_line(struct station *station, const struct origin *origin,
+                               struct fx_err *err)
+{
+    if (station_begin(station, err) != FX_OK) {
+        note_pending(station, origin->answers);
+        return err->code;
+    }
+    station->batch_lines++;
+    station->counts.lines++;
+    return FX_OK;
+}
+
+enum fx_code station_reject_long(struct station *station, const struct origin *origin,
+                                 struct fx_err *err)
+{
+    const struct reject wrong = {origin->number, "", "the line is longer than 65536 bytes", "", 0};
+    _Static_assert(RECORD_LINE_MAX == 65536, "the reason says so");
+    if (count_line(station, origin, err) != FX_OK)
+        return err->code;
+    station->line.is_field_known = true;
+    station->line.field[0] = '\0';
+    refuse(station, origin, &wrong);
+    return FX_OK;
+}
+
 enum fx_code station_take(struct station *station, const struct origin *origin, const char *text,
                           size_t size, struct fx_err *err)
 {
     struct outbox_number number;
     if (is_blank(text, size))
         return FX_OK;
-    if (station_begin(station, err) != FX_OK)
+    if (count_line(station, origin, err) != FX_OK)
         return err->code;
-    station->batch_lines++;
-    station->counts.lines++;
     station->line.now_ms = station->now_ms;
     enum fx_code code = record_read(station->record, text, size, &station->line, err);
     if (code == FX_OK)
@@ -291,13 +282,17 @@ enum fx_code station_take(struct station *station, const struct origin *origin, 
     struct stored_event stored = {station->line.id, NULL};
     if (code == FX_OK)
         code = station_store(station, &stored, err);
-    if (code == FX_EINPUT)
-        return reject(station, origin, text, size, err);
-    if (code != FX_OK)
-        return code;
-    station->counts.stored++;
-    station->batch_stored++;
-    answer_number(origin->answers, stored.run->run, stored.run->last_seq);
+    if (code == FX_EINPUT) {
+        char reason[FX_ERR_TEXT_MAX];
+        text_copy(reason, sizeof reason, record_reason(&station->line, err));
+        const struct reject wrong = {origin->number, station->line.field, reason, text, size};
+        return reject(station, origin, &wrong, err);
+    }
+    if (code == FX_OK) {
+        station->counts.stored++;
+        station->batch_stored++;
+        answer_number(origin->answers, stored.run->run, stored.run->last_seq);
+    }
     note_pending(station, origin->answers);
-    return FX_OK;
+    return code;
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define DRY_CHUNK 65536
+#define PARTITIONS_MS 120000
 
 static enum fx_code open_record(struct station *station, struct fx_err *err)
 {
@@ -37,11 +38,8 @@ static enum fx_code open_outbox(struct station *station, struct fx_err *err)
                                           .kind = station->kind.name,
                                           .bytes_max = options->outbox_max_bytes,
                                           .keep_ms = options->keep_days * DAY_MS};
-    if (options->rejects != NULL) {
-        station->rejects = fopen(options->rejects, "ae");
-        if (station->rejects == NULL)
-            return fx_err_set(err, FX_EDISK, "--rejects %s: %s", options->rejects, strerror(errno));
-    }
+    if (rejects_open(&station->rejects, options->rejects, err) != FX_OK)
+        return err->code;
     return outbox_open(&wanted, &station->outbox, err);
 }
 
@@ -59,7 +57,8 @@ static enum fx_code open_shipper(struct station *station, struct fx_err *err)
                                            .topic = station->topic,
                                            .heartbeat = kind_current(&station->heartbeat),
                                            .outbox = station->outbox,
-                                           .heartbeat_ms = options->heartbeat_s * 1000};
+                                           .heartbeat_ms = options->heartbeat_s * 1000,
+                                           .partitions_ms = PARTITIONS_MS};
     return shipper_open(&wanted, &station->shipper, err);
 }
 
@@ -82,8 +81,7 @@ static void close_all(struct station *station)
     record_close(station->record);
     kind_release(&station->kind);
     kind_release(&station->heartbeat);
-    if (station->rejects != NULL)
-        fclose(station->rejects);
+    rejects_close(&station->rejects);
 }
 
 /* ---- --dry-run ---- */
@@ -231,6 +229,7 @@ int station_main(const struct dialect *dialect, int argc, char **argv)
     if (code == FX_OK) {
         station->dialect = dialect;
         station->options = &options;
+        station->rejects.file = -1;
         code = run(station, &err);
         has_rejected = station->counts.rejected + station->counts.refused > 0;
         close_all(station);

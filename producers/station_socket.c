@@ -26,6 +26,12 @@ struct client {
     struct answers answers;
 };
 
+struct found_line {
+    enum lines_found found;
+    const char *text;
+    size_t size;
+};
+
 struct server {
     struct station *station;
     int file;
@@ -80,6 +86,14 @@ enum fx_code server_open(struct station *station, const char *path, struct serve
     for (int i = 0; i < SOCKET_CLIENTS_MAX; i++)
         fresh->clients[i].file = -1;
     *server = fresh;
+    return FX_OK;
+}
+
+/* A refusal that concerns the line alone. */
+static enum fx_code refuse_line(struct client *client, const char *reason)
+{
+    answer_refusal(&client->answers, "", reason);
+    answer_settle(&client->answers);
     return FX_OK;
 }
 
@@ -148,28 +162,32 @@ static void write_answers(struct client *client)
     }
 }
 
-static enum fx_code take_line(struct server *server, struct client *client, const char *text,
-                              size_t size, struct fx_err *err)
+/* A command sees, and answers after, all that was taken before it. */
+static enum fx_code take_command(struct server *server, struct client *client,
+                                 const struct found_line *line, struct fx_err *err)
+{
+    if (station_commit(server->station, err) == FX_OK)
+        return command_serve(server->station, line->text, line->size, &client->answers, err);
+    refuse_line(client, err->text);
+    return err->code;
+}
+
+static enum fx_code take_line(struct server *server, struct client *client,
+                              const struct found_line *line, struct fx_err *err)
 {
     struct station *station = server->station;
-    const struct origin origin = {client->number, &client->answers};
-    if (command_is_one(text, size)) {
-        /* A command sees, and answers after, all that was taken before it. */
-        if (station_commit(station, err) != FX_OK)
-            return err->code;
-        return command_serve(station, text, size, &client->answers, err);
+    const struct origin origin = {++client->number, &client->answers};
+    if (line->found == LINES_LINE && command_is_one(line->text, line->size))
+        return take_command(server, client, line, err);
+    if (!station->options->socket)
+        return refuse_line(client, "this station takes no lines here, see --socket");
+    if (station->is_full) {
+        station->counts.refused++;
+        return refuse_line(client, "the outbox is full");
     }
-    if (!station->options->socket) {
-        answer_refusal(&client->answers, "", "this station takes no lines here, see --socket");
-        answer_settle(&client->answers);
-        return FX_OK;
-    }
-    if (!station->is_full)
-        return station_take(station, &origin, text, size, err);
-    station->counts.refused++;
-    answer_refusal(&client->answers, "", "the outbox is full");
-    answer_settle(&client->answers);
-    return FX_OK;
+    if (line->found == LINES_TOO_LONG)
+        return station_reject_long(station, &origin, err);
+    return station_take(station, &origin, line->text, line->size, err);
 }
 
 static enum fx_code read_client(struct client *client, struct fx_err *err)
@@ -190,18 +208,14 @@ static enum fx_code serve_client(struct server *server, struct client *client, i
         return err->code;
     client->has_more = true;
     while (*limit > 0 && client->answers.out.size < UNREAD_MAX) {
-        const char *text = NULL;
-        size_t size = 0;
-        enum lines_found found = lines_next(&client->lines, &text, &size);
-        if (found == LINES_NONE) {
+        struct found_line line = {LINES_NONE, NULL, 0};
+        line.found = lines_next(&client->lines, &line.text, &line.size);
+        if (line.found == LINES_NONE) {
             client->has_more = false;
             return FX_OK;
         }
         (*limit)--;
-        const struct origin origin = {++client->number, &client->answers};
-        if (found == LINES_TOO_LONG)
-            station_reject_raw(server->station, &origin, "the line is longer than 65536 bytes");
-        else if (take_line(server, client, text, size, err) != FX_OK)
+        if (take_line(server, client, &line, err) != FX_OK)
             return err->code;
     }
     return FX_OK;

@@ -2,10 +2,10 @@
 /*
  * station_socket - lines and commands from other programs, over a Unix socket beside the outbox.
  *
- * Mode 0600. Each line is answered by one line, in order, after the fsync. A line that begins with
- * {"command": is a command (see station_command.h) and is served by every station that has an
- * input; event lines only where --socket says so. A writer that does not read its answers is
- * served no further until it does.
+ * Mode 0600. Each line but a blank one is answered by one line, in order, after the fsync; where
+ * the fsync fails, by the reason. A line that begins with {"command": is a command (see
+ * station_command.h) and is served by every station that has an input; event lines only where
+ * --socket says so. A writer that does not read its answers is served no further until it does.
  */
 #ifndef FX_STATION_SOCKET_H
 #define FX_STATION_SOCKET_H

@@ -14,6 +14,7 @@
 
 static char directory[] = "/tmp/fx-catalog-XXXXXX";
 
+static void run(const char *format, ...) FX_PRINTF(1, 2);
 static void run(const char *format, ...)
 {
     char command[1024];

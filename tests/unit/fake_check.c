@@ -35,6 +35,7 @@ static struct known_run *find_known(struct expectation *to, const struct saying 
     assert_true(to->run_count < WORLD_RUNS_MAX);
     struct known_run *fresh = &to->runs[to->run_count++];
     memset(fresh, 0, sizeof *fresh);
+    fresh->heartbeat_n = -1;
     fresh->topic = saying->topic;
     fresh->run = saying->run;
     snprintf(fresh->source, sizeof fresh->source, "%s", saying->source);
@@ -123,9 +124,9 @@ static void count(struct expectation *to, const struct saying *saying, int64_t a
 static void expect_heartbeat(struct expectation *to, const struct saying *saying, int64_t append_ms)
 {
     struct known_run *run = find_known(to, saying);
-    if (saying->seq > run->heartbeat_n && saying->acked_seq > run->high)
+    if (saying->seq >= run->heartbeat_n && saying->acked_seq > run->high)
         run->high = saying->acked_seq;
-    if (saying->seq > run->heartbeat_n)
+    if (saying->seq >= run->heartbeat_n)
         run->heartbeat_n = saying->seq;
     bool is_believed =
         saying->occurred_ms <= append_ms + 600000 && saying->occurred_ms >= INT64_C(1577836800000);

@@ -64,8 +64,10 @@ static void apply_runs(struct database *db, const struct transaction *flight)
         if (found < 0) {
             assert_true(db->run_count < WORLD_RUNS_MAX);
             found = db->run_count++;
-            db->runs[found] = (struct db_run){
-                .topic = from->topic, .partition = from->partition, .run = from->run};
+            db->runs[found] = (struct db_run){.topic = from->topic,
+                                              .partition = from->partition,
+                                              .run = from->run,
+                                              .heartbeat_n = -1};
             memcpy(db->runs[found].source, from->source, sizeof from->source);
         }
         struct db_run *to = &db->runs[found];
@@ -79,7 +81,7 @@ static void apply_runs(struct database *db, const struct transaction *flight)
         to->sums.rejected += from->sums.rejected;
         if (from->last_appended_ms > to->last_appended_ms)
             to->last_appended_ms = from->last_appended_ms;
-        if (from->heartbeat_n > 0) {
+        if (from->heartbeat_n >= 0) {
             to->heartbeat_n = from->heartbeat_n;
             to->acked_seq = from->acked_seq;
         }
@@ -198,7 +200,7 @@ static void copy_runs(struct transaction *flight, const struct flush *flush)
                               .gaps = entry->gaps.count,
                               .is_quarantined = entry->is_quarantined,
                               .last_appended_ms = entry->last_appended_ms,
-                              .heartbeat_n = beat == NULL ? 0 : beat->n,
+                              .heartbeat_n = beat == NULL ? -1 : beat->n,
                               .acked_seq = beat == NULL ? 0 : beat->acked_seq};
         memcpy(to->source, entry->source_text, entry->source_size);
         flight->old_high[flight->run_count] = entry->sent_high;
@@ -286,6 +288,8 @@ void store_settle_late(struct world *world)
 
 void store_abandon(struct store *store)
 {
+    if (!store->is_in_flight)
+        return;
     int outcome = dice_below(&store->world->dice, 3);
     if (store->is_in_flight && store->fate != FATE_LOST && store->fate != FATE_LOCKED) {
         if (outcome == 0)

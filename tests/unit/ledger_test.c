@@ -202,7 +202,7 @@ static void a_heartbeat_shows_what_is_missing(void **state)
     struct ledger *ledger = *state;
     int index = find(ledger, "A", 1);
     count(ledger, index, 1);
-    struct ledger_heartbeat beat = beat_of(1, 4);
+    struct ledger_heartbeat beat = beat_of(2, 4);
     assert_ok(ledger_apply_heartbeat(ledger, index, &beat, &missing, &err));
     assert_int_equal(ledger_entry(ledger, index)->high, 4);
     assert_invariant(ledger, index, 1);
@@ -213,9 +213,9 @@ static void a_heartbeat_shows_what_is_missing(void **state)
     count(ledger, index, 3);
     count(ledger, index, 5);
     assert_invariant(ledger, index, 3);
-    struct ledger_heartbeat far = beat_of(2, 5 + LEDGER_JUMP_MAX + 1);
+    struct ledger_heartbeat far = beat_of(3, 5 + LEDGER_JUMP_MAX + 1);
     assert_code(ledger_apply_heartbeat(ledger, index, &far, &missing, &err), FX_EFULL);
-    assert_int_equal(ledger_entry(ledger, index)->heartbeat_n, 1);
+    assert_int_equal(ledger_entry(ledger, index)->heartbeat_n, 2);
 }
 
 static void a_heartbeat_opens_no_gap_too_many(void **state)

@@ -345,6 +345,31 @@ static void partitions_are_chosen_once(void **state)
     assert_true(outbox_run_at(bench->outbox, 1, &is_end)->partition >= 0);
 }
 
+/* A topic that grew: runs stay where their first events lie, later runs may lie anywhere. */
+static void later_partitions_are_for_later_runs(void **state)
+{
+    struct bench *bench = *state;
+    bool is_end;
+    char source[16];
+    int beyond = 0;
+    store(bench, "A", 1);
+    assert_int_equal(outbox_assign_partitions(bench->outbox, 6, &bench->err), FX_OK);
+    int32_t chosen = outbox_run_at(bench->outbox, 0, &is_end)->partition;
+    assert_int_equal(chosen, wire_partition("A", 1, 6));
+    assert_int_not_equal(chosen, wire_partition("A", 1, 1000));
+    assert_int_equal(outbox_assign_partitions(bench->outbox, 1000, &bench->err), FX_OK);
+    store(bench, "A", 1);
+    assert_int_equal(outbox_run_at(bench->outbox, 0, &is_end)->partition, chosen);
+    for (int i = 1; i <= 10; i++) {
+        snprintf(source, sizeof source, "B-%d", i);
+        store(bench, source, 1);
+        int32_t partition = outbox_run_at(bench->outbox, i, &is_end)->partition;
+        assert_int_equal(partition, wire_partition(source, strlen(source), 1000));
+        beyond += partition >= 6;
+    }
+    assert_true(beyond > 0);
+}
+
 static void an_event_is_reversed_once(void **state)
 {
     struct bench *bench = *state;
@@ -461,6 +486,7 @@ int main(void)
                                        TEST(young_rows_stay),
                                        TEST(position_goes_with_the_lines),
                                        TEST(partitions_are_chosen_once),
+                                       TEST(later_partitions_are_for_later_runs),
                                        TEST(an_event_is_reversed_once),
                                        TEST(census_goes_with_the_event),
                                        TEST(a_resend_is_kept_until_ended),

@@ -146,13 +146,20 @@ static void takes_times(void **state)
     expect_refused(bench, with(",\"at\":true"), "occurred_at", "wants a time, not true");
 }
 
+static void assert_text(const struct bench *bench, int index, const char *expected)
+{
+    const struct event_value *value = &bench->line.event.values[index];
+    assert_int_equal(value->size, strlen(expected));
+    assert_memory_equal(value->text, expected, strlen(expected));
+}
+
 static void takes_keys_of_the_line(void **state)
 {
     struct bench *bench = *state;
     assert_int_equal(
         read_line(bench, with(",\"source\":\"CP-2\",\"region\":\"4415\",\"id\":\"a-1\"")), FX_OK);
-    assert_string_equal(bench->line.event.values[ENVELOPE_SOURCE].text, "CP-2");
-    assert_string_equal(bench->line.event.values[ENVELOPE_REGION].text, "4415");
+    assert_text(bench, ENVELOPE_SOURCE, "CP-2");
+    assert_text(bench, ENVELOPE_REGION, "4415");
     assert_string_equal(bench->line.id, "a-1");
     expect_refused(bench, with(",\"id\":\"\""), "id", "1 to 128");
     expect_refused(bench, with(",\"id\":5"), "id", "wants a text");
@@ -175,6 +182,68 @@ static void bounds_sizes(void **state)
     fx_err_clear(&bench->err);
     assert_int_equal(record_read(bench->record, text, size - 1, &bench->line, &bench->err), FX_OK);
     free(text);
+}
+
+static enum fx_code complete_nothing(json_t *json, struct record_line *line, struct fx_err *err)
+{
+    (void)json;
+    (void)line;
+    (void)err;
+    return FX_OK;
+}
+
+static void assert_same(const struct record_line *one, const struct record_line *other)
+{
+    for (int i = 0; i < one->event.schema->field_count; i++) {
+        const struct event_value *a = &one->event.values[i];
+        const struct event_value *b = &other->event.values[i];
+        assert_int_equal(a->number, b->number);
+        assert_int_equal(a->is_null, b->is_null);
+        assert_int_equal(a->size, b->size);
+        assert_memory_equal(a->text, b->text, a->size);
+    }
+    assert_int_equal(one->is_clock, other->is_clock);
+    assert_string_equal(one->id != NULL ? one->id : "", other->id != NULL ? other->id : "");
+}
+
+/* A plain line is read without its JSON being built, and must mean the same: a record that has to
+ * build it reads good lines with a few bytes changed, too. */
+static void reads_plain_lines_as_json(void **state)
+{
+    static const char bytes[] = "{}[]:,\"\\ \t\n-+.eE0123456789nulltruefalse\x7f\xe5\x8d\xa1\x01z";
+    struct bench *bench = *state;
+    struct record *slow = NULL;
+    struct record_line line = {.now_ms = NOW_MS};
+    const struct record_options options = {.kind = &bench->kind,
+                                           .source = "CP-1",
+                                           .region = "441521115",
+                                           .complete = complete_nothing};
+    struct fx_err err = FX_ERR_INIT;
+    char text[512];
+    int taken = 0;
+    record_close(bench->record);
+    struct record_options plain = options;
+    plain.complete = NULL;
+    assert_int_equal(record_open(&plain, &bench->record, &err), FX_OK);
+    assert_int_equal(record_open(&options, &slow, &err), FX_OK);
+    srandom(1);
+    for (int i = 0; i < 30000; i++) {
+        int size =
+            snprintf(text, sizeof text, "%s",
+                     with(",\"at\":\"2022-02-10T08:00:00+08:00\",\"id\":\"a-1\","
+                          "\"post_type\":\"PORT\" , \"queue_vehicles\" : null,\"wait_s\":-0"));
+        for (long changes = random() % 4; changes > 0; changes--)
+            text[random() % size] = bytes[random() % (long)(sizeof bytes - 1)];
+        fx_err_clear(&err);
+        enum fx_code code = read_line(bench, text);
+        assert_int_equal(record_read(slow, text, (size_t)size, &line, &err), code);
+        assert_string_equal(bench->err.text, err.text);
+        if (code == FX_OK)
+            assert_same(&bench->line, &line);
+        taken += code == FX_OK;
+    }
+    assert_in_range(taken, 7500, 15000);
+    record_close(slow);
 }
 
 static void encodes_what_it_decodes(void **state)
@@ -263,6 +332,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(takes_times, set_up, tear_down),
         cmocka_unit_test_setup_teardown(takes_keys_of_the_line, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bounds_sizes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(reads_plain_lines_as_json, set_up, tear_down),
         cmocka_unit_test_setup_teardown(encodes_what_it_decodes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(checks_constants, set_up, tear_down),
         cmocka_unit_test(suggests)};

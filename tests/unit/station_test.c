@@ -1,229 +1,410 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../common/log.h"
-#include "../../producers/follow.h"
-#include "scratch.h"
+#include "../../common/day.h"
+#include "../../producers/event.h"
+#include "../../producers/rejects.h"
+#include "post_talk.h"
 
-#include <fcntl.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
 
-struct bench {
-    struct scratch scratch;
-    char path[512];
-    struct follow follow;
-    struct fx_err err;
-};
+#define GOOD                                                                                       \
+    "\"direction\":\"IN\",\"vehicle\":\"CAR\",\"plate_scope\":\"IN_PROVINCE\",\"persons\":1,"      \
+    "\"passed\":1"
+#define POST "--socket --source CP-1 --region 441521115 --set post_type=VILLAGE"
 
 static int set_up(void **state)
 {
-    static struct bench bench;
-    bench = (struct bench){0};
-    fx_log_open("station_test", FX_LOG_ERROR);
-    scratch_open(&bench.scratch);
-    memcpy(bench.path, scratch_write(&bench.scratch, "log", ""), sizeof bench.path);
-    const struct outbox_position none = {0};
-    if (follow_open(&bench.follow, bench.path, &none, &bench.err) != FX_OK)
-        return -1;
-    *state = &bench;
+    static struct post post;
+    post_init(&post);
+    *state = &post;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    struct bench *bench = *state;
-    follow_close(&bench->follow);
-    scratch_close(&bench->scratch);
+    post_release(*state);
     return 0;
 }
 
-static void add(struct bench *bench, const char *text)
+/* A good line with more keys, with newline. */
+static const char *with(const char *more)
 {
-    FILE *file = fopen(bench->path, "ab");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
+    static char text[512];
+    snprintf(text, sizeof text, "{" GOOD "%s}\n", more);
+    return text;
 }
 
-/* All lines that are there now, joined by '|'. */
-static const char *take(struct bench *bench)
+/* The run in an answer, 12 digits. */
+static const char *run_of(const char *answer)
 {
-    static char joined[1024];
-    size_t used = 0;
-    joined[0] = '\0';
-    for (;;) {
-        enum lines_found found;
-        const char *text;
-        size_t size;
-        if (follow_next(&bench->follow, &found, &text, &size, &bench->err) != FX_OK)
-            fail_msg("%s", bench->err.text);
-        if (found == LINES_NONE)
-            return joined;
-        const char *what = found == LINES_TOO_LONG ? "(long)" : text;
-        int length = found == LINES_TOO_LONG ? 6 : (int)size;
-        used += (size_t)snprintf(joined + used, sizeof joined - used, "%s%.*s", used > 0 ? "|" : "",
-                                 length, what);
+    static char run[13];
+    const char *found = strstr(answer, "\"run\":\"");
+    assert_non_null(found);
+    memcpy(run, found + 7, 12);
+    return run;
+}
+
+static void writers_are_answered_in_order(void **state)
+{
+    struct post *post = *state;
+    int writers[2];
+    bool seen[401] = {false};
+    char id[32];
+    post_spawn(post, POST);
+    for (int w = 0; w < 2; w++)
+        writers[w] = post_connect(post);
+    for (int i = 0; i < 200; i++)
+        for (int w = 0; w < 2; w++) {
+            snprintf(id, sizeof id, ",\"id\":\"%d-%d\"", w, i);
+            post_send(writers[w], with(id));
+        }
+    for (int w = 0; w < 2; w++) {
+        long long last = 0;
+        for (int i = 0; i < 200; i++) {
+            const char *answer = post_answer(writers[w]);
+            assert_holds(answer, "{\"ok\":true,\"run\":\"");
+            long long seq = post_number(answer, "seq");
+            assert_in_range(seq, last + 1, 400);
+            assert_false(seen[seq]);
+            seen[seq] = true;
+            last = seq;
+        }
+        close(writers[w]);
     }
+    assert_int_equal(post_stop(post, SIGTERM), 0);
 }
 
-/* As after a crash: a new follower begins at the position the old one had reached. */
-static void restart(struct bench *bench)
+/* In one batch, in a later one, and after a crash: whoever repeats a line gets its first number. */
+static void a_repeated_id_keeps_its_number(void **state)
 {
-    const struct outbox_position at = bench->follow.at;
-    follow_close(&bench->follow);
-    assert_int_equal(follow_open(&bench->follow, bench->path, &at, &bench->err), FX_OK);
+    struct post *post = *state;
+    char first[POST_ANSWER_MAX];
+    char lines[1024];
+    post_spawn(post, POST);
+    int writer = post_connect(post);
+    snprintf(lines, sizeof lines, "%s%s", with(",\"id\":\"x\""), with(",\"id\":\"x\""));
+    snprintf(first, sizeof first, "%s", post_ask(writer, lines));
+    assert_string_equal(post_answer(writer), first);
+    assert_string_equal(post_ask(writer, with(",\"id\":\"x\"")), first);
+    assert_int_equal(post_number(post_ask(writer, with(",\"id\":\"y\"")), "seq"), 2);
+    assert_int_equal(
+        post_number(post_ask(writer, with(",\"id\":\"x\",\"source\":\"CP-2\"")), "seq"), 1);
+    close(writer);
+    assert_int_equal(post_stop(post, SIGKILL), 128 + SIGKILL);
+    post_spawn(post, POST);
+    writer = post_connect(post);
+    assert_string_equal(post_ask(writer, with(",\"id\":\"x\"")), first);
+    const char *fresh = post_ask(writer, with(",\"id\":\"z\""));
+    assert_int_equal(post_number(fresh, "seq"), 1);
+    assert_null(strstr(fresh, run_of(first)));
+    assert_int_equal(post_number(post_ask(writer, "{\"command\":\"status\"}\n"), "repeated"), 1);
+    close(writer);
 }
 
-static void rotate(struct bench *bench, const char *suffix)
+static void wrong_lines_are_answered_and_kept(void **state)
 {
-    char old[640];
-    snprintf(old, sizeof old, "%s.%s", bench->path, suffix);
-    assert_int_equal(rename(bench->path, old), 0);
-    add(bench, "");
+    struct post *post = *state;
+    char args[256];
+    static char text[70003];
+    memset(text, 'x', sizeof text - 1);
+    memcpy(text + sizeof text - 3, "\n\n", 3);
+    snprintf(args, sizeof args, POST " --rejects %s/rejects", post->scratch.root);
+    post_spawn(post, args);
+    int writer = post_connect(post);
+    const char *answer = post_ask(writer, "{\"direction\":\"UP\"}\n");
+    assert_holds(answer, "{\"ok\":false,\"field\":\"direction\",\"reason\":\"'UP' is not one of");
+    assert_holds(post_ask(writer, "no JSON\n"), "{\"ok\":false,\"reason\":\"the line is not JSON");
+    assert_holds(post_ask(writer, text), "the line is longer than 65536 bytes");
+    assert_holds(post_ask(writer, "{\"command\":\"dance\"}\n"), "there is no such command");
+    assert_int_equal(post_number(post_ask(writer, with("")), "seq"), 1);
+    /* Whoever has the answer may rely on the file, whatever becomes of the station. */
+    post_stop(post, SIGKILL);
+    const char *kept = post_read(post, "rejects");
+    assert_holds(kept, "{\"line\":1,\"field\":\"direction\",\"reason\":\"'UP' is not one of");
+    assert_holds(kept, "\"text\":\"{\\\"direction\\\":\\\"UP\\\"}\"}\n{\"line\":2,\"field\":\"\"");
+    assert_holds(kept, "\n{\"line\":3,\"field\":\"\",\"reason\":\"the line is longer than 65536");
+    close(writer);
 }
 
-static void takes_whole_lines_only(void **state)
+static void a_batch_that_is_lost_is_answered(void **state)
 {
-    struct bench *bench = *state;
-    add(bench, "a\nb\nhal");
-    assert_string_equal(take(bench), "a|b");
-    assert_string_equal(take(bench), "");
-    assert_int_equal(bench->follow.at.offset, 4);
-    add(bench, "f\n");
-    assert_string_equal(take(bench), "half");
-    assert_int_equal(bench->follow.at.offset, 9);
-    assert_int_equal(bench->follow.at.lines, 3);
+    struct post *post = *state;
+    char lines[1024];
+    post_spawn(post, POST " --rejects /dev/full");
+    int writer = post_connect(post);
+    snprintf(lines, sizeof lines, "%s{\"direction\":\"UP\"}\n", with(""));
+    assert_holds(post_ask(writer, lines), "{\"ok\":false,\"reason\":\"--rejects: No space left");
+    assert_holds(post_answer(writer), "{\"ok\":false,\"reason\":\"--rejects: No space left");
+    assert_holds(post_ask(writer, with("")), "{\"ok\":false,\"reason\":\"the outbox is full");
+    close(writer);
+    assert_int_equal(post_stop(post, SIGTERM), 1);
 }
 
-static void goes_on_where_it_was(void **state)
+static void lines_are_taken_only_where_asked_for(void **state)
 {
-    struct bench *bench = *state;
-    add(bench, "a\nb\nhal");
-    assert_string_equal(take(bench), "a|b");
-    restart(bench);
-    add(bench, "f\n");
-    assert_string_equal(take(bench), "half");
-    restart(bench);
-    assert_string_equal(take(bench), "");
+    struct post *post = *state;
+    char args[1024];
+    scratch_write(&post->scratch, "lines", with(""));
+    snprintf(args, sizeof args, "--follow %s --source CP-1 --region 441521115 %s",
+             post->scratch.path, "--set post_type=VILLAGE");
+    post_spawn(post, args);
+    int writer = post_connect(post);
+    assert_holds(post_ask(writer, with("")), "this station takes no lines here, see --socket");
+    while (post_number(post_ask(writer, "{\"command\":\"status\"}\n"), "stored") < 1)
+        usleep(5000);
+    close(writer);
 }
 
-static void finishes_a_rotated_file_first(void **state)
+/* ---- commands ---- */
+
+static void status_counts(void **state)
 {
-    struct bench *bench = *state;
-    add(bench, "a\n");
-    assert_string_equal(take(bench), "a");
-    add(bench, "b\n");
-    rotate(bench, "1");
-    add(bench, "c\n");
-    assert_string_equal(take(bench), "b|c");
+    struct post *post = *state;
+    post_spawn(post, POST);
+    int writer = post_connect(post);
+    post_ask(writer, with(",\"id\":\"x\""));
+    post_ask(writer, with(",\"id\":\"x\""));
+    post_ask(writer, "{}\n");
+    post_ask(writer, with(",\"source\":\"CP-2\""));
+    const char *status = post_ask(writer, "{\"command\":\"status\"}\n");
+    assert_holds(status, "{\"ok\":true,\"kind\":\"checkpoint\",\"kept\":2,\"unsent\":2,");
+    assert_int_equal(post_number(status, "lines"), 4);
+    assert_int_equal(post_number(status, "stored"), 2);
+    assert_int_equal(post_number(status, "rejected"), 1);
+    assert_int_equal(post_number(status, "repeated"), 1);
+    assert_int_equal(post_number(status, "open_runs"), 2);
+    assert_holds(status, "\"kafka\":\"not used\",\"runs\":[{\"source\":\"CP-1\"");
+    close(writer);
+    assert_int_equal(post_stop(post, SIGTERM), 1);
+    /* Nobody runs: the command opens the outbox itself. */
+    post_spawn(post, "--status");
+    assert_int_equal(post_wait(post), 0);
+    assert_holds(post_read(post, "out"), "{\"ok\":true,\"kind\":\"checkpoint\",\"kept\":2,");
 }
 
-static void finds_a_file_rotated_while_away(void **state)
+static const char *reverse(int writer, const char *run, int seq)
 {
-    struct bench *bench = *state;
-    add(bench, "a\n");
-    assert_string_equal(take(bench), "a");
-    add(bench, "b\n");
-    rotate(bench, "1");
-    add(bench, "c\n");
-    restart(bench);
-    assert_string_equal(take(bench), "b|c");
-    restart(bench);
-    assert_string_equal(take(bench), "");
+    char text[256];
+    snprintf(text, sizeof text,
+             "{\"command\":\"reverse\",\"source\":\"CP-1\",\"run\":\"%s\",\"seq\":%d,"
+             "\"reason\":\"typed twice\"}\n",
+             run, seq);
+    return post_ask(writer, text);
 }
 
-static void begins_anew_after_truncation(void **state)
+static void an_event_is_reversed_once(void **state)
 {
-    struct bench *bench = *state;
-    add(bench, "aaaa\nbbbb\n");
-    assert_string_equal(take(bench), "aaaa|bbbb");
-    assert_int_equal(truncate(bench->path, 0), 0);
-    assert_string_equal(take(bench), "");
-    add(bench, "c\n");
-    assert_string_equal(take(bench), "c");
+    struct post *post = *state;
+    char run[13];
+    char args[128];
+    post_spawn(post, POST);
+    int writer = post_connect(post);
+    memcpy(run, run_of(post_ask(writer, with(""))), sizeof run);
+    post_ask(writer, with(""));
+    assert_int_equal(post_number(reverse(writer, run, 1), "seq"), 3);
+    assert_holds(reverse(writer, run, 1), "that event was reversed before");
+    assert_holds(reverse(writer, run, 3), "that event is itself a reversal");
+    assert_holds(reverse(writer, run, 9), "does not keep that event");
+    assert_holds(reverse(writer, "000000000001", 1), "does not keep that event");
+    assert_int_equal(post_number(post_ask(writer, with("")), "seq"), 4);
+    close(writer);
+    post_stop(post, SIGKILL);
+    snprintf(args, sizeof args, "--reverse CP-1:%s:1 --reason again -b 127.0.0.1:1", run);
+    post_spawn(post, args);
+    assert_int_equal(post_wait(post), 1);
+    assert_holds(post_read(post, "out"), "that event was reversed before");
 }
 
-/* The same inode with other content: the checksum of the last line tells. */
-static void does_not_believe_a_rewritten_file(void **state)
+static void a_resend_says_how_many(void **state)
 {
-    struct bench *bench = *state;
-    add(bench, "a\nb\n");
-    assert_string_equal(take(bench), "a|b");
-    assert_int_equal(truncate(bench->path, 0), 0);
-    add(bench, "x\ny\nz\n");
-    restart(bench);
-    assert_string_equal(take(bench), "x|y|z");
+    struct post *post = *state;
+    char run[13];
+    char text[256];
+    post_spawn(post, POST);
+    int writer = post_connect(post);
+    for (int i = 0; i < 5; i++)
+        memcpy(run, run_of(post_ask(writer, with(""))), sizeof run);
+    static const char *const format =
+        "{\"command\":\"resend\",\"source\":\"%s\",\"run\":\"%s\",\"first\":2,\"last\":9}\n";
+    snprintf(text, sizeof text, format, "CP-1", run);
+    assert_string_equal(post_ask(writer, text), "{\"ok\":true,\"resent\":4}");
+    snprintf(text, sizeof text, format, "CP-9", run);
+    assert_holds(post_ask(writer, text), "{\"ok\":false,\"reason\":\"no run ");
+    assert_holds(post_ask(writer, "{\"command\":\"resend\"}\n"), "wants source, run, first");
+    close(writer);
 }
 
-static void waits_for_a_missing_file(void **state)
+/* ---- the clock ---- */
+
+/* The times of the events in an outbox nobody has open, by number of the only run. */
+static void read_times(const struct post *post, int64_t *times, int count)
 {
-    struct bench *bench = *state;
-    add(bench, "a\n");
-    assert_string_equal(take(bench), "a");
-    assert_int_equal(unlink(bench->path), 0);
-    assert_string_equal(take(bench), "");
-    assert_true(bench->follow.is_stale);
-    add(bench, "b\n");
-    assert_string_equal(take(bench), "b");
-    assert_false(bench->follow.is_stale);
+    struct kind kind;
+    struct fx_err err = FX_ERR_INIT;
+    struct event event;
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    assert_int_equal(kind_load(FX_SCHEMAS_DIR, "checkpoint", &kind, &err), FX_OK);
+    assert_int_equal(sqlite3_open(post->outbox, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(db, "SELECT bytes FROM event ORDER BY seq", -1, &statement, NULL),
+        SQLITE_OK);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+        assert_int_equal(event_decode(&kind, sqlite3_column_blob(statement, 0),
+                                      (size_t)sqlite3_column_bytes(statement, 0), &event, &err),
+                         FX_OK);
+        times[i] = event_envelope(&event, ENVELOPE_OCCURRED_AT)->number;
+    }
+    assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    kind_release(&kind);
 }
 
-static void skips_a_line_that_is_too_long(void **state)
+/* A clock set back: a line without a time takes its source's last one. A time that a line gives is
+ * its own affair, and one far ahead of the clock holds nobody up. */
+static void a_clock_does_not_go_back(void **state)
 {
-    struct bench *bench = *state;
-    char *text = malloc(4 * LINES_MAX);
-    memset(text, 'x', 4 * LINES_MAX);
-    memcpy(text + 4 * LINES_MAX - 4, "\nb\n", 4);
-    add(bench, "a\n");
-    add(bench, text);
-    free(text);
-    assert_string_equal(take(bench), "a|(long)|b");
-    assert_true(bench->follow.lines.buf.room <= 4 * LINES_MAX);
-    restart(bench);
-    assert_string_equal(take(bench), "");
+    struct post *post = *state;
+    int64_t now_ms = day_now_ms();
+    int64_t times[5];
+    char at[5][48] = {"", "", "", "", ""};
+    snprintf(at[0], sizeof at[0], ",\"at\":%lld", (long long)now_ms + 5 * 60000);
+    snprintf(at[2], sizeof at[2], ",\"at\":%lld", (long long)now_ms - 60000);
+    snprintf(at[3], sizeof at[3], ",\"at\":%lld", (long long)now_ms + 3600000);
+    post_spawn(post, POST);
+    int writer = post_connect(post);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(post_number(post_ask(writer, with(at[i])), "seq"), i + 1);
+    const char *status = post_ask(writer, "{\"command\":\"status\"}\n");
+    assert_int_equal(post_number(status, "clock_back"), 2);
+    close(writer);
+    assert_int_equal(post_stop(post, SIGTERM), 0);
+    read_times(post, times, 5);
+    assert_int_equal(times[0], now_ms + 5 * 60000);
+    assert_int_equal(times[1], times[0]);
+    assert_int_equal(times[2], now_ms - 60000);
+    assert_int_equal(times[3], now_ms + 3600000);
+    assert_int_equal(times[4], times[0]);
 }
 
-/* A line of exactly the limit is taken, whatever the chunks it comes in. */
-static void takes_a_line_of_the_limit(void **state)
+/* ---- a full disk ---- */
+
+static void rejects_need_a_disk(void **state)
 {
     (void)state;
-    int ends[2];
-    static char text[LINES_MAX + 1];
-    memset(text, 'y', LINES_MAX);
-    text[LINES_MAX] = '\n';
-    struct lines lines;
+    struct rejects rejects;
     struct fx_err err = FX_ERR_INIT;
-    const char *found;
-    size_t size;
-    lines_init(&lines, 1000);
-    for (size_t over = 0; over < 2; over++) {
-        assert_int_equal(pipe(ends), 0);
-        assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 18) >= 0);
-        assert_int_equal(write(ends[1], "y", over), over);
-        assert_int_equal(write(ends[1], text, sizeof text), sizeof text);
-        close(ends[1]);
-        long count = 1;
-        enum lines_found what = LINES_NONE;
-        while (what == LINES_NONE && count > 0) {
-            assert_int_equal(lines_read(&lines, ends[0], &count, &err), FX_OK);
-            what = lines_next(&lines, &found, &size);
-        }
-        assert_int_equal(what, over == 0 ? LINES_LINE : LINES_TOO_LONG);
-        close(ends[0]);
-        lines_reset(&lines);
+    const struct reject reject = {1, "", "wrong", "x", 1};
+    assert_int_equal(rejects_open(&rejects, "/dev/full", &err), FX_OK);
+    for (int i = 0; i < 2; i++) {
+        rejects_add(&rejects, &reject);
+        assert_int_equal(rejects_sync(&rejects, &err), FX_EDISK);
+        assert_holds(err.text, "--rejects: No space left");
+        fx_err_clear(&err);
+        rejects_drop(&rejects);
+        assert_int_equal(rejects_sync(&rejects, &err), FX_OK);
     }
-    lines_release(&lines);
+    rejects_close(&rejects);
+    assert_int_equal(rejects_open(&rejects, "/nowhere/x", &err), FX_EDISK);
+    fx_err_clear(&err);
+    assert_int_equal(rejects_open(&rejects, NULL, &err), FX_OK);
+    rejects_add(&rejects, &reject);
+    assert_int_equal(rejects_sync(&rejects, &err), FX_OK);
+    rejects_close(&rejects);
+}
+
+/* What the process may write to a file: nothing behind its first page, or all. */
+static void set_disk(const struct post *post, bool is_full)
+{
+    struct rlimit limit;
+    assert_int_equal(prlimit(post->pid, RLIMIT_FSIZE, NULL, &limit), 0);
+    limit.rlim_cur = is_full ? 4096 : limit.rlim_max;
+    assert_int_equal(prlimit(post->pid, RLIMIT_FSIZE, &limit, NULL), 0);
+}
+
+static void wait_for_acknowledgements(int writer)
+{
+    for (int waited = 0; waited < POST_WAIT_MS; waited += 5) {
+        if (post_number(post_ask(writer, "{\"command\":\"status\"}\n"), "unsent") == 0)
+            return;
+        usleep(5000);
+    }
+    fail_msg("Kafka acknowledges nothing");
+}
+
+/* Acknowledgements come in that cannot be written down; the daemon goes on, and so do they. */
+static void run_on_a_full_disk(struct post *post, rd_kafka_mock_cluster_t *cluster)
+{
+    char args[256];
+    snprintf(args, sizeof args, POST " --drain-s 0 -X reconnect.backoff.max.ms=100 -b %s",
+             rd_kafka_mock_cluster_bootstraps(cluster));
+    post_spawn(post, args);
+    int writer = post_connect(post);
+    post_ask(writer, with(""));
+    wait_for_acknowledgements(writer);
+    rd_kafka_mock_broker_set_down(cluster, 1);
+    for (int i = 1; i < 20; i++)
+        assert_holds(post_ask(writer, with("")), "\"ok\":true");
+    set_disk(post, true);
+    rd_kafka_mock_broker_set_up(cluster, 1);
+    wait_for_acknowledgements(writer);
+    assert_holds(post_ask(writer, with("")), "{\"ok\":false,\"reason\":\"");
+    usleep(700000); /* longer than acknowledgements wait to be written */
+    assert_holds(post_ask(writer, with("")), "{\"ok\":false,\"reason\":\"the outbox is full");
+    set_disk(post, false);
+    const char *answer = post_ask(writer, with(""));
+    for (int i = 0; i < 1000 && strstr(answer, "\"ok\":true") == NULL; i++) {
+        usleep(5000);
+        answer = post_ask(writer, with(""));
+    }
+    assert_int_equal(post_number(answer, "seq"), 21);
+    wait_for_acknowledgements(writer);
+    close(writer);
+}
+
+static void a_daemon_outlives_a_full_disk(void **state)
+{
+    struct post *post = *state;
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "log_level", "4", text, sizeof text);
+    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    rd_kafka_mock_cluster_t *cluster = rd_kafka_mock_cluster_new(client, 1);
+    assert_non_null(cluster);
+    assert_int_equal(rd_kafka_mock_topic_create(cluster, "fangxian.checkpoint", 4, 1),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    run_on_a_full_disk(post, cluster);
+    assert_int_equal(post_stop(post, SIGTERM), 1);
+    post_spawn(post, "--status");
+    assert_int_equal(post_wait(post), 0);
+    assert_holds(post_read(post, "out"), "\"kept\":21,\"unsent\":0,");
+    rd_kafka_mock_cluster_destroy(cluster);
+    rd_kafka_destroy(client);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {TEST(takes_whole_lines_only),
-                                       TEST(goes_on_where_it_was),
-                                       TEST(finishes_a_rotated_file_first),
-                                       TEST(finds_a_file_rotated_while_away),
-                                       TEST(begins_anew_after_truncation),
-                                       TEST(does_not_believe_a_rewritten_file),
-                                       TEST(waits_for_a_missing_file),
-                                       TEST(skips_a_line_that_is_too_long),
-                                       cmocka_unit_test(takes_a_line_of_the_limit)};
+    static const struct dialect dialect = {
+        .program = "fx-station-test", .kind = "checkpoint", .summary = "a station of a test"};
+    int status = 0;
+    if (post_main(&dialect, argc, argv, &status))
+        return status;
+    const struct CMUnitTest tests[] = {TEST(writers_are_answered_in_order),
+                                       TEST(a_repeated_id_keeps_its_number),
+                                       TEST(wrong_lines_are_answered_and_kept),
+                                       TEST(a_batch_that_is_lost_is_answered),
+                                       TEST(lines_are_taken_only_where_asked_for),
+                                       TEST(status_counts),
+                                       TEST(an_event_is_reversed_once),
+                                       TEST(a_resend_says_how_many),
+                                       TEST(a_clock_does_not_go_back),
+                                       cmocka_unit_test(rejects_need_a_disk),
+                                       TEST(a_daemon_outlives_a_full_disk)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flat.h"
+
+#include <limits.h>
+#include <string.h>
+
+#define DIGITS_MAX 18 /* fit an int64_t whatever they are */
+
+/* What is left of the line. */
+struct rest {
+    const char *at;
+    const char *end;
+};
+
+static void skip_blanks(struct rest *rest)
+{
+    while (rest->at < rest->end &&
+           (*rest->at == ' ' || *rest->at == '\t' || *rest->at == '\r' || *rest->at == '\n'))
+        rest->at++;
+}
+
+/* Takes c, and blanks around it. */
+static bool take(struct rest *rest, char c)
+{
+    skip_blanks(rest);
+    if (rest->at == rest->end || *rest->at != c)
+        return false;
+    rest->at++;
+    skip_blanks(rest);
+    return true;
+}
+
+static bool take_text(struct rest *rest, const char **text, int *size)
+{
+    if (rest->at == rest->end || *rest->at != '"')
+        return false;
+    const char *begin = ++rest->at;
+    while (rest->at < rest->end && *rest->at >= 0x20 && *rest->at < 0x7f && *rest->at != '"' &&
+           *rest->at != '\\')
+        rest->at++;
+    if (rest->at == rest->end || *rest->at != '"' || rest->at - begin > INT_MAX)
+        return false;
+    *text = begin;
+    *size = (int)(rest->at++ - begin);
+    return true;
+}
+
+/* -?(0|[1-9][0-9]*); a fraction, an exponent or one more digit is left, and take refuses it. */
+static bool take_number(struct rest *rest, int64_t *number)
+{
+    bool is_negative = rest->at < rest->end && *rest->at == '-';
+    rest->at += is_negative;
+    const char *begin = rest->at;
+    int64_t value = 0;
+    while (rest->at < rest->end && *rest->at >= '0' && *rest->at <= '9' &&
+           rest->at - begin < DIGITS_MAX)
+        value = value * 10 + (*rest->at++ - '0');
+    long digits = rest->at - begin;
+    if (digits < 1 || (*begin == '0' && digits > 1))
+        return false;
+    *number = is_negative ? -value : value;
+    return true;
+}
+
+static bool take_word(struct rest *rest, const char *word)
+{
+    size_t size = strlen(word);
+    if ((size_t)(rest->end - rest->at) < size || memcmp(rest->at, word, size) != 0)
+        return false;
+    rest->at += size;
+    return true;
+}
+
+static bool take_value(struct rest *rest, struct flat_value *value)
+{
+    *value = (struct flat_value){FLAT_NULL, 0, "", 0};
+    if (rest->at == rest->end)
+        return false;
+    switch (*rest->at) {
+    case '"':
+        value->type = FLAT_TEXT;
+        return take_text(rest, &value->text, &value->size);
+    case 't':
+        value->type = FLAT_TRUE;
+        return take_word(rest, "true");
+    case 'f':
+        value->type = FLAT_FALSE;
+        return take_word(rest, "false");
+    case 'n':
+        return take_word(rest, "null");
+    default:
+        value->type = FLAT_NUMBER;
+        return take_number(rest, &value->number);
+    }
+}
+
+bool flat_parse(const char *line, size_t size, struct flat *flat)
+{
+    struct rest rest = {line, line + size};
+    flat->count = 0;
+    if (!take(&rest, '{'))
+        return false;
+    if (take(&rest, '}'))
+        return rest.at == rest.end;
+    do {
+        if (flat->count == FLAT_PAIRS_MAX)
+            return false;
+        struct flat_pair *pair = &flat->pairs[flat->count++];
+        if (!take_text(&rest, &pair->key, &pair->key_size) || !take(&rest, ':') ||
+            !take_value(&rest, &pair->value))
+            return false;
+    } while (take(&rest, ','));
+    return take(&rest, '}') && rest.at == rest.end;
+}
