@@ -16,6 +16,7 @@ static uint64_t next_random(struct pipeline *pipeline)
 
 void claim_drop(struct pipeline *pipeline)
 {
+    store_abandon(pipeline->options.store);
     for (int k = 0; k < pipeline->options.catalog->kind_count; k++)
         for (int i = 0; i < plan_rollup_count(pipeline->kinds[k].plan); i++)
             cells_reset(pipeline->kinds[k].cells[i]);
@@ -91,7 +92,7 @@ static enum fx_code ask_broker(struct pipeline *pipeline, struct claim *claim,
 static enum fx_code check_position(const struct claim_partition *claimed, int64_t end,
                                    struct fx_err *err)
 {
-    if (end < claimed->next_offset)
+    if (end < claimed->next_offset && claimed->accepted_from > end)
         return fx_err_set(err, FX_ESTATE,
                           "topic %d partition %d ends at offset %lld but %lld are counted: it was "
                           "recreated or truncated, or this is another cluster",
@@ -109,7 +110,8 @@ static enum fx_code check_position(const struct claim_partition *claimed, int64_
 }
 
 /* The part as the claim found it, and the offset to begin at. */
-static struct intake_partition take_over(struct part *part, const struct claim_partition *claimed)
+static struct intake_partition take_over(struct part *part, const struct claim_partition *claimed,
+                                         int64_t end)
 {
     *part = (struct part){.topic = claimed->topic, .partition = claimed->partition};
     part->generation = claimed->generation;
@@ -123,6 +125,10 @@ static struct intake_partition take_over(struct part *part, const struct claim_p
         part->next = claimed->low_offset; /* a loss that a person accepted */
         part->has_bookmark = false;
     }
+    if (claimed->accepted_from < part->next)
+        part->has_bookmark = false; /* so was the loss of the record it is of */
+    if (end < part->next)
+        part->next = end; /* the ledger drops what comes again */
     part->is_verifying = part->has_bookmark && claimed->low_offset < part->next;
     return (struct intake_partition){part->topic, part->partition,
                                      part->is_verifying ? part->next - 1 : part->next};
@@ -152,7 +158,7 @@ static enum fx_code begin_at(struct pipeline *pipeline, const struct claim *clai
         return fx_err_set(err, FX_EMEMORY, "no memory for %d partitions", claim->count);
     for (int i = 0; i < claim->count && err->code == FX_OK; i++)
         if (check_position(&claim->partitions[i], ranges[i].high, err) == FX_OK)
-            list[i] = take_over(&pipeline->parts[i], &claim->partitions[i]);
+            list[i] = take_over(&pipeline->parts[i], &claim->partitions[i], ranges[i].high);
     pipeline->part_count = err->code == FX_OK ? claim->count : 0; /* parts are whole, or unused */
     if (err->code == FX_OK &&
         intake_assign(pipeline->options.intake, list, claim->count, err) == FX_OK) {
@@ -181,6 +187,7 @@ static enum fx_code list_partitions(struct pipeline *pipeline, struct claim *cla
         claim->partitions[i].topic = list ? list[i].topic : pipeline->parts[i].topic;
         claim->partitions[i].partition = list ? list[i].partition : pipeline->parts[i].partition;
         claim->partitions[i].accepted_to = -1;
+        claim->partitions[i].accepted_from = INT64_MAX;
     }
     qsort(claim->partitions, (size_t)count, sizeof *claim->partitions, compare_parts);
     return FX_OK;
@@ -201,6 +208,9 @@ enum fx_code claim_partitions(struct pipeline *pipeline, struct fx_err *err)
                            err);
     if (code == FX_OK)
         code = store_load_regions(pipeline->options.store, &pipeline->regions, err);
+    /* what the owner before us took since is behind the ends asked for before its claim ended */
+    if (code == FX_OK)
+        code = intake_ask_ranges(pipeline->options.intake, ranges, claim.count, err);
     if (code == FX_OK)
         code = begin_at(pipeline, &claim, ranges, err);
     free(ranges);
@@ -209,4 +219,23 @@ enum fx_code claim_partitions(struct pipeline *pipeline, struct fx_err *err)
     pipeline->stats.is_connected = code == FX_OK;
     pipeline->stats.partitions = pipeline->part_count;
     return code;
+}
+
+enum fx_code claim_list_ends(struct pipeline *pipeline, struct fx_err *err)
+{
+    struct intake *intake = pipeline->options.intake;
+    pipeline->end_count = 0;
+    for (int topic = 0; topic < pipeline->options.catalog->kind_count; topic++) {
+        int32_t count;
+        if (intake_partition_count(intake, topic, &count, err) != FX_OK)
+            return err->code;
+        size_t room = (size_t)(pipeline->end_count + count) * sizeof *pipeline->ends;
+        struct intake_range *ends = realloc(pipeline->ends, room);
+        if (ends == NULL)
+            return fx_err_set(err, FX_EMEMORY, "no memory for end offsets");
+        pipeline->ends = ends;
+        for (int32_t i = 0; i < count; i++)
+            ends[pipeline->end_count++] = (struct intake_range){topic, i, 0, 0};
+    }
+    return intake_ask_ranges(intake, pipeline->ends, pipeline->end_count, err);
 }

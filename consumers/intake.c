@@ -75,7 +75,6 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what,
 static const char *const defaults[][2] = {
     {"session.timeout.ms", "10000"},
     {"heartbeat.interval.ms", "2000"},
-    {"partition.assignment.strategy", "roundrobin"},
     {"queued.min.messages", "200000"},
     {"queued.max.messages.kbytes", "16384"},
     {"fetch.message.max.bytes", "1048576"},
@@ -93,6 +92,7 @@ static const char *const invariants[][2] = {
     {"enable.auto.offset.store", "false"},
     {"auto.offset.reset", "error"},
     {"enable.partition.eof", "false"},
+    {"partition.assignment.strategy", "roundrobin"}, /* eager: assign, never incremental */
     {"allow.auto.create.topics", "false"},
     {"isolation.level", "read_committed"},
     {NULL, NULL},
@@ -339,11 +339,14 @@ enum fx_code intake_seek(struct intake *intake, int topic, int32_t partition, in
     /* librdkafka before 2.1.0 takes the timeout for microseconds */
     int timeout_ms = rd_kafka_version() < 0x02010000 ? 1000000 : 1000;
     rd_kafka_error_t *failed = rd_kafka_seek_partitions(intake->rk, list, timeout_ms);
+    rd_kafka_resp_err_t own = list->elems[0].err;
     rd_kafka_topic_partition_list_destroy(list);
-    if (failed == NULL)
-        return FX_OK;
-    fx_err_set(err, FX_ERETRY, "seek: %s", rd_kafka_error_string(failed));
-    rd_kafka_error_destroy(failed);
+    if (failed != NULL)
+        fx_err_set(err, FX_ERETRY, "seek: %s", rd_kafka_error_string(failed));
+    else if (own != RD_KAFKA_RESP_ERR_NO_ERROR)
+        fx_err_set(err, FX_ERETRY, "seek: %s", rd_kafka_err2str(own));
+    if (failed != NULL)
+        rd_kafka_error_destroy(failed);
     return err->code;
 }
 

@@ -156,6 +156,7 @@ static enum fx_code add_entry(struct ledger *ledger, const struct ledger_key *ke
     entry->partition = partition;
     entry->source = source;
     entry->heartbeat = -1;
+    entry->heartbeat_n = -1;
     entry->region = -1;
     entry->source_size = (uint8_t)key->source_size;
     memcpy(entry->source_text, key->source, key->source_size);
@@ -352,7 +353,7 @@ enum fx_code ledger_apply_heartbeat(struct ledger *ledger, int index,
                                     struct fx_err *err)
 {
     struct ledger_entry *entry = &ledger->entries[index];
-    if (heartbeat->n <= entry->heartbeat_n)
+    if (heartbeat->n < entry->heartbeat_n)
         return FX_OK;
     if (heartbeat->acked_seq > entry->high) {
         if (heartbeat->acked_seq - entry->high > LEDGER_JUMP_MAX ||

@@ -49,7 +49,7 @@ struct ledger_entry {
     uint32_t slots;      /* signs of life not flushed yet, 12 bits */
     int32_t heartbeat;   /* index into the ledger's pending heartbeats, -1: none */
     int32_t region;      /* of the latest event counted, an index in the region tree; -1: none */
-    int64_t heartbeat_n; /* of the newest heartbeat applied */
+    int64_t heartbeat_n; /* of the newest heartbeat applied, -1: none */
     uint32_t source;     /* id in names */
     int32_t partition;
     uint16_t topic;
@@ -124,7 +124,7 @@ bool ledger_sign_of_life(struct ledger *ledger, int index, int64_t instant_ms,
                          int64_t *spilled_hour_ms, uint32_t *spilled_slots);
 
 /*
- * Applies a heartbeat unless an equal or newer one was applied. Numbers up to acked_seq that were
+ * Applies a heartbeat unless a newer one was applied. Numbers up to acked_seq that were
  * not met were acknowledged by the broker before the heartbeat was written behind them: they are
  * missing, and a gap is opened. Numbers above, up to last_seq, are only announced. gap carries
  * cause and opened_ms for the gap this may open.

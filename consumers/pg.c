@@ -38,10 +38,10 @@ static enum fx_code classify(const char *state)
         const char *prefix;
         enum fx_code code;
     } classes[] = {
-        {"57014", FX_ECLAIM}, {"55P03", FX_ECLAIM}, {"FX0", FX_ECLAIM}, {"40", FX_ECLAIM},
-        {"08", FX_ERETRY},    {"53", FX_ERETRY},    {"57P", FX_ERETRY}, {"58", FX_ERETRY},
-        {"22", FX_EREFUSED},  {"23", FX_EREFUSED},  {"28", FX_ECONFIG}, {"3D", FX_ECONFIG},
-        {"42", FX_ECONFIG},   {"3F", FX_ECONFIG},
+        {"57014", FX_ECLAIM}, {"55P03", FX_ECLAIM}, {"FX0", FX_ECLAIM},  {"40", FX_ECLAIM},
+        {"08", FX_ERETRY},    {"53", FX_ERETRY},    {"57P", FX_ERETRY},  {"58", FX_ERETRY},
+        {"25", FX_ERETRY},    {"22", FX_EREFUSED},  {"23", FX_EREFUSED}, {"28", FX_ECONFIG},
+        {"3D", FX_ECONFIG},   {"42", FX_ECONFIG},   {"3F", FX_ECONFIG},
     };
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
         if (strncmp(state, classes[i].prefix, strlen(classes[i].prefix)) == 0)

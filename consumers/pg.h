@@ -7,7 +7,7 @@
  * and statement_timeout, timezone UTC. Messages of the server go to the log, never to the caller
  * only; classification goes by SQLSTATE, never by text:
  *
- *   08 53 57P 58      FX_ERETRY    the service is away, full or shutting down
+ *   08 25 53 57P 58   FX_ERETRY    the service is away, read-only, full or shutting down
  *   40 55P03 57014    FX_ECLAIM    deadlock, serialization, lock or statement timeout
  *   FX001 FX002 FX003 FX_ECLAIM    our own checks (tables.sql, must)
  *   22 23             FX_EREFUSED  a value is refused

@@ -13,6 +13,7 @@
 #define CLAIM_WAIT_MAX_MS 10000
 #define CAUGHT_UP_EVERY_MS 10000
 #define END_EVERY_MS 100
+#define REVERSALS_KEPT 16384
 #define REVOKE_POLLS 50
 #define REVOKE_POLL_MS 100
 
@@ -95,6 +96,7 @@ static enum fx_code settle_doubt(struct pipeline *pipeline, struct fx_err *err)
     fx_err_clear(&pipeline->doubt);
     memcpy(pipeline->trouble, doubt.text, sizeof pipeline->trouble);
     claim_drop(pipeline);
+    pipeline->must_poll = true;
     if (doubt.code == FX_ECONFIG || doubt.code == FX_ESTATE) {
         *err = doubt;
         return doubt.code;
@@ -200,10 +202,8 @@ static enum fx_code list_presumed(struct pipeline *pipeline, struct fx_err *err)
         if (add_wanted(pipeline, &wanted, err) != FX_OK)
             return err->code;
     }
-    for (int i = 0; i < pipeline->reversals.count; i++) {
+    for (int i = pipeline->reversals.stored_count; i < pipeline->reversals.count; i++) {
         const struct reversal *one = &pipeline->reversals.items[i];
-        if (one->is_stored)
-            continue;
         struct claim_wanted wanted = {.topic = one->topic, .run = one->reversed_run};
         wanted.seq = one->reversed_seq;
         memcpy(wanted.source, one->source, sizeof wanted.source);
@@ -267,6 +267,7 @@ static void flush_committed(struct pipeline *pipeline)
     pipeline->stats.flush_ms_last = took_ms;
     pipeline->stats.committed += pipeline->flight_events;
     pipeline->wanted_count = 0;
+    reversals_forget(&pipeline->reversals, REVERSALS_KEPT);
     retry_reset(&pipeline->retry);
     if (pipeline->taken_max < pipeline->options.events_max && pipeline->flight_events > 0)
         pipeline->taken_max *= 2;
@@ -304,8 +305,13 @@ static void poll_flush(struct pipeline *pipeline, int wait_ms)
     pipeline->is_in_flight = false;
     if (code == FX_EREFUSED)
         note_refusal(pipeline);
-    if (code == FX_ECLAIM && store_conflict(pipeline->options.store) != STORE_FENCED)
+    if (code != FX_ECLAIM)
+        return;
+    enum store_conflict conflict = store_conflict(pipeline->options.store);
+    if (conflict == STORE_RUNS || conflict == STORE_REVERSALS)
         claim_want_presumed(pipeline);
+    if (conflict == STORE_SLOW && pipeline->flight_events > 1)
+        pipeline->taken_max = pipeline->flight_events / 2;
 }
 
 /* What is taken is written before the partitions go; in a bounded time, the group waits. */
@@ -338,7 +344,8 @@ static void serve_change(struct pipeline *pipeline)
         intake_unassign(pipeline->options.intake);
     }
     bool has_work = change == INTAKE_ASSIGN || (!pipeline->is_claimed && pipeline->part_count > 0);
-    if (!has_work || pipeline->now_ms < pipeline->claim_next_ms || pipeline->is_draining)
+    if (!has_work || pipeline->now_ms < pipeline->claim_next_ms || pipeline->is_draining ||
+        pipeline->must_poll)
         return;
     if (pipeline->is_claimed || ledger_count_entries(pipeline->ledger) > 0)
         claim_drop(pipeline);
@@ -383,29 +390,10 @@ static void ask_caught_up(struct pipeline *pipeline)
     free(ranges);
 }
 
-static enum fx_code list_ends(struct pipeline *pipeline, struct fx_err *err)
-{
-    struct intake *intake = pipeline->options.intake;
-    pipeline->end_count = 0;
-    for (int topic = 0; topic < pipeline->options.catalog->kind_count; topic++) {
-        int32_t count;
-        if (intake_partition_count(intake, topic, &count, err) != FX_OK)
-            return err->code;
-        size_t room = (size_t)(pipeline->end_count + count) * sizeof *pipeline->ends;
-        struct intake_range *ends = realloc(pipeline->ends, room);
-        if (ends == NULL)
-            return fx_err_set(err, FX_EMEMORY, "no memory for end offsets");
-        pipeline->ends = ends;
-        for (int32_t i = 0; i < count; i++)
-            ends[pipeline->end_count++] = (struct intake_range){topic, i, 0, 0};
-    }
-    return intake_ask_ranges(intake, pipeline->ends, pipeline->end_count, err);
-}
-
 /* Ends are read before the group is joined, so that what comes later is not waited for. */
 static enum fx_code subscribe(struct pipeline *pipeline, struct fx_err *err)
 {
-    if (pipeline->options.until_end && list_ends(pipeline, err) != FX_OK)
+    if (pipeline->options.until_end && claim_list_ends(pipeline, err) != FX_OK)
         return err->code;
     if (intake_subscribe(pipeline->options.intake, err) != FX_OK)
         return err->code;
@@ -450,6 +438,9 @@ static void flush_if_due(struct pipeline *pipeline)
 enum fx_code pipeline_step(struct pipeline *pipeline, int64_t now_ms, int wait_ms,
                            struct fx_err *err)
 {
+    if (now_ms < pipeline->now_ms) /* the clock was set back: waits begin anew */
+        pipeline->flush_next_ms = pipeline->claim_next_ms = pipeline->caught_up_next_ms =
+            pipeline->end_next_ms = now_ms;
     pipeline->now_ms = now_ms;
     if (!pipeline->is_subscribed && subscribe(pipeline, err) != FX_OK)
         return err->code;
@@ -460,6 +451,7 @@ enum fx_code pipeline_step(struct pipeline *pipeline, int64_t now_ms, int wait_m
     if (intake_poll(pipeline->options.intake, has_work ? 1 : wait_ms,
                     may_take ? arrive_message : NULL, pipeline, err) != FX_OK)
         return err->code;
+    pipeline->must_poll = false;
     seek_wanted(pipeline);
     if (pipeline->is_in_flight && pipeline->doubt.code == FX_OK)
         poll_flush(pipeline, 0);

@@ -73,7 +73,6 @@ struct pipeline {
     int hole_count;
 
     int64_t now_ms;
-    int64_t regions_loaded_ms;
     int64_t pending;   /* messages taken since the last flush began */
     int64_t taken_max; /* no more than this many per flush; less after a refusal */
     struct refused refused[PIPELINE_REFUSED_MAX];
@@ -85,6 +84,7 @@ struct pipeline {
 
     bool is_in_flight;
     bool is_subscribed;
+    bool must_poll;  /* claim only after Kafka was heard again */
     bool is_claimed; /* parts are claimed and assigned at their positions */
     bool is_draining;
     bool is_done;
@@ -128,6 +128,9 @@ FX_MUST_CHECK enum fx_code claim_partitions(struct pipeline *pipeline, struct fx
 
 /* claim.c: the next claims look up what the refused flush presumed new; its replay is no larger. */
 void claim_want_presumed(struct pipeline *pipeline);
+
+/* claim.c: where every partition of every topic ends now, for --until-end. */
+FX_MUST_CHECK enum fx_code claim_list_ends(struct pipeline *pipeline, struct fx_err *err);
 
 /* claim.c: drops all that is not committed. */
 void claim_drop(struct pipeline *pipeline);

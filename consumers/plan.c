@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define WRITERS_MAX 64
+#define TEXTS_MAX 65536 /* strings of dimensions kept from flush to flush */
 
 /* A schema that may stand at the head of a message. */
 struct writer {
@@ -264,6 +265,11 @@ enum fx_code plan_apply(struct plan *plan, const struct plan_target *target, str
         if (found[i] != NULL)
             measure_add(plan->measures[i], target, found[i]);
     return FX_OK;
+}
+
+bool plan_has_room(const struct plan *plan)
+{
+    return names_count(plan->texts) < TEXTS_MAX;
 }
 
 void plan_forget(struct plan *plan)

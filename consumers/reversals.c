@@ -21,7 +21,7 @@ void reversals_release(struct reversals *set)
 
 void reversals_reset(struct reversals *set)
 {
-    set->count = 0;
+    set->count = set->stored_count = 0;
     if (set->index_count > 0)
         memset(set->index, 0, set->index_count * sizeof *set->index);
 }
@@ -77,6 +77,8 @@ enum fx_code reversals_add(struct reversals *set, const struct reversal *one, st
         return err->code;
     uint32_t place = find_place(set, one);
     fx_assert(set->index[place] == 0);
+    fx_assert(!one->is_stored || set->stored_count == set->count);
+    set->stored_count += one->is_stored;
     set->items[set->count++] = *one;
     set->index[place] = (uint32_t)set->count;
     return FX_OK;
@@ -86,4 +88,17 @@ void reversals_sent(struct reversals *set)
 {
     for (int i = 0; i < set->count; i++)
         set->items[i].is_stored = true;
+    set->stored_count = set->count;
+}
+
+void reversals_forget(struct reversals *set, int kept)
+{
+    if (set->stored_count <= kept)
+        return;
+    set->count -= set->stored_count;
+    memmove(set->items, set->items + set->stored_count, (size_t)set->count * sizeof *set->items);
+    set->stored_count = 0;
+    memset(set->index, 0, set->index_count * sizeof *set->index);
+    for (int i = 0; i < set->count; i++)
+        set->index[find_place(set, &set->items[i])] = (uint32_t)i + 1;
 }

@@ -26,6 +26,7 @@ struct reversal {
 struct reversals {
     struct reversal *items;
     int count;
+    int stored_count; /* the first so many are stored; those behind wait for the next flush */
     int room;
     uint32_t *index; /* item + 1, 0: free */
     uint32_t index_count;
@@ -46,5 +47,8 @@ FX_MUST_CHECK enum fx_code reversals_add(struct reversals *set, const struct rev
 
 /* The flush took all that were not stored. */
 void reversals_sent(struct reversals *set);
+
+/* Forgets the stored ones if there are more than kept: the flush finds out if one is met again. */
+void reversals_forget(struct reversals *set, int kept);
 
 #endif

@@ -126,6 +126,7 @@ static void note_failure(struct store *store, const PGresult *result)
     pg_failed(store->conn, result, &store->failure);
     store->conflict = strcmp(state, "FX002") == 0   ? STORE_RUNS
                       : strcmp(state, "FX003") == 0 ? STORE_REVERSALS
+                      : strcmp(state, "57014") == 0 ? STORE_SLOW
                                                     : STORE_FENCED;
     if (strcmp(state, "55P03") == 0 || strcmp(state, "57014") == 0)
         store->is_blocked = true;
@@ -198,10 +199,19 @@ enum fx_code store_poll(struct store *store, int timeout_ms, bool *is_done, stru
         if (is_over)
             return conclude(store, is_done, err);
     }
-    if (PQstatus(store->conn) == CONNECTION_BAD ||
-        day_monotonic_ms() - store->sent_ms > FLUSH_TIMEOUT_MS)
-        return lose(store, err);
-    return FX_OK;
+    bool is_slow = day_monotonic_ms() - store->sent_ms > FLUSH_TIMEOUT_MS;
+    if (!is_slow && PQstatus(store->conn) != CONNECTION_BAD)
+        return FX_OK;
+    enum fx_code code = lose(store, err);
+    if (is_slow)
+        store->conflict = STORE_SLOW;
+    return code;
+}
+
+void store_abandon(struct store *store)
+{
+    if (store->is_in_flight)
+        store_disconnect(store);
 }
 
 enum store_conflict store_conflict(const struct store *store)

@@ -51,7 +51,11 @@ struct claim_partition {
     int64_t append_high_ms;
     bool has_bookmark;
     int64_t bookmark;
-    int64_t accepted_to; /* loss up to this offset was accepted by a person; -1: none */
+    /* Losses that a person accepted: of offsets from next_offset up to accepted_to (gone from
+     * Kafka before they were counted), and of counted ones from accepted_from up to
+     * next_offset - 1 (the log was cut off or made anew). */
+    int64_t accepted_to;   /* -1: none */
+    int64_t accepted_from; /* INT64_MAX: none */
 };
 
 /* A run or a reversed event that must be looked up because it was presumed new and was not. */
@@ -99,8 +103,16 @@ FX_MUST_CHECK enum fx_code store_send(struct store *store, const struct flush *f
 FX_MUST_CHECK enum fx_code store_poll(struct store *store, int timeout_ms, bool *is_done,
                                       struct fx_err *err);
 
+/* Gives a flush in flight up, whatever becomes of it, and the locks it holds. */
+void store_abandon(struct store *store);
+
 /* What the last FX_ECLAIM of store_poll was about. */
-enum store_conflict { STORE_FENCED, STORE_RUNS, STORE_REVERSALS };
+enum store_conflict {
+    STORE_FENCED,
+    STORE_RUNS,      /* a run was presumed new and is not */
+    STORE_REVERSALS, /* an event was reversed before */
+    STORE_SLOW       /* it took too long: replay with fewer events per flush */
+};
 enum store_conflict store_conflict(const struct store *store);
 
 /* For --until-end: whether the database is at or behind the high end of every range. */

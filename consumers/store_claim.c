@@ -137,6 +137,7 @@ static enum fx_code read_positions(const struct store *store, const PGresult *ro
         part->bookmark = number_at(rows, i, 4, 0);
         part->append_high_ms = number_at(rows, i, 5, 0);
         part->accepted_to = number_at(rows, i, 6, -1);
+        part->accepted_from = number_at(rows, i, 7, INT64_MAX);
     }
     return FX_OK;
 }
@@ -161,10 +162,12 @@ static enum fx_code lock_positions(struct store *store, struct claim *claim,
              "SELECT p.topic, p.partition, p.base_offset, p.next_offset, p.bookmark, "
              "p.append_high_ms, (SELECT max(a.last_offset) FROM \"%s\".acceptance a "
              "WHERE a.topic = p.topic AND a.partition = p.partition "
-             "AND a.first_offset <= p.next_offset) FROM partition_position p "
+             "AND a.first_offset <= p.next_offset), (SELECT min(a.first_offset) FROM "
+             "\"%s\".acceptance a WHERE a.topic = p.topic AND a.partition = p.partition "
+             "AND a.last_offset >= p.next_offset - 1) FROM partition_position p "
              "WHERE (p.topic, p.partition) IN (SELECT * FROM unnest($1::text[], $2::int[])) "
              "ORDER BY p.topic, p.partition FOR UPDATE OF p",
-             record_schema);
+             record_schema, record_schema);
     PGresult *rows = NULL;
     struct pg_statement lock = {sql, 2, values};
     if (pg_query(store->conn, &lock, &rows, err) != FX_OK)
@@ -185,13 +188,15 @@ static enum fx_code lock_positions(struct store *store, struct claim *claim,
 #define WANTED_RUNS                                                                                \
     "(l.topic, l.source, l.run) IN (SELECT * FROM unnest($3::text[], $4::text[], $5::bigint[]))"
 
+#define HEARTBEAT_N "CASE WHEN l.heartbeat_at IS NULL THEN -1 ELSE l.heartbeat_n END"
+
 /* The newest runs of the partitions, and those that were presumed new and are not. */
 static const char runs_sql[] =
-    "(SELECT l.topic, l.source, l.run, l.partition, l.high, l.heartbeat_n, l.is_quarantined "
+    "(SELECT l.topic, l.source, l.run, l.partition, l.high, " HEARTBEAT_N ", l.is_quarantined "
     "FROM source_ledger l WHERE (l.topic, l.partition) IN "
     "(SELECT * FROM unnest($1::text[], $2::int[])) "
     "ORDER BY l.last_appended_at DESC NULLS LAST LIMIT $6) UNION "
-    "SELECT l.topic, l.source, l.run, l.partition, l.high, l.heartbeat_n, l.is_quarantined "
+    "SELECT l.topic, l.source, l.run, l.partition, l.high, " HEARTBEAT_N ", l.is_quarantined "
     "FROM source_ledger l WHERE " WANTED_RUNS;
 
 static const char gaps_sql[] =
@@ -316,6 +321,8 @@ static enum fx_code claim_all(struct store *store, struct claim *claim, struct l
         code = check_definition(store, claim, record_schema, err);
     if (code == FX_OK)
         code = lock_positions(store, claim, &literals, record_schema, err);
+    if (code == FX_OK) /* again: fx-setup may have waited for the same rows, or we for its */
+        code = check_definition(store, claim, record_schema, err);
     if (code == FX_OK)
         code = load_ledger(store, claim, &literals, ledger, err);
     if (code == FX_OK)

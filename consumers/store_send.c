@@ -228,10 +228,8 @@ static enum fx_code send_reversals(struct store *store, const struct flush *flus
                                             ARRAY_INT8, ARRAY_INT8, ARRAY_INT8};
     struct array *a = store->arrays;
     begin(store, types, 6);
-    for (int i = 0; i < flush->reversals->count; i++) {
+    for (int i = flush->reversals->stored_count; i < flush->reversals->count; i++) {
         const struct reversal *row = &flush->reversals->items[i];
-        if (row->is_stored)
-            continue;
         array_add_text(&a[0], store->options.topics[row->topic]);
         array_add_text(&a[1], row->source);
         array_add_int8(&a[2], row->reversed_run);

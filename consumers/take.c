@@ -11,7 +11,6 @@
 #define APPEND_BACK_MAX_MS DAY_HOUR_MS
 #define LATE_MS DAY_HOUR_MS
 #define REVERSAL_AHEAD_MAX_MS DAY_MS
-#define REGIONS_RELOAD_MS 1000
 #define CLOCK_FAR_MS INT64_C(4000000000000000) /* beyond any date; differences do not overflow */
 
 /* One message on its way through the rules. */
@@ -55,7 +54,8 @@ static struct gap gap_of(const struct taking *taking)
 {
     struct gap gap = {.opened_ms = taking->append_ms, .cause = GAP_MISSING};
     const struct ledger_entry *entry = ledger_entry(taking->pipeline->ledger, taking->entry);
-    if (!entry->is_known && entry->high == 0 && taking->part->base > 0)
+    bool is_first = !entry->is_known && entry->high == 0 && entry->heartbeat_n < 0;
+    if (is_first && taking->part->base > 0)
         gap.cause = GAP_BEFORE_BASE; /* this schema never saw where the run began */
     return gap;
 }
@@ -104,20 +104,12 @@ static enum fx_code reject_numbered(struct taking *taking, enum reason reason, s
     return FX_OK;
 }
 
-/* The region of the envelope; -1: unknown. The table may have grown since it was read. */
-static int find_region(struct taking *taking)
+/* The region of the envelope; -1: unknown. fx-setup fences every worker when it changes the tree,
+ * so a flush that commits knew all regions there were. */
+static int find_region(const struct taking *taking)
 {
-    struct pipeline *pipeline = taking->pipeline;
     const struct decoded_text *code = &taking->event.fields.texts[ENVELOPE_REGION];
-    int region = region_tree_find(&pipeline->regions, code->bytes, code->size);
-    bool may_reload = !pipeline->is_in_flight &&
-                      pipeline->now_ms - pipeline->regions_loaded_ms >= REGIONS_RELOAD_MS;
-    if (region < 0 && may_reload) {
-        struct fx_err err = FX_ERR_INIT;
-        pipeline->regions_loaded_ms = pipeline->now_ms;
-        if (store_load_regions(pipeline->options.store, &pipeline->regions, &err) == FX_OK)
-            region = region_tree_find(&pipeline->regions, code->bytes, code->size);
-    }
+    int region = region_tree_find(&taking->pipeline->regions, code->bytes, code->size);
     return region == REGION_OUTSIDE ? -1 : region;
 }
 
@@ -393,9 +385,12 @@ bool take_has_room(const struct pipeline *pipeline)
         pipeline->hour_count == PIPELINE_HOURS_MAX || pipeline->hole_count == PIPELINE_HOLES_MAX ||
         ledger_is_full(pipeline->ledger))
         return false;
-    for (int k = 0; k < pipeline->options.catalog->kind_count; k++)
+    for (int k = 0; k < pipeline->options.catalog->kind_count; k++) {
+        if (!plan_has_room(pipeline->kinds[k].plan))
+            return false;
         for (int i = 0; i < plan_rollup_count(pipeline->kinds[k].plan); i++)
             if (!cells_have_room(pipeline->kinds[k].cells[i]))
                 return false;
+    }
     return true;
 }

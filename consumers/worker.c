@@ -46,11 +46,14 @@ static bool may_wait(struct worker *worker, const struct pipeline *pipeline, int
 
 /* The database's absence at the start ends the program too, or it would wait unseen for ever. */
 static bool is_given_up(const struct worker *worker, const struct pipeline *pipeline,
-                        int64_t began_ms, struct fx_err *err)
+                        int64_t *failed_ms, struct fx_err *err)
 {
     const struct pipeline_stats *stats = pipeline_stats(pipeline);
-    if (stats->claims > 0 || stats->drops == 0 ||
-        day_monotonic_ms() - began_ms <= worker->options.give_up_ms)
+    if (stats->claims > 0 || stats->drops == 0)
+        return false;
+    if (*failed_ms == 0)
+        *failed_ms = day_monotonic_ms();
+    if (day_monotonic_ms() - *failed_ms <= worker->options.give_up_ms)
         return false;
     fx_err_set(err, FX_ERETRY, "no partition could be claimed in %lld s: %.400s",
                (long long)worker->options.give_up_ms / 1000, pipeline_trouble(pipeline));
@@ -62,6 +65,7 @@ static void run_pipeline(struct worker *worker, struct pipeline *pipeline, struc
     int64_t began_ms = day_monotonic_ms();
     int64_t published_ms = began_ms;
     int64_t drain_ms = 0;
+    int64_t failed_ms = 0;
     while (!pipeline_is_done(pipeline)) {
         bool is_stopping = *worker->options.stop || atomic_load(worker->options.has_failed);
         if (is_stopping && drain_ms == 0) {
@@ -73,7 +77,7 @@ static void run_pipeline(struct worker *worker, struct pipeline *pipeline, struc
         if (pipeline_step(pipeline, day_now_ms(), IDLE_WAIT_MS, err) != FX_OK &&
             !may_wait(worker, pipeline, began_ms, err))
             break;
-        if (is_given_up(worker, pipeline, began_ms, err))
+        if (is_given_up(worker, pipeline, &failed_ms, err))
             break;
         if (day_monotonic_ms() - published_ms >= STATS_EVERY_MS) {
             published_ms = day_monotonic_ms();
