@@ -335,3 +335,22 @@ enum fx_code input_write_sources(const struct station_options *options, struct f
         code = fx_err_set(err, FX_EDISK, "%s: %s", options->write_sources, strerror(errno));
     return code;
 }
+
+enum fx_code input_each_simulated(const struct station_options *options, input_line_cb *take,
+                                  void *context, struct fx_err *err)
+{
+    struct station station = {.options = options};
+    struct input input = {.station = &station, .follow = {.file = -1}, .line = BUF_INIT};
+    bool is_done = false;
+    enum fx_code code = make_simulation(&input, err);
+    while (code == FX_OK) {
+        code = simulation_next(input.simulation, &input.line, &is_done, err);
+        if (code != FX_OK || is_done)
+            break;
+        code = take(context, buf_text(&input.line), input.line.size, err);
+    }
+    simulation_close(input.simulation);
+    region_tree_release(&input.regions);
+    buf_release(&input.line);
+    return code;
+}

@@ -42,6 +42,13 @@ enum input_state input_state(const struct input *input);
 FX_MUST_CHECK enum fx_code input_write_sources(const struct station_options *options,
                                                struct fx_err *err);
 
+/* Hands every line of the simulation the options ask for to take; ends with take's first error. */
+typedef enum fx_code input_line_cb(void *context, const char *text, size_t size,
+                                   struct fx_err *err);
+FX_MUST_CHECK enum fx_code input_each_simulated(const struct station_options *options,
+                                                input_line_cb *take, void *context,
+                                                struct fx_err *err);
+
 void input_close(struct input *input);
 
 #endif

@@ -86,8 +86,7 @@ static void close_all(struct station *station)
 
 /* ---- --dry-run ---- */
 
-static void print_dry(struct station *station, enum fx_code code, struct fx_err *err,
-                      int64_t number)
+static void print_dry(struct station *station, enum fx_code code, struct fx_err *err)
 {
     struct answers answers = {.out = BUF_INIT};
     if (code == FX_OK) {
@@ -96,13 +95,25 @@ static void print_dry(struct station *station, enum fx_code code, struct fx_err 
         station->counts.stored++;
     } else {
         answer_refusal(&answers, station->line.field, record_reason(&station->line, err));
-        fx_log(FX_LOG_WARN, "line_rejected", "line=%lld field=%s", (long long)number,
+        fx_log(FX_LOG_WARN, "line_rejected", "line=%lld field=%s", (long long)station->counts.lines,
                station->line.is_field_known ? station->line.field : "unknown");
         station->counts.rejected++;
         fx_err_clear(err);
     }
     fwrite(answers.out.data, 1, answers.out.size, stdout);
     buf_release(&answers.out);
+}
+
+/* An input_line_cb with a struct station as its context. */
+static enum fx_code check_line(void *context, const char *text, size_t size, struct fx_err *err)
+{
+    struct station *station = context;
+    station->counts.lines++;
+    station->line.now_ms = day_now_ms();
+    enum fx_code code = record_read(station->record, text, size, &station->line, err);
+    if (code == FX_OK || code == FX_EINPUT)
+        print_dry(station, code, err);
+    return err->code;
 }
 
 /* The next line of a stream that may wait; LINES_NONE at its end. */
@@ -123,7 +134,7 @@ static enum fx_code dry_run(struct station *station, struct fx_err *err)
     struct lines lines;
     enum fx_code code = open_record(station, err);
     lines_init(&lines, DRY_CHUNK);
-    for (int64_t number = 1; code == FX_OK; number++) {
+    while (code == FX_OK && !station->options->simulate) {
         enum lines_found found;
         const char *text = NULL;
         size_t size = LINES_MAX + 1; /* record_read refuses a line that is too long */
@@ -132,12 +143,10 @@ static enum fx_code dry_run(struct station *station, struct fx_err *err)
             break;
         if (found == LINES_TOO_LONG)
             size = LINES_MAX + 1;
-        station->line.now_ms = day_now_ms();
-        code = record_read(station->record, text, size, &station->line, err);
-        if (code == FX_OK || code == FX_EINPUT)
-            print_dry(station, code, err, number);
-        code = err->code;
+        code = check_line(station, text, size, err);
     }
+    if (code == FX_OK && station->options->simulate)
+        code = input_each_simulated(station->options, check_line, station, err);
     lines_release(&lines);
     return code;
 }

@@ -42,7 +42,7 @@ static const struct fx_opt opts[] = {
     {"rejects", 0, FX_OPT_TEXT, AT(rejects), "FILE", NULL, 0, 0,
      "append refused lines to FILE, with number, field and reason"},
     {"dry-run", 0, FX_OPT_FLAG, AT(dry_run), NULL, NULL, 0, 0,
-     "check stdin's lines and print the records; store and send nothing"},
+     "check the lines and print the records; store and send nothing"},
     {"status", 0, FX_OPT_FLAG, AT(status), NULL, NULL, 0, 0, "print the outbox's state and exit"},
     {"resend", 0, FX_OPT_TEXT, AT(resend), "SOURCE:RUN:FIRST-LAST", NULL, 0, 0,
      "send kept numbers again; harmless"},
