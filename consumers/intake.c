@@ -81,6 +81,7 @@ static const char *const defaults[][2] = {
     {"fetch.wait.max.ms", "100"},
     {"fetch.error.backoff.ms", "2"},
     {"check.crcs", "true"},
+    {"topic.metadata.refresh.interval.ms", "20000"}, /* partitions that are added */
     {"socket.nagle.disable", "true"},
     {"statistics.interval.ms", "0"},
     {NULL, NULL},

@@ -10,7 +10,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PATH_SIZE 4096
 #define PREFIX_MAX 200
@@ -31,17 +30,21 @@ static const struct fx_opt opts[] = {
     {"topic-prefix", 0, FX_OPT_TEXT, offsetof(struct setup_options, topic_prefix), "TEXT",
      "FX_TOPIC_PREFIX", 0, 0, "topics are TEXT.kind (fangxian)"},
     {"partitions", 0, FX_OPT_NUMBER, offsetof(struct setup_options, partitions), "N", NULL, 1,
-     10000, "partitions of each topic, never lowered (12)"},
+     10000, "partitions of each topic, never lowered\n(12 for a new one, what there is otherwise)"},
     {"replication", 0, FX_OPT_NUMBER, offsetof(struct setup_options, replication), "N", NULL, 1, 9,
      "copies of each topic that is created\n(3, or as many as there are brokers)"},
     {"retention-ms", 0, FX_OPT_NUMBER, offsetof(struct setup_options, retention_ms), "N", NULL, -1,
-     INT64_MAX, "how long topics keep events (-1: for ever, so that a rebuild stays possible)"},
+     INT64_MAX,
+     "how long topics keep events; -1 is for ever\n"
+     "(as it is; for ever in a new topic, so that a rebuild stays possible)"},
     {"regions", 0, FX_OPT_TEXT, offsetof(struct setup_options, regions), "FILE", NULL, 0, 0,
      "the tree of places (SCHEMAS/regions.csv)"},
     {"sources", 0, FX_OPT_TEXT, offsetof(struct setup_options, sources), "FILE", NULL, 0, 0,
-     "who is expected to report (SCHEMAS/sources.csv if it is there)"},
+     "who is expected to report, like SCHEMAS/sources.csv\n(those that are registered)"},
     {"accept-simulated", 0, FX_OPT_FLAG, offsetof(struct setup_options, is_simulated_accepted),
-     NULL, NULL, 0, 0, "events of sources named SIM-… count; without it they are rejected"},
+     NULL, NULL, 0, 0, "events of sources named SIM-… count from now on"},
+    {"refuse-simulated", 0, FX_OPT_FLAG, offsetof(struct setup_options, is_simulated_refused), NULL,
+     NULL, 0, 0, "they are rejected from now on, as in a new schema"},
     {"check", 0, FX_OPT_FLAG, offsetof(struct setup_options, is_check), NULL, NULL, 0, 0,
      "change nothing; print what differs, one line each"},
     {"no-topics", 0, FX_OPT_FLAG, offsetof(struct setup_options, has_no_topics), NULL, NULL, 0, 0,
@@ -84,21 +87,22 @@ static enum fx_code complete_options(struct setup_options *options, struct fx_er
 {
     static char record[80];
     static char regions[PATH_SIZE];
-    static char sources[PATH_SIZE];
     if (options->schemas == NULL)
         options->schemas = schema_default_directory();
     snprintf(record, sizeof record, "%s_record", options->schema_name);
     snprintf(regions, sizeof regions, "%s/regions.csv", options->schemas);
-    snprintf(sources, sizeof sources, "%s/sources.csv", options->schemas);
     if (options->record_schema == NULL)
         options->record_schema = record;
     if (options->regions == NULL)
         options->regions = regions;
-    if (options->sources == NULL && access(sources, R_OK) == 0)
-        options->sources = sources;
     if (!text_is_identifier(options->schema_name) || !text_is_identifier(options->record_schema))
         return fx_err_set(err, FX_ECONFIG,
                           "--schema-name and --record-schema are 1 to 63 of a-z, 0-9 and _");
+    if (strcmp(options->schema_name, "public") == 0 ||
+        strcmp(options->record_schema, "public") == 0)
+        return fx_err_set(err, FX_ECONFIG, "the schema public is everybody's: use another name");
+    if (options->is_simulated_accepted && options->is_simulated_refused)
+        return fx_err_set(err, FX_ECONFIG, "--accept-simulated and --refuse-simulated");
     if (strcmp(options->schema_name, options->record_schema) == 0)
         return fx_err_set(err, FX_ECONFIG, "--schema-name and --record-schema are the same");
     if (!text_is_name(options->topic_prefix, strlen(options->topic_prefix), PREFIX_MAX))
@@ -148,8 +152,7 @@ int main(int argc, char **argv)
         .options = {.schema_name = "fangxian",
                     .topic_prefix = "fangxian",
                     .log_level = "info",
-                    .partitions = 12,
-                    .retention_ms = -1},
+                    .retention_ms = SETUP_RETENTION_KEPT},
     };
     struct fx_err err = FX_ERR_INIT;
     bool is_done = false;

@@ -10,6 +10,7 @@
  *   setup.c             options, order of the steps
  *   setup_topics.c      Kafka's Admin API
  *   setup_database.c    connection, transaction, files of SQL, the definition row
+ *   setup_version.c     schema_version; setup_bounds.c compares what fields may hold
  *   setup_definition.c  what is refused; rollup_definition and rollup_column
  *   setup_tables.c      the rollup tables
  *   setup_load.c        regions.csv, sources.csv
@@ -26,7 +27,7 @@
 
 #include <stdbool.h>
 
-#define SETUP_ROLLUP_NAME_MAX 36 /* leaves room for the longest suffix in 63 bytes */
+#define SETUP_RETENTION_KEPT INT64_MIN
 
 struct setup_options {
     struct kafka_options kafka;
@@ -38,10 +39,11 @@ struct setup_options {
     const char *regions;
     const char *sources; /* NULL: none */
     const char *log_level;
-    int64_t partitions;
-    int64_t replication; /* 0: by the number of brokers */
-    int64_t retention_ms;
-    bool is_simulated_accepted;
+    int64_t partitions; /* 0: not given */
+    int64_t replication;        /* 0: by the number of brokers */
+    int64_t retention_ms;       /* SETUP_RETENTION_KEPT: as it is, for ever in new topics */
+    bool is_simulated_accepted; /* neither: as it was */
+    bool is_simulated_refused;
     bool is_check;
     bool has_no_topics;
     bool has_no_database;
@@ -51,7 +53,8 @@ struct setup {
     struct setup_options options;
     struct catalog catalog;
     PGconn *conn;
-    int changes; /* found to differ, and made unless is_check */
+    bool accepts_simulated; /* known once the definition row was read */
+    int changes;            /* found to differ, and made unless is_check */
 };
 
 /* One thing that differs: a line on stdout with --check, else a log line. */
@@ -64,6 +67,18 @@ FX_MUST_CHECK enum fx_code setup_topics(struct setup *setup, struct fx_err *err)
 FX_MUST_CHECK enum fx_code setup_database(struct setup *setup, struct fx_err *err);
 
 /* The steps of setup_database, in this order, inside its transaction. */
+
+/*
+ * Gives every partition a new generation if is_changed or the definitions differ from those that
+ * are stored. Running workers compiled the old ones: they stop at their next flush, and the claim
+ * that follows reads what is new or tells them to stop. Before tables are touched: workers lock
+ * their positions before the tables too.
+ */
+FX_MUST_CHECK enum fx_code setup_fence(const struct setup *setup, bool is_changed,
+                                       struct fx_err *err);
+
+/* Refuses a changed, missing or narrower version of a schema, then writes schema_version. */
+FX_MUST_CHECK enum fx_code setup_versions(struct setup *setup, struct fx_err *err);
 
 /* Refuses what needs a rebuild, then writes rollup_definition and rollup_column. */
 FX_MUST_CHECK enum fx_code setup_definitions(struct setup *setup, struct fx_err *err);

@@ -24,7 +24,7 @@ static enum fx_code set_path(const struct setup *setup, const char *schema, stru
 }
 
 /* A schema counts one set of topics and belongs to one record schema, for good. */
-static enum fx_code check_definition(const struct setup *setup, struct fx_err *err)
+static enum fx_code check_definition(struct setup *setup, struct fx_err *err)
 {
     PGresult *rows = NULL;
     if (pg_query(
@@ -35,32 +35,44 @@ static enum fx_code check_definition(const struct setup *setup, struct fx_err *e
         return err->code;
     const struct setup_options *options = &setup->options;
     enum fx_code code = FX_OK;
-    if (PQntuples(rows) == 1) {
-        if (strcmp(PQgetvalue(rows, 0, 0), options->topic_prefix) != 0)
-            code = fx_err_set(err, FX_ECONFIG,
-                              "schema %s counts the topics of prefix %s, not %s: use another "
-                              "--schema-name",
-                              options->schema_name, PQgetvalue(rows, 0, 0), options->topic_prefix);
-        else if (strcmp(PQgetvalue(rows, 0, 1), options->record_schema) != 0)
-            code = fx_err_set(err, FX_ECONFIG, "schema %s has the record schema %s, not %s",
-                              options->schema_name, PQgetvalue(rows, 0, 1), options->record_schema);
-        bool was = strcmp(PQgetvalue(rows, 0, 2), "t") == 0;
-        if (code == FX_OK && !options->is_check && was != options->is_simulated_accepted)
-            fx_log(FX_LOG_WARN, "accept_simulated",
-                   "was=%s is=%s msg=\"events of sources SIM-… "
-                   "%s from now on\"",
-                   was ? "on" : "off", options->is_simulated_accepted ? "on" : "off",
-                   options->is_simulated_accepted ? "count" : "are rejected");
-    }
+    bool was_accepted = PQntuples(rows) == 1 && strcmp(PQgetvalue(rows, 0, 2), "t") == 0;
+    setup->accepts_simulated =
+        !options->is_simulated_refused && (options->is_simulated_accepted || was_accepted);
+    if (PQntuples(rows) == 1 && strcmp(PQgetvalue(rows, 0, 0), options->topic_prefix) != 0)
+        code = fx_err_set(err, FX_ECONFIG,
+                          "schema %s counts the topics of prefix %s, not %s: use another "
+                          "--schema-name",
+                          options->schema_name, PQgetvalue(rows, 0, 0), options->topic_prefix);
+    else if (PQntuples(rows) == 1 && strcmp(PQgetvalue(rows, 0, 1), options->record_schema) != 0)
+        code = fx_err_set(err, FX_ECONFIG, "schema %s has the record schema %s, not %s",
+                          options->schema_name, PQgetvalue(rows, 0, 1), options->record_schema);
+    else if (PQntuples(rows) == 1 && was_accepted != setup->accepts_simulated)
+        fx_log(FX_LOG_WARN, "accept_simulated", "was=%s is=%s msg=\"events of sources SIM-… %s\"",
+               was_accepted ? "on" : "off", setup->accepts_simulated ? "on" : "off",
+               setup->accepts_simulated ? "count" : "are rejected");
     PQclear(rows);
     return code;
+}
+
+enum fx_code setup_fence(const struct setup *setup, bool is_changed, struct fx_err *err)
+{
+    const char *values[] = {setup->catalog.hash, setup->accepts_simulated ? "true" : "false",
+                            is_changed ? "true" : "false"};
+    return sql_execute(setup->conn,
+                       "WITH p AS MATERIALIZED (SELECT topic, partition FROM partition_position "
+                       "WHERE $3::boolean OR EXISTS (SELECT FROM definition WHERE hash <> $1 OR "
+                       "accept_simulated <> $2::boolean) ORDER BY topic, partition FOR UPDATE) "
+                       "UPDATE partition_position x SET generation = "
+                       "('x' || left(md5(gen_random_uuid()::text), 16))::bit(64)::bigint "
+                       "FROM p WHERE x.topic = p.topic AND x.partition = p.partition",
+                       3, values, err);
 }
 
 static enum fx_code write_definition(const struct setup *setup, struct fx_err *err)
 {
     const char *values[] = {setup->catalog.hash, setup->options.topic_prefix,
                             setup->options.record_schema,
-                            setup->options.is_simulated_accepted ? "true" : "false"};
+                            setup->accepts_simulated ? "true" : "false"};
     return sql_execute(setup->conn,
                        "INSERT INTO definition (hash, topic_prefix, record_schema, "
                        "accept_simulated) VALUES ($1, $2, $3, $4) ON CONFLICT (is_only) DO UPDATE "
@@ -80,6 +92,10 @@ static enum fx_code make_all(struct setup *setup, struct fx_err *err)
         code = run_file(setup, "tables.sql", err);
     if (code == FX_OK)
         code = check_definition(setup, err);
+    if (code == FX_OK)
+        code = setup_fence(setup, false, err);
+    if (code == FX_OK)
+        code = setup_versions(setup, err);
     if (code == FX_OK)
         code = setup_definitions(setup, err);
     if (code == FX_OK)

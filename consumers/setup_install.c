@@ -35,6 +35,25 @@ static enum fx_code read_added(const struct setup *setup, const struct rollup *r
     return FX_OK;
 }
 
+/* By when each was set up, then by its place in the file: see setup_views.h. */
+static enum fx_code read_order(const struct setup *setup, const struct rollup *rollup,
+                               int order[VIEWS_COLUMNS_MAX], struct fx_err *err)
+{
+    const char *values[] = {rollup->name};
+    PGresult *rows = NULL;
+    if (pg_query(setup->conn,
+                 &(struct pg_statement){"SELECT position - 1 FROM rollup_column WHERE rollup = $1 "
+                                        "ORDER BY counted_since, position",
+                                        1, values},
+                 &rows, err) != FX_OK)
+        return err->code;
+    fx_assert(PQntuples(rows) == rollup->column_count + rollup->derived_count);
+    for (int i = 0; i < PQntuples(rows); i++)
+        order[i] = (int)strtol(PQgetvalue(rows, i, 0), NULL, 10);
+    PQclear(rows);
+    return FX_OK;
+}
+
 /* When a rollup was added to a running system, as an SQL literal; "" if it counts from the base. */
 static enum fx_code read_since(const struct setup *setup, const struct rollup *rollup,
                                char since[80], struct fx_err *err)
@@ -55,13 +74,46 @@ static enum fx_code read_since(const struct setup *setup, const struct rollup *r
     return FX_OK;
 }
 
+/* A derived expression is SQL that only PostgreSQL understands: asked here, it can be named. */
+static enum fx_code check_derived(const struct setup *setup, const struct rollup *rollup, int index,
+                                  struct fx_err *err)
+{
+    struct buf sql = BUF_INIT;
+    buf_append_text(&sql, "SELECT (");
+    sql_expression(&sql, rollup->derived[index].sql, setup->options.schema_name);
+    buf_append_text(&sql, ") FROM (SELECT NULL::bigint AS _");
+    for (int i = 0; i < rollup->column_count; i++)
+        buf_append_format(&sql, ", NULL::bigint AS \"%s\"", rollup->columns[i].name);
+    buf_append_text(&sql, ") c WHERE false");
+    enum fx_code code = buf_check(&sql, err);
+    if (code == FX_OK)
+        code = sql_run(setup->conn, buf_text(&sql), err);
+    buf_release(&sql);
+    return code;
+}
+
+static enum fx_code check_all_derived(const struct setup *setup, const struct catalog_kind *entry,
+                                      struct fx_err *err)
+{
+    for (int r = 0; r < entry->rollups.count; r++) {
+        const struct rollup *rollup = &entry->rollups.rollups[r];
+        for (int i = 0; i < rollup->derived_count; i++)
+            if (check_derived(setup, rollup, i, err) != FX_OK)
+                return fx_err_wrap(err, "%s/%s.rollup.json: derived %s", entry->kind.name,
+                                   rollup->name, rollup->derived[i].name);
+    }
+    return FX_OK;
+}
+
 static enum fx_code make_rollup_views(const struct setup *setup, const struct kind *kind,
                                       const struct rollup *rollup, struct fx_err *err)
 {
     bool is_added[ROLLUP_COLUMNS_MAX];
+    int order[VIEWS_COLUMNS_MAX];
     char since[80];
     char topic[KAFKA_TOPIC_MAX];
     if (read_added(setup, rollup, is_added, err) != FX_OK ||
+        read_order(setup, rollup, order, err) != FX_OK ||
         read_since(setup, rollup, since, err) != FX_OK)
         return err->code;
     struct views_target target = {
@@ -71,6 +123,7 @@ static enum fx_code make_rollup_views(const struct setup *setup, const struct ki
         .schema = kind_current(kind),
         .rollup = rollup,
         .is_added = is_added,
+        .order = order,
         .since = since[0] == '\0' ? NULL : since,
     };
     struct buf sql = BUF_INIT;
@@ -85,6 +138,7 @@ static enum fx_code make_generated(const struct setup *setup, struct fx_err *err
     enum fx_code code = FX_OK;
     for (int k = 0; code == FX_OK && k < setup->catalog.kind_count; k++) {
         const struct catalog_kind *entry = &setup->catalog.kinds[k];
+        code = check_all_derived(setup, entry, err);
         for (int r = 0; code == FX_OK && r < entry->rollups.count; r++)
             code = make_rollup_views(setup, &entry->kind, &entry->rollups.rollups[r], err);
     }
@@ -148,9 +202,7 @@ static enum fx_code run_view_files(const struct setup *setup, struct fx_err *err
 
 static enum fx_code make_views(struct setup *setup, struct fx_err *err)
 {
-    enum fx_code code = make_source_view(setup, err);
-    if (code == FX_OK)
-        code = run_file(setup, FUNCTIONS, err);
+    enum fx_code code = run_file(setup, FUNCTIONS, err);
     if (code == FX_OK)
         code = make_generated(setup, err);
     if (code == FX_OK)
@@ -158,37 +210,91 @@ static enum fx_code make_views(struct setup *setup, struct fx_err *err)
     return code;
 }
 
+/* NULL: there is no such object. */
+#define OID_OF_NAME                                                                                \
+    "CASE WHEN is_function THEN to_regprocedure(name)::oid ELSE to_regclass(name)::oid END"
+
+/* What stands in the schema before the views are made; what is new after it is ours. */
+static const char note_standing[] =
+    "CREATE TEMPORARY TABLE standing ON COMMIT DROP AS SELECT oid FROM pg_class "
+    "WHERE relnamespace = current_schema()::regnamespace "
+    "UNION ALL SELECT oid FROM pg_proc WHERE pronamespace = current_schema()::regnamespace";
+
+static const char note_generated[] =
+    "INSERT INTO generated_object SELECT c.oid::regclass::text, false FROM pg_class c "
+    "WHERE c.relkind = 'v' AND c.relnamespace = current_schema()::regnamespace "
+    "AND c.oid NOT IN (SELECT oid FROM standing) ON CONFLICT DO NOTHING; "
+    "INSERT INTO generated_object SELECT p.oid::regprocedure::text, true FROM pg_proc p "
+    "WHERE p.pronamespace = current_schema()::regnamespace "
+    "AND p.oid NOT IN (SELECT oid FROM standing) ON CONFLICT DO NOTHING; "
+    "DELETE FROM generated_object WHERE " OID_OF_NAME " IS NULL; DROP TABLE standing";
+
+/* Grants of others on what is about to be dropped, as statements. */
+static const char keep_grants[] =
+    "CREATE TEMPORARY TABLE kept ON COMMIT DROP AS SELECT g.name, g.is_function, format('GRANT %s "
+    "ON %s %s TO "
+    "%s%s', a.privilege_type, CASE WHEN g.is_function THEN 'FUNCTION' ELSE 'TABLE' END, g.name, "
+    "CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, "
+    "CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' END) AS command FROM generated_object g "
+    "LEFT JOIN pg_class c ON c.oid = " OID_OF_NAME " LEFT JOIN pg_proc p ON p.oid = " OID_OF_NAME
+    " CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, p.proacl)) a "
+    "WHERE a.grantee <> coalesce(c.relowner, p.proowner)";
+
+static const char restore_grants[] =
+    "DO $$ DECLARE r text; BEGIN FOR r IN SELECT command FROM kept WHERE " OID_OF_NAME
+    " IS NOT NULL LOOP EXECUTE r; END LOOP; "
+    "END $$; DROP TABLE kept";
+
 /* Views first: they use the functions. Both in one statement each, so that their order among
  * themselves does not matter. A view of somebody else's that uses one of ours stops it: only its
  * owner can say whether it may go. */
-static const char drop_views[] =
+static const char drop_generated[] =
     "DO $$ DECLARE list text; BEGIN "
-    "SELECT string_agg(c.oid::regclass::text, ', ') INTO list FROM pg_class c "
-    "WHERE c.relkind = 'v' AND c.relnamespace = current_schema()::regnamespace "
-    "AND c.relname <> 'source'; "
+    "SELECT string_agg(name, ', ') INTO list FROM generated_object WHERE NOT is_function "
+    "AND " OID_OF_NAME " IS NOT NULL; "
     "IF list IS NOT NULL THEN EXECUTE 'DROP VIEW ' || list; END IF; "
-    "SELECT string_agg(p.oid::regprocedure::text, ', ') INTO list FROM pg_proc p "
-    "WHERE p.pronamespace = current_schema()::regnamespace AND p.proname <> 'must'; "
+    "SELECT string_agg(name, ', ') INTO list FROM generated_object WHERE is_function "
+    "AND " OID_OF_NAME " IS NOT NULL; "
     "IF list IS NOT NULL THEN EXECUTE 'DROP FUNCTION ' || list; END IF; "
     "EXCEPTION WHEN dependent_objects_still_exist THEN "
     "GET STACKED DIAGNOSTICS list = PG_EXCEPTION_DETAIL; "
-    "RAISE EXCEPTION 'drop what is not ours first: %', translate(list, E'\\n', ' ') "
+    "RAISE EXCEPTION 'drop what is not ours first: %', translate(list, E'\n', ' ') "
     "USING ERRCODE = 'dependent_objects_still_exist'; END $$";
 
-/* CREATE OR REPLACE can only add columns at the end: where a view changed more, all views and
- * functions are made anew; readers see the old ones until the commit. */
+static enum fx_code make_anew(struct setup *setup, struct fx_err *err)
+{
+    if (sql_run(setup->conn, "ROLLBACK TO SAVEPOINT views", err) != FX_OK ||
+        sql_run(setup->conn, keep_grants, err) != FX_OK)
+        return err->code;
+    if (sql_run(setup->conn, drop_generated, err) != FX_OK)
+        return fx_err_wrap(err, "make the views anew");
+    if (make_views(setup, err) != FX_OK)
+        return err->code;
+    return sql_run(setup->conn, restore_grants, err);
+}
+
+/* CREATE OR REPLACE adds columns at the end of a view, no more (42P16), and nothing to what a
+ * function returns (42P13). */
+static bool is_other_shape(const struct fx_err *err)
+{
+    return strstr(err->text, "PostgreSQL 42P16:") != NULL ||
+           strstr(err->text, "PostgreSQL 42P13:") != NULL;
+}
+
+/* Where a view changed more than CREATE OR REPLACE can do, all that is ours is made anew; readers
+ * see the old views until the commit. */
 enum fx_code setup_rollup_views(struct setup *setup, struct fx_err *err)
 {
-    if (sql_run(setup->conn, "SAVEPOINT views", err) != FX_OK)
+    if (make_source_view(setup, err) != FX_OK || /* stays: our functions need it */
+        sql_run(setup->conn, note_standing, err) != FX_OK ||
+        sql_run(setup->conn, "SAVEPOINT views", err) != FX_OK)
         return err->code;
     struct fx_err first = FX_ERR_INIT;
-    if (make_views(setup, &first) == FX_OK)
-        return FX_OK;
-    if (first.code != FX_ECONFIG)
-        return fx_err_set(err, first.code, "%s", first.text);
-    if (sql_run(setup->conn, "ROLLBACK TO SAVEPOINT views", err) != FX_OK)
-        return err->code;
-    if (sql_run(setup->conn, drop_views, err) != FX_OK)
-        return fx_err_wrap(err, "make the views anew");
-    return make_views(setup, err);
+    if (make_views(setup, &first) != FX_OK) {
+        if (!is_other_shape(&first))
+            return fx_err_set(err, first.code, "%s", first.text);
+        if (make_anew(setup, err) != FX_OK)
+            return err->code;
+    }
+    return sql_run(setup->conn, note_generated, err);
 }

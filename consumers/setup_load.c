@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define SOURCES_HEADER "source,kind,name,region,valid_from,valid_to"
+#define SHAPE_SIZE 33
 #define BATCH_SIZE 65536 /* bytes of one INSERT of sources */
 
 static const char *null_if_empty(const char *text)
@@ -134,10 +135,27 @@ static enum fx_code write_ancestors(PGconn *conn, struct fx_err *err)
                    err);
 }
 
+/* What a worker keeps of the tree; names are the database's alone. */
+static enum fx_code read_shape(PGconn *conn, char shape[static SHAPE_SIZE], struct fx_err *err)
+{
+    PGresult *rows = NULL;
+    struct pg_statement statement = {
+        "SELECT md5(coalesce(string_agg(concat_ws(',', code, level, parent), ';' ORDER BY code), "
+        "'')) FROM region",
+        0, NULL};
+    if (pg_query(conn, &statement, &rows, err) != FX_OK)
+        return err->code;
+    text_copy(shape, SHAPE_SIZE, PQgetvalue(rows, 0, 0));
+    PQclear(rows);
+    return FX_OK;
+}
+
 enum fx_code setup_regions(struct setup *setup, struct fx_err *err)
 {
     struct region_tree tree;
-    if (region_tree_init(&tree, err) != FX_OK)
+    char before[SHAPE_SIZE];
+    char after[SHAPE_SIZE];
+    if (read_shape(setup->conn, before, err) != FX_OK || region_tree_init(&tree, err) != FX_OK)
         return err->code;
     enum fx_code code = region_tree_load(&tree, setup->options.regions, err);
     for (int i = 0; code == FX_OK && i < tree.count; i++)
@@ -145,6 +163,10 @@ enum fx_code setup_regions(struct setup *setup, struct fx_err *err)
     region_tree_release(&tree);
     if (code == FX_OK)
         code = write_ancestors(setup->conn, err);
+    if (code == FX_OK)
+        code = read_shape(setup->conn, after, err);
+    if (code == FX_OK && strcmp(before, after) != 0)
+        code = setup_fence(setup, true, err);
     return code;
 }
 
@@ -179,6 +201,12 @@ static enum fx_code check_cells(const struct setup *setup, char *const cells[], 
     if (!text_is_name(cells[0], strlen(cells[0]), SCHEMA_SOURCE_MAX))
         return fx_err_set(err, FX_ECONFIG, "source \"%.70s\" is not 1 to %d of [A-Za-z0-9._-]",
                           cells[0], SCHEMA_SOURCE_MAX);
+    if (!setup->accepts_simulated && strncmp(cells[0], "SIM-", 4) == 0)
+        return fx_err_set(err, FX_ECONFIG,
+                          "source %s is simulated: its events are rejected (--accept-simulated)",
+                          cells[0]);
+    if (cells[2][0] == '\0')
+        return fx_err_set(err, FX_ECONFIG, "source %s has no name", cells[0]);
     if (!is_kind(&setup->catalog, cells[1]))
         return fx_err_set(err, FX_ECONFIG, "source %s: no kind of event \"%.70s\"", cells[0],
                           cells[1]);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Group roles: log in as a role of your own that is a member. Settings do not come with
- * membership; they hold for who logs in as fangxian_analyst itself, and serve as the example. */
+ * membership: those of fangxian_analyst are the pattern that README.md has every login copy. */
 static const struct {
     const char *name;
     const char *doc;
@@ -165,7 +165,8 @@ static const struct {
      "'rejected_event', 'reversal', 'source_hour', 'offset_hole') OR " IS_ROLLUP ")",
      "INSERT, UPDATE, DELETE ON %s TO fangxian_writer"},
     {"c.relkind = 'v' OR (c.relkind = 'r' AND (c.relname IN ('region', 'region_ancestor', "
-     "'rollup_column', 'rollup_definition', 'definition') OR " IS_ROLLUP "))",
+     "'rollup_column', 'rollup_definition', 'definition', 'schema_version', 'source_gap', "
+     "'offset_hole') OR " IS_ROLLUP "))",
      "SELECT ON %s TO fangxian_analyst"},
 };
 

@@ -4,12 +4,24 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* "a""b": quotes doubled, so that no two texts look alike. */
+static void append_text(struct buf *out, const char *text)
+{
+    buf_append_byte(out, '"');
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == '"')
+            buf_append_byte(out, '"');
+        buf_append_byte(out, (uint8_t)*c);
+    }
+    buf_append_byte(out, '"');
+}
+
 static void append_value(struct buf *out, const struct field *field,
                          const struct condition *condition, int index)
 {
     int64_t value = condition->values[index];
     if (field->type == FIELD_STRING)
-        buf_append_format(out, "\"%s\"", condition->texts[index]);
+        append_text(out, condition->texts[index]);
     else if (field->type == FIELD_ENUM && value >= 0 && value < field->symbol_count)
         buf_append_text(out, field->symbols[value]);
     else if (field->type == FIELD_BOOLEAN)

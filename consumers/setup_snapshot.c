@@ -43,6 +43,8 @@ static const struct {
                "statistical_parent) FROM region"},
     {"region_ancestor", "SELECT 'region ancestors', md5(string_agg(ancestor || ' ' || region, "
                         "',' ORDER BY ancestor, region)) FROM region_ancestor"},
+    {"schema_version", "SELECT concat('bounds of ', kind, ' ', version), bounds FROM "
+                       "schema_version"},
     {"rollup_definition", "SELECT 'rollup ' || rollup, doc FROM rollup_definition"},
     {"rollup_column", "SELECT concat('meaning of ', rollup, '.', name), concat_ws(' ', rule, unit, "
                       "doc) FROM rollup_column"},

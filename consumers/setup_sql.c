@@ -9,6 +9,7 @@
 
 #define ADVICE " (run fx-setup)"
 #define WORD "fangxian."
+#define SHOWN_MAX 60 /* bytes of a statement in an error: the cause must fit behind them */
 
 void sql_literal(struct buf *out, const char *text)
 {
@@ -77,9 +78,11 @@ enum fx_code sql_run(PGconn *conn, const char *statement, struct fx_err *err)
     if (pg_run(conn, statement, err) == FX_OK)
         return FX_OK;
     drop_advice(err);
-    if (strncmp(statement, "DO ", 3) == 0 || strncmp(statement, "SET ", 4) == 0)
-        return err->code; /* a script: its beginning says nothing */
-    return fx_err_wrap(err, "%.*s", (int)strcspn(statement, "(;\n"), statement);
+    if (strncmp(statement, "DO ", 3) == 0 || strncmp(statement, "SET ", 4) == 0 ||
+        strncmp(statement, "SELECT ", 7) == 0)
+        return err->code; /* its beginning says nothing */
+    size_t shown = strcspn(statement, "(;\n");
+    return fx_err_wrap(err, "%.*s", (int)(shown < SHOWN_MAX ? shown : SHOWN_MAX), statement);
 }
 
 enum fx_code sql_execute(PGconn *conn, const char *sql, int count, const char *const *values,

@@ -17,44 +17,7 @@ static void comment_head(struct buf *out, const char *view)
     sql_comment_column(out, view, "name_latin", "name in Latin letters 拉丁字母名称");
 }
 
-/* Columns and derived columns of a _daily view x. */
-static void append_names(struct buf *out, const struct rollup *rollup)
-{
-    for (int i = 0; i < rollup->column_count; i++)
-        if (rollup->columns[i].aggregate != AGGREGATE_LAST)
-            buf_append_format(out, ", x.\"%s\"", rollup->columns[i].name);
-    for (int i = 0; i < rollup->derived_count; i++)
-        buf_append_format(out, ", x.\"%s\"", rollup->derived[i].name);
-}
-
-static void append_levels(struct buf *out, const struct views_target *target)
-{
-    static const char *const levels[] = {"city", "county", "town"};
-    char view[NAME_SIZE];
-    snprintf(view, sizeof view, "%s_levels", target->rollup->name);
-    buf_append_format(out, "CREATE OR REPLACE VIEW \"%s\" AS ", view);
-    for (int i = 0; i < 3; i++) {
-        buf_append_format(out,
-                          "%sSELECT x.day, '%s'::text AS level, x.region, x.name, x.name_latin, "
-                          "x.sources_expected, x.sources_heard, x.missing_events, x.complete",
-                          i == 0 ? "" : " UNION ALL ", levels[i]);
-        append_names(out, target->rollup);
-        buf_append_format(out, " FROM \"%s_%s_daily\" x", target->rollup->name, levels[i]);
-    }
-    sql_end(out);
-    sql_comment(out, "VIEW", view, target->rollup->doc, "- by day, all levels 按日各级");
-    comment_head(out, view);
-    sql_comment_column(out, view, "sources_expected",
-                       "sources registered at or below it 应报来源数");
-    sql_comment_column(out, view, "sources_heard", "those that gave a sign of life 已报来源数");
-    sql_comment_column(out, view, "missing_events",
-                       "numbers known missing or rejected, this time or earlier 缺失事件数");
-    sql_comment_column(out, view, "complete",
-                       "all expected were heard and nothing is missing 是否完整");
-    views_comments(out, target, view);
-}
-
-static void append_direct(struct buf *out, const struct views_target *target)
+void views_append_direct(struct buf *out, const struct views_target *target)
 {
     const struct rollup *rollup = target->rollup;
     char view[NAME_SIZE];
@@ -63,11 +26,13 @@ static void append_direct(struct buf *out, const struct views_target *target)
                       "CREATE OR REPLACE VIEW \"%s\" AS "
                       "SELECT d.day, r.level, r.code AS region, r.name, r.name_latin",
                       view);
-    for (int i = 0; i < rollup->column_count; i++)
-        if (views_is_sum(&rollup->columns[i]))
-            buf_append_format(out, ", n.\"%s\" - coalesce(k.\"%s\", 0) AS \"%s\"",
-                              rollup->columns[i].name, rollup->columns[i].name,
-                              rollup->columns[i].name);
+    for (int i = 0; i < rollup->column_count + rollup->derived_count; i++) {
+        int index = target->order[i];
+        if (index >= rollup->column_count || !views_is_sum(&rollup->columns[index]))
+            continue;
+        const char *name = rollup->columns[index].name;
+        buf_append_format(out, ", n.\"%s\" - coalesce(k.\"%s\", 0) AS \"%s\"", name, name, name);
+    }
     buf_append_format(out,
                       " FROM \"%s_days\" d CROSS JOIN region r CROSS JOIN LATERAL "
                       "(SELECT count(*) AS cells",
@@ -91,12 +56,6 @@ static void append_direct(struct buf *out, const struct views_target *target)
     for (int i = 0; i < rollup->column_count; i++)
         if (views_is_sum(&rollup->columns[i]))
             sql_comment_column(out, view, rollup->columns[i].name, rollup->columns[i].doc);
-}
-
-void views_append_trees(struct buf *out, const struct views_target *target)
-{
-    append_levels(out, target);
-    append_direct(out, target);
 }
 
 bool views_stock_name(char out[ROLLUP_NAME_MAX], const char *derived)
@@ -153,7 +112,8 @@ static void append_changes(struct buf *out, const struct views_target *target)
                          "ON n.region = r.code");
 }
 
-/* One column's last values before T: per source and dimensions, then summed up the tree. */
+/* One column's last values before T: per source and dimensions, then summed up the tree. A place
+ * that is no longer expected has left, whatever it said last. */
 static void append_last(struct buf *out, const struct views_target *target, int index)
 {
     const struct rollup *rollup = target->rollup;
@@ -168,8 +128,9 @@ static void append_last(struct buf *out, const struct views_target *target, int 
                       "(SELECT DISTINCT ON (%s) t.source, t.bucket_start, t.\"%s\" AS value "
                       "FROM \"%s_source\" t WHERE t.bucket_start < $1 AND t.\"%s\" IS NOT NULL "
                       "ORDER BY %s, t.\"%s_last\" DESC) x JOIN source_status('%s', '%s', "
-                      "$1 - interval '1 hour', $1) s ON s.source = x.source JOIN region_ancestor "
-                      "a ON a.region = s.region GROUP BY a.ancestor) l%d ON l%d.ancestor = r.code",
+                      "$1 - interval '1 hour', $1) s ON s.source = x.source AND "
+                      "(s.expected > 0 OR NOT s.is_registered) JOIN region_ancestor a "
+                      "ON a.region = s.region GROUP BY a.ancestor) l%d ON l%d.ancestor = r.code",
                       buf_text(&keys), column, rollup->name, column, buf_text(&keys), column,
                       target->kind, target->topic, index, index);
     out->is_failed |= keys.is_failed;

@@ -51,13 +51,19 @@ void views_values(struct buf *out, const struct views_target *target)
     }
 }
 
-void views_derived(struct buf *out, const struct views_target *target)
+void views_columns(struct buf *out, const struct views_target *target, bool with_last)
 {
-    for (int i = 0; i < target->rollup->derived_count; i++) {
-        const struct rollup_derived *derived = &target->rollup->derived[i];
-        buf_append_text(out, ", (");
-        sql_expression(out, derived->sql, target->schema_name);
-        buf_append_format(out, ") AS \"%s\"", derived->name);
+    const struct rollup *rollup = target->rollup;
+    for (int i = 0; i < rollup->column_count + rollup->derived_count; i++) {
+        int index = target->order[i];
+        if (index >= rollup->column_count) {
+            const struct rollup_derived *derived = &rollup->derived[index - rollup->column_count];
+            buf_append_text(out, ", (");
+            sql_expression(out, derived->sql, target->schema_name);
+            buf_append_format(out, ") AS \"%s\"", derived->name);
+        } else if (with_last || rollup->columns[index].aggregate != AGGREGATE_LAST) {
+            buf_append_format(out, ", q.\"%s\"", rollup->columns[index].name);
+        }
     }
 }
 

@@ -27,9 +27,6 @@ static enum fx_code check_name(const struct rollup *rollup, const char *name, st
 static enum fx_code check_names(const struct schema *schema, const struct rollup *rollup,
                                 struct fx_err *err)
 {
-    if (strlen(rollup->name) > SETUP_ROLLUP_NAME_MAX)
-        return fx_err_set(err, FX_ECONFIG, "rollup %s: the name is longer than %d bytes",
-                          rollup->name, SETUP_ROLLUP_NAME_MAX);
     enum fx_code code = FX_OK;
     for (int i = 0; code == FX_OK && i < rollup->dimension_count; i++)
         code = check_name(rollup, schema->fields[rollup->dimensions[i]].name, err);

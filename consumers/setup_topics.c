@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NEW_PARTITIONS 12 /* where nobody says */
 #define ANSWER_MS 30000
 #define METADATA_MS 10000
 #define CONFIGS_MAX 8
@@ -87,12 +88,15 @@ static enum fx_code create_topic(struct session *session, const char *topic, str
     if (options->is_check)
         return FX_OK;
     char text[256];
-    rd_kafka_NewTopic_t *fresh = rd_kafka_NewTopic_new(topic, (int)options->partitions,
-                                                       session->replication, text, sizeof text);
+    rd_kafka_NewTopic_t *fresh = rd_kafka_NewTopic_new(
+        topic, options->partitions == 0 ? NEW_PARTITIONS : (int)options->partitions,
+        session->replication, text, sizeof text);
     if (fresh == NULL)
         return fx_err_set(err, FX_ECONFIG, "topic %s: %s", topic, text);
     for (int i = 0; i < session->config_count; i++)
         rd_kafka_NewTopic_set_config(fresh, session->configs[i].name, session->configs[i].value);
+    if (options->retention_ms == SETUP_RETENTION_KEPT)
+        rd_kafka_NewTopic_set_config(fresh, "retention.ms", "-1");
     rd_kafka_AdminOptions_t *admin = new_options(session, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     rd_kafka_CreateTopics(session->rk, &fresh, 1, admin, session->queue);
     rd_kafka_event_t *event = take_answer(session, "create", topic, err);
@@ -230,7 +234,8 @@ static const rd_kafka_metadata_topic_t *find_topic(const struct session *session
 static enum fx_code make_topic(struct session *session, const char *topic, struct fx_err *err)
 {
     struct setup *setup = session->setup;
-    int wanted = (int)setup->options.partitions;
+    int asked = (int)setup->options.partitions;
+    int wanted = asked == 0 ? NEW_PARTITIONS : asked;
     const rd_kafka_metadata_topic_t *found = find_topic(session, topic);
     if (found == NULL) {
         if (create_topic(session, topic, err) == FX_OK)
@@ -241,7 +246,7 @@ static enum fx_code make_topic(struct session *session, const char *topic, struc
     if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
         found->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
         return refuse("look at", topic, found->err, NULL, err);
-    if (found->partition_cnt < wanted && add_partitions(session, topic, err) == FX_OK)
+    if (found->partition_cnt < asked && add_partitions(session, topic, err) == FX_OK)
         setup_change(setup, "change topic %s: partitions %d -> %d", topic, found->partition_cnt,
                      wanted);
     if (found->partition_cnt > wanted)
@@ -275,7 +280,8 @@ static void choose_configs(struct session *session)
              options->retention_ms);
     add_config(session, "message.timestamp.type", "LogAppendTime");
     add_config(session, "cleanup.policy", "delete");
-    add_config(session, "retention.ms", session->retention_ms);
+    if (options->retention_ms != SETUP_RETENTION_KEPT)
+        add_config(session, "retention.ms", session->retention_ms);
     add_config(session, "retention.bytes", "-1");
     add_config(session, "max.message.bytes", "1048588");
     add_config(session, "unclean.leader.election.enable", "false");

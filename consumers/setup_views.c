@@ -10,14 +10,30 @@
 
 #define NAME_SIZE 80
 
-const struct views_step views_day = {"day", "days", "daily", "day, Asia/Shanghai 日期", "按日"};
-const struct views_step views_hour = {"hour", "hours", "hourly", "start of the hour 时段起点",
-                                      "按小时"};
+const struct views_step views_day = {.name = "day",
+                                     .plural = "days",
+                                     .suffix = "daily",
+                                     .doc = "day, Asia/Shanghai 日期",
+                                     .gloss = "按日",
+                                     .region_head = "q.day, q.region, q.name, q.name_latin",
+                                     .levels_head =
+                                         "q.day, q.level, q.region, q.name, q.name_latin",
+                                     .source_head = "q.day, q.source, q.name, q.region"};
+const struct views_step views_hour = {.name = "hour",
+                                      .plural = "hours",
+                                      .suffix = "hourly",
+                                      .doc = "start of the hour 时段起点",
+                                      .gloss = "按小时",
+                                      .region_head = "q.hour, q.region, q.name, q.name_latin",
+                                      .levels_head =
+                                          "q.hour, q.level, q.region, q.name, q.name_latin",
+                                      .source_head = "q.hour, q.source, q.name, q.region"};
 
 static const struct level {
     const char *name;
     const char *doc;
 } levels[] = {{"town", "by town 按镇街"}, {"county", "by county 按县区"}, {"city", "by city 按市"}};
+static const struct level all_levels = {NULL, "all levels 各级"};
 #define LEVEL_COUNT (sizeof levels / sizeof levels[0])
 
 static const struct status_column {
@@ -27,7 +43,8 @@ static const struct status_column {
     {"sources_expected", "sources registered at or below it 应报来源数"},
     {"sources_heard", "those that gave a sign of life 已报来源数"},
     {"missing_events", "numbers known missing or rejected, this time or earlier 缺失事件数"},
-    {"complete", "all expected were heard and nothing is missing 是否完整"},
+    {"complete", "all expected heard in every hour so far, nothing missing or still to come; "
+                 "NULL: none expected, or not known yet 是否完整"},
 };
 
 /* A view that is being written: name, whose comments come after it. */
@@ -57,7 +74,8 @@ static void close_view(struct view *view, struct buf *out, const char *doc, cons
     buf_release(&view->comments);
 }
 
-/* First and last bucket of all tables of the rollup, and the last sign of life of its topic. */
+/* From the first bucket or sign of life to the last, or to where all was last counted: what lies
+ * outside is neither counted nor judged. */
 static void append_span(struct buf *out, const struct views_target *target)
 {
     const struct rollup *rollup = target->rollup;
@@ -72,8 +90,11 @@ static void append_span(struct buf *out, const struct views_target *target)
                           "SELECT min(bucket_start) AS low, max(bucket_start) AS high "
                           "FROM \"%s_source\" UNION ALL ",
                           rollup->name);
-    buf_append_format(out, "SELECT NULL, max(hour_start) FROM source_hour WHERE topic = '%s') x) s",
-                      target->topic);
+    buf_append_format(out,
+                      "SELECT min(hour_start), max(hour_start) FROM source_hour WHERE topic = '%s' "
+                      "UNION ALL SELECT NULL, max(caught_up_at) FROM partition_position "
+                      "WHERE topic = '%s') x) s",
+                      target->topic, target->topic);
 }
 
 static void append_days(struct buf *out, const struct views_target *target)
@@ -91,7 +112,7 @@ static void append_days(struct buf *out, const struct views_target *target)
     describe(&view, "day", views_day.doc);
     describe(&view, "starts", "its first instant 起");
     describe(&view, "ends", "the instant after it 止(不含)");
-    close_view(&view, out, "days from the first counted to the last heard", "统计日期");
+    close_view(&view, out, "days from the first counted or heard to the last", "统计日期");
 }
 
 /* A bucket is a part of an hour or a number of hours. */
@@ -115,15 +136,15 @@ static void append_hours(struct buf *out, const struct views_target *target)
     describe(&view, "hour", views_hour.doc);
     describe(&view, "starts", "its first instant 起");
     describe(&view, "ends", "the instant after it 止(不含)");
-    close_view(&view, out, "hours from the first counted to the last heard", "统计时段");
+    close_view(&view, out, "hours from the first counted or heard to the last", "统计时段");
 }
 
 static void append_status(struct buf *out, const struct views_target *target, struct view *view)
 {
     buf_append_format(out,
                       ", c.expected AS sources_expected, c.heard AS sources_heard, "
-                      "c.missing AS missing_events, CASE WHEN c.expected > 0 THEN "
-                      "c.heard = c.expected AND c.missing = 0%s%s END AS complete",
+                      "c.missing AS missing_events, CASE WHEN c.complete IS NOT NULL THEN "
+                      "c.complete%s%s END AS complete",
                       target->since == NULL ? "" : " AND d.starts >= ",
                       target->since == NULL ? "" : target->since);
     for (size_t i = 0; i < sizeof status_columns / sizeof status_columns[0]; i++)
@@ -132,7 +153,8 @@ static void append_status(struct buf *out, const struct views_target *target, st
 
 static void append_region_head(struct buf *out, const struct views_step *step, struct view *view)
 {
-    buf_append_format(out, "SELECT d.%s, c.region, c.name, c.name_latin", step->name);
+    buf_append_format(out, "SELECT d.%s, c.of_level AS level, c.region, c.name, c.name_latin",
+                      step->name);
     describe(view, step->name, step->doc);
     describe(view, "region", "region code 地区代码");
     describe(view, "name", "name in Chinese 名称");
@@ -148,14 +170,39 @@ static void append_dimensions(struct buf *out, const struct views_target *target
                           target->schema->fields[target->rollup->dimensions[i]].name);
 }
 
+/* What readers see of q: its head, whose names these are, then columns in the views' order. */
+static void append_outer(struct buf *out, const struct views_target *target, const char *head,
+                         bool is_detail, bool with_last)
+{
+    buf_append_format(out, "SELECT %s", head);
+    if (is_detail)
+        append_dimensions(out, target, "q", ", ");
+    for (size_t i = 0; i < sizeof status_columns / sizeof status_columns[0]; i++)
+        buf_append_format(out, ", q.%s", status_columns[i].name);
+    views_columns(out, target, with_last);
+    buf_append_text(out, " FROM (");
+}
+
+static void append_table(struct buf *out, const struct views_target *target,
+                         const struct level *level)
+{
+    if (level->name == NULL)
+        views_all_levels(out, target);
+    else
+        buf_append_format(out, "\"%s_%s\"", target->rollup->name, level->name);
+}
+
 /* … FROM time d, regions of the level c */
 static void append_region_from(struct buf *out, const struct views_target *target,
-                               const struct views_step *step, const char *level)
+                               const struct views_step *step, const struct level *level)
 {
+    char word[16] = "NULL";
+    if (level->name != NULL)
+        snprintf(word, sizeof word, "'%s'", level->name);
     buf_append_format(out,
-                      " FROM \"%s_%s\" d CROSS JOIN LATERAL region_status('%s', '%s', '%s', %s, "
+                      " FROM \"%s_%s\" d CROSS JOIN LATERAL region_status('%s', '%s', %s, %s, "
                       "d.starts, d.ends) c",
-                      target->rollup->name, step->plural, target->kind, target->topic, level,
+                      target->rollup->name, step->plural, target->kind, target->topic, word,
                       target->rollup->region_field == ENVELOPE_REGION ? "false" : "true");
 }
 
@@ -164,23 +211,28 @@ static void append_region_view(struct buf *out, const struct views_target *targe
 {
     struct view view;
     char name[NAME_SIZE];
-    const char *rollup = target->rollup->name;
-    snprintf(name, sizeof name, "%s_%s_%s", rollup, level->name, step->suffix);
+    bool is_all = level->name == NULL;
+    if (is_all)
+        snprintf(name, sizeof name, "%s_levels", target->rollup->name);
+    else
+        snprintf(name, sizeof name, "%s_%s_%s", target->rollup->name, level->name, step->suffix);
     open_view(&view, out, name);
-    buf_append_text(out, "SELECT q.*");
-    views_derived(out, target);
-    buf_append_text(out, " FROM (");
+    append_outer(out, target, is_all ? step->levels_head : step->region_head, false, false);
     append_region_head(out, step, &view);
+    if (is_all)
+        describe(&view, "level", "city, county or town 级别");
     append_status(out, target, &view);
     views_values(out, target);
-    append_region_from(out, target, step, level->name);
+    append_region_from(out, target, step, level);
     buf_append_text(out, " CROSS JOIN LATERAL (SELECT count(*) AS cells");
     views_aggregates(out, target, true);
-    buf_append_format(out,
-                      " FROM \"%s_%s\" t WHERE t.region = c.region AND t.bucket_start >= d.starts "
-                      "AND t.bucket_start < d.ends) v WHERE c.is_registered OR EXISTS "
-                      "(SELECT FROM \"%s_%s\" t WHERE t.region = c.region)) q",
-                      rollup, level->name, rollup, level->name);
+    buf_append_text(out, " FROM ");
+    append_table(out, target, level);
+    buf_append_text(out,
+                    " t WHERE t.region = c.region AND t.bucket_start >= d.starts AND "
+                    "t.bucket_start < d.ends) v WHERE c.is_registered OR EXISTS (SELECT FROM ");
+    append_table(out, target, level);
+    buf_append_text(out, " t WHERE t.region = c.region)) q");
     views_comments(&view.comments, target, view.name);
     char gloss[NAME_SIZE];
     snprintf(gloss, sizeof gloss, "- %s %s", level->doc, step->gloss);
@@ -194,14 +246,12 @@ static void append_detail_view(struct buf *out, const struct views_target *targe
     char name[NAME_SIZE];
     snprintf(name, sizeof name, "%s_%s_daily_detail", target->rollup->name, level->name);
     open_view(&view, out, name);
-    buf_append_text(out, "SELECT q.*");
-    views_derived(out, target);
-    buf_append_text(out, " FROM (");
+    append_outer(out, target, views_day.region_head, true, false);
     append_region_head(out, &views_day, &view);
     append_dimensions(out, target, "v", ", ");
     append_status(out, target, &view);
     views_values(out, target);
-    append_region_from(out, target, &views_day, level->name);
+    append_region_from(out, target, &views_day, level);
     buf_append_text(out, " CROSS JOIN LATERAL (SELECT count(*) AS cells");
     append_dimensions(out, target, "t", ", ");
     views_aggregates(out, target, true);
@@ -267,9 +317,8 @@ static void append_source_view(struct buf *out, const struct views_target *targe
     const char *rollup = target->rollup->name;
     snprintf(name, sizeof name, "%s_source_%s", rollup, step->suffix);
     open_view(&view, out, name);
-    buf_append_text(out, "SELECT q.*");
-    views_derived(out, target);
-    buf_append_format(out, " FROM (SELECT d.%s, c.source, c.name, c.region", step->name);
+    append_outer(out, target, step->source_head, false, true);
+    buf_append_format(out, "SELECT d.%s, c.source, c.name, c.region", step->name);
     append_status(out, target, &view);
     views_values(out, target);
     append_last_values(out, target);
@@ -304,7 +353,9 @@ void views_append(struct buf *out, const struct views_target *target)
         append_source_view(out, target, &views_day);
         append_source_view(out, target, &views_hour);
     }
-    if (rollup->by_region)
-        views_append_trees(out, target);
+    if (rollup->by_region) {
+        append_region_view(out, target, &views_day, &all_levels);
+        views_append_direct(out, target);
+    }
     views_append_stock(out, target);
 }

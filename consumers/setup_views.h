@@ -3,19 +3,21 @@
  * setup_views - the text of a rollup's views. Pure.
  *
  * Per level L of town, county, city (rollups by region):
- *   <rollup>_days, <rollup>_hours       the time between the first and the last bucket (or, for
- *                                       zero reports, the last hour with a sign of life)
+ *   <rollup>_days, <rollup>_hours       from the first bucket or sign of life to the last, or to
+ *                                       where the topic was last caught up
  *   <rollup>_L_daily, <rollup>_L_hourly day or hour, region, name, name_latin, sources_expected,
  *                                       sources_heard, missing_events, complete, columns, derived
  *   <rollup>_L_daily_detail             the same per value of the dimensions, only what was counted
- *   <rollup>_levels                     the three _daily views with a column level
+ *   <rollup>_levels                     the three _daily views in one, with a column level
  *   <rollup>_direct                     a node's own part: the node minus the sum of its children
  *   <rollup>_stock_at(T)                running totals of "change" and last values before T
  * and for rollups by source: <rollup>_source_daily, <rollup>_source_hourly.
  *
  * Dense: a row per day and region that has a registered source or was ever counted. A sum is the
  * counted value; 0 if nothing was counted but a source was heard; NULL if none was heard.
- * complete: every expected source was heard and no number is missing; NULL if none was expected.
+ * complete: see region_status in schemas/views/functions.sql.
+ *
+ * Columns added later, derived ones too, come at the end, so that CREATE OR REPLACE can add them.
  *
  * Each cell is read by its primary key (region, time range), so that a day, a range of days or one
  * region's history cost what they show. Weighed: one GROUP BY over the table (reads everything
@@ -28,6 +30,7 @@
 #include "../schemas/region.h"
 #include "../schemas/rolldef.h"
 
+#define VIEWS_COLUMNS_MAX (ROLLUP_COLUMNS_MAX + ROLLUP_DERIVED_MAX)
 #define VIEWS_ZONE "'Asia/Shanghai'" /* the reporting zone, as an SQL literal */
 
 struct views_target {
@@ -37,16 +40,20 @@ struct views_target {
     const struct schema *schema; /* the kind's current one */
     const struct rollup *rollup;
     const bool *is_added; /* per column: added to a running system, so NULL in old rows */
+    const int *order;     /* of all columns (index) and derived ones (column_count + index) */
     const char *since;    /* SQL literal: the rollup was added then; NULL: counted from the base */
 };
 
 /* Time steps that a view is over. */
 struct views_step {
-    const char *name;   /* "day" */
-    const char *plural; /* of the view that lists them: "days" */
-    const char *suffix; /* "daily" */
-    const char *doc;    /* of the column */
-    const char *gloss;  /* of the view's comment */
+    const char *name;        /* "day" */
+    const char *plural;      /* of the view that lists them: "days" */
+    const char *suffix;      /* "daily" */
+    const char *doc;         /* of the column */
+    const char *gloss;       /* of the view's comment */
+    const char *region_head; /* first columns of its views by region, */
+    const char *levels_head; /* of _levels */
+    const char *source_head; /* and by source */
 };
 extern const struct views_step views_day;
 extern const struct views_step views_hour;
@@ -54,8 +61,8 @@ extern const struct views_step views_hour;
 /* Appends every view and function of the rollup to the list of statements (setup_sql.h). */
 void views_append(struct buf *out, const struct views_target *target);
 
-/* Appends _levels, _direct and, if the rollup has stocks, _stock_at. */
-void views_append_trees(struct buf *out, const struct views_target *target);
+/* Appends _direct, and _stock_at if the rollup has stocks. */
+void views_append_direct(struct buf *out, const struct views_target *target);
 void views_append_stock(struct buf *out, const struct views_target *target);
 
 /* "net_change_persons" -> "census_persons", "active_change_persons" -> "active_persons" into out;
@@ -72,8 +79,8 @@ void views_aggregates(struct buf *out, const struct views_target *target, bool w
 /* The same columns for readers, from v, c and d: NULL, 0 or the value. */
 void views_values(struct buf *out, const struct views_target *target);
 
-/* , (expression) AS "name" for each derived column. */
-void views_derived(struct buf *out, const struct views_target *target);
+/* Columns of q and derived ones, in the views' order: , q."a", (expression) AS "b" … */
+void views_columns(struct buf *out, const struct views_target *target, bool with_last);
 
 /* Comments of columns and derived columns of the relation. */
 void views_comments(struct buf *out, const struct views_target *target, const char *relation);

@@ -135,6 +135,14 @@ enum fx_code document_string(const json_t *object, const char *key, const char *
     return FX_OK;
 }
 
+/* The CJK ideographs U+4000 to U+9FFF are what begins with these bytes. */
+enum fx_code document_check_doc(const char *doc, struct fx_err *err)
+{
+    if (doc[0] != '\0' && strpbrk(doc, "\xe4\xe5\xe6\xe7\xe8\xe9") == NULL)
+        return fx_err_set(err, FX_ECONFIG, "\"doc\" has no Chinese part: \"%.40s\"", doc);
+    return FX_OK;
+}
+
 enum fx_code document_take(struct buf *buf, char **text, struct fx_err *err)
 {
     buf_append_byte(buf, '\0');

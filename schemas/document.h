@@ -43,6 +43,10 @@ FX_MUST_CHECK enum fx_code document_string(const json_t *object, const char *key
                                            const char *fallback, const char **value,
                                            struct fx_err *err);
 
+/* FX_ECONFIG: doc is not empty and holds no Chinese character: both languages are shown to readers.
+ */
+FX_MUST_CHECK enum fx_code document_check_doc(const char *doc, struct fx_err *err);
+
 /*
  * Takes the content of buf as a C string that the caller frees; buf is empty afterwards, also on
  * error. FX_EMEMORY if any append had no memory.

@@ -181,6 +181,16 @@ static enum fx_code parse_row(char *const cells[], struct region *node, struct f
     return FX_OK;
 }
 
+static enum fx_code check_new(const struct region_tree *tree, const char *code, struct fx_err *err)
+{
+    int known = region_tree_find(tree, code, strlen(code));
+    if (known == REGION_OUTSIDE)
+        return fx_err_set(err, FX_ECONFIG, "\"-\" is reserved for what lies outside of the tree");
+    if (known >= 0)
+        return fx_err_set(err, FX_ECONFIG, "region %s is in the file twice", code);
+    return FX_OK;
+}
+
 static enum fx_code load_rows(struct region_tree *tree, struct csv *csv, struct fx_err *err)
 {
     char *cells[CSV_CELLS_MAX];
@@ -191,7 +201,7 @@ static enum fx_code load_rows(struct region_tree *tree, struct csv *csv, struct 
             return err->code;
         if (is_end)
             return FX_OK;
-        if (parse_row(cells, &node, err) != FX_OK ||
+        if (parse_row(cells, &node, err) != FX_OK || check_new(tree, node.code, err) != FX_OK ||
             region_tree_add(tree, &node, cells[4], err) != FX_OK)
             return err->code;
     }

@@ -58,7 +58,8 @@ FX_MUST_CHECK enum fx_code region_tree_add(struct region_tree *tree, const struc
 /*
  * Adds all rows of a CSV file with the header
  * code,name,name_latin,level,parent,statistical_parent (RFC 4180 quoting; parents first).
- * FX_ECONFIG names file and line; the rows before it stay added.
+ * FX_ECONFIG names file and line, also of "-" and of a code that the tree has; the rows before it
+ * stay added.
  */
 FX_MUST_CHECK enum fx_code region_tree_load(struct region_tree *tree, const char *path,
                                             struct fx_err *err);

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #define SUFFIX ".rollup.json"
-#define NAME_LIMIT 40 /* NAME_county_daily_detail still is an identifier */
+#define NAME_LIMIT 36 /* NAME_county_daily_detail, and what is made from it, fit 63 bytes */
 #define DIMENSION_LENGTH_MAX 64
 #define FILE_NAME_MAX 256
 

@@ -15,7 +15,8 @@
  * enum or string of max_length <= 64, a bucket that does not divide an hour (or is no whole
  * number of hours that divides a day and the zone's offset of 8 h), "derived" over columns that
  * are not summed, fields of the envelope but source and region, a sum over a field whose bounds
- * exceed 10^9, an extreme whose name lacks _max or _min after the unit.
+ * exceed 10^9, an extreme whose name lacks _max or _min after the unit, a doc that is not empty
+ * and has no Chinese part, "select" in a derived expression.
  *
  * Ownership: struct rollup owns what it points to until rollup_release; read-only after loading.
  */
@@ -25,6 +26,7 @@
 #include "schema.h"
 
 #define ROLLUP_COLUMNS_MAX 128
+#define ROLLUP_DERIVED_MAX 64
 #define ROLLUP_DIMENSIONS_MAX 4
 #define ROLLUP_CONDITIONS_MAX 8
 #define ROLLUP_VALUES_MAX 32

@@ -287,6 +287,8 @@ static enum fx_code parse_doc(const json_t *entry, struct rollup_column *column,
         return fx_err_set(
             err, FX_ECONFIG,
             "\"doc\" holds {} without each or within, or {doc} while each gives none");
+    if (document_check_doc(doc, err) != FX_OK)
+        return err->code;
     return document_copy(doc, &column->doc, err);
 }
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DERIVED_MAX 64
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
 #define DIGITS "0123456789"
 
@@ -36,6 +35,8 @@ static enum fx_code check_word(const struct rollup *rollup, const char *word, in
 {
     const char *extreme = "";
     const struct rollup_column *column = find_column(rollup, word);
+    if (strcmp(word, "select") == 0)
+        return fx_err_set(err, FX_ECONFIG, "\"sql\" is no expression over this rollup: select");
     if (column == NULL && rolldef_find_unit(word, &extreme) != NULL)
         return refuse_unknown(rollup, word, err);
     if (column == NULL)
@@ -134,7 +135,8 @@ static enum fx_code parse_entry(const json_t *entry, struct rollup *rollup, stru
         document_string(entry, "name", NULL, &name, err) != FX_OK ||
         document_string(entry, "sql", NULL, &sql, err) != FX_OK ||
         document_string(entry, "doc", "", &doc, err) != FX_OK ||
-        check_name(rollup, name, err) != FX_OK || check_sql(rollup, sql, err) != FX_OK)
+        document_check_doc(doc, err) != FX_OK || check_name(rollup, name, err) != FX_OK ||
+        check_sql(rollup, sql, err) != FX_OK)
         return err->code;
     struct rollup_derived *derived = &rollup->derived[rollup->derived_count++];
     text_copy(derived->name, sizeof derived->name, name);
@@ -148,8 +150,9 @@ enum fx_code derived_parse(const json_t *entries, struct rollup *rollup, struct 
     size_t count = json_array_size(entries);
     if (entries == NULL)
         return FX_OK;
-    if (!json_is_array(entries) || count > DERIVED_MAX)
-        return fx_err_set(err, FX_ECONFIG, "\"derived\" is no list of at most %d", DERIVED_MAX);
+    if (!json_is_array(entries) || count > ROLLUP_DERIVED_MAX)
+        return fx_err_set(err, FX_ECONFIG, "\"derived\" is no list of at most %d",
+                          ROLLUP_DERIVED_MAX);
     rollup->derived = calloc(count + 1, sizeof *rollup->derived);
     if (rollup->derived == NULL)
         return fx_err_set(err, FX_EMEMORY, "no memory");

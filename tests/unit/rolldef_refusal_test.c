@@ -46,6 +46,7 @@ static const struct {
     {COLUMN("\"total\":\"persons\""), "unknown key \"total\""},
     {COLUMN("\"max\":\"persons\""), "the name of a max ends in its unit and _max"},
     {COLUMN("\"count\":true,\"doc\":\"{}\""), "\"doc\" holds {}"},
+    {COLUMN("\"count\":true,\"doc\":\"only English\""), "\"doc\" has no Chinese part"},
     {COLUMN("\"count\":true,\"doc\":5"), "\"doc\" is not a string"},
     {COLUMNS("5"), "columns[0] \"\": is not a JSON object"},
     {COLUMNS("{\"count\":true}"), "\"name\" is missing"},
@@ -106,6 +107,7 @@ static const struct {
     {DERIVED("a_persons) + (1"), "is no single expression"},
     {DERIVED("a_persons || 'x"), "is no single expression"},
     {DERIVED("'a_persons'"), "uses no column"},
+    {DERIVED("a_persons + (Select 1)"), "is no expression over this rollup: select"},
     {WITH("\"derived\":[{\"name\":\"ratio\",\"sql\":\"a_persons\"}]"), "ends in no unit"},
     {WITH("\"derived\":[{\"name\":\"a_persons\",\"sql\":\"a_persons\"}]"), "two columns"},
     {WITH("\"derived\":[{\"name\":\"b_persons\"}]"), "\"sql\" is missing"},
@@ -155,7 +157,7 @@ static void a_failed_allocation_is_reported(void **state)
 {
     struct fixture *fixture = *state;
     static const char *const json =
-        COLUMNS("{\"each\":{\"GREEN\":\"g\"},\"name\":\"{}_persons\",\"sum\":\"persons\","
+        COLUMNS("{\"each\":{\"GREEN\":\"g 绿\"},\"name\":\"{}_persons\",\"sum\":\"persons\","
                 "\"where\":{\"lane\":[\"{}\",\"RED\"]},\"doc\":\"{doc} and some more words\"},"
                 "{\"name\":\"in_{}_groups\",\"count\":true,"
                 "\"within\":{\"wait_s\":{\"5min\":300}}}");

@@ -48,9 +48,8 @@ static void shipped_rollups_load_with_bilingual_docs(void **state)
         const char *rollup;
         int column_count;
     } cases[] = {
-        {"checkpoint", "checkpoint", 32},
-        {"quarantine", "quarantine", 12},
-        {"quarantine", "quarantine_origin", 5},
+        {"checkpoint", "checkpoint", 32},       {"quarantine", "quarantine", 10},
+        {"quarantine", "quarantine_origin", 5}, {"quarantine", "quarantine_place", 2},
         {"test_site", "test_site", 23},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -79,11 +78,11 @@ static void a_whole_definition_is_understood(void **state)
                  "\"region\":\"origin\",\"bucket\":\"15min\",\"dimensions\":[\"lane\",\"round\"],"
                  "\"columns\":["
                  "{\"name\":\"groups\",\"count\":true},"
-                 "{\"name\":\"x_person_times\",\"sum\":\"persons\",\"doc\":\"p\"},"
+                 "{\"name\":\"x_person_times\",\"sum\":\"persons\",\"doc\":\"p 人\"},"
                  "{\"name\":\"wait_s_max\",\"max\":\"wait_s\"},"
                  "{\"name\":\"wait_s_min\",\"min\":\"wait_s\"},"
                  "{\"name\":\"last_persons\",\"last\":\"persons\"}],"
-                 "\"derived\":[{\"name\":\"y_percent\",\"doc\":\"d\","
+                 "\"derived\":[{\"name\":\"y_percent\",\"doc\":\"d 率\","
                  "\"sql\":\"100.0 * X_Person_Times / nullif(groups, 0)\"}]}");
     assert_string_equal(rollup->name, "r");
     assert_string_equal(rollup->doc, "all 全部");
@@ -111,10 +110,10 @@ static void a_whole_definition_is_understood(void **state)
     }
     assert_int_equal(rollup->columns[0].field, -1);
     assert_int_equal(rollup->columns[1].field, field(fixture, "persons"));
-    assert_string_equal(rollup->columns[1].doc, "p");
+    assert_string_equal(rollup->columns[1].doc, "p 人");
     assert_int_equal(rollup->derived_count, 1);
     assert_string_equal(rollup->derived[0].name, "y_percent");
-    assert_string_equal(rollup->derived[0].doc, "d");
+    assert_string_equal(rollup->derived[0].doc, "d 率");
 }
 
 /* The condition that text, a member of "where", becomes. */
@@ -186,14 +185,14 @@ static void each_repeats_an_entry(void **state)
     const struct rollup *rollup = load_good(
         fixture,
         COLUMNS("{\"each\":[\"GREEN\",\"RED\"],\"name\":\"{}_persons\",\"sum\":\"persons\","
-                "\"where\":{\"lane\":\"{}\"},\"doc\":\"lane {}\"},"
+                "\"where\":{\"lane\":\"{}\"},\"doc\":\"lane {} 道\"},"
                 "{\"each\":{\"persons\":\"people 人\"},\"name\":\"{}\",\"sum\":\"{}\","
                 "\"where\":{\"{}\":{\"gt\":0},\"lane\":[\"RED\",\"GREEN\"]},"
                 "\"doc\":\"all {doc}\"}"));
     assert_int_equal(rollup->column_count, 3);
     const struct rollup_column *green = find_column(rollup, "green_persons");
     assert_int_equal(green->conditions[0].values[0], 1);
-    assert_string_equal(green->doc, "lane GREEN");
+    assert_string_equal(green->doc, "lane GREEN 道");
     assert_int_equal(find_column(rollup, "red_persons")->conditions[0].values[0], 2);
     const struct rollup_column *persons = find_column(rollup, "persons");
     assert_int_equal(persons->field, field(fixture, "persons"));
@@ -208,7 +207,7 @@ static void within_makes_cumulative_columns_in_order(void **state)
     const struct rollup *rollup = load_good(
         fixture, COLUMNS("{\"name\":\"in_{}_groups\",\"count\":true,\"where\":{\"lane\":\"RED\"},"
                          "\"within\":{\"wait_s\":{\"5min\":300,\"10min\":600,\"1h\":3600}},"
-                         "\"doc\":\"at most {}\"}"));
+                         "\"doc\":\"at most {} 内\"}"));
     static const char *const names[] = {"in_5min_groups", "in_10min_groups", "in_1h_groups"};
     static const int64_t edges[] = {300, 600, 3600};
     assert_int_equal(rollup->column_count, 3);
@@ -221,7 +220,7 @@ static void within_makes_cumulative_columns_in_order(void **state)
         assert_int_equal(column->conditions[1].value_count, 1);
         assert_true(column->conditions[1].values[0] == edges[i]);
     }
-    assert_string_equal(rollup->columns[1].doc, "at most 10min");
+    assert_string_equal(rollup->columns[1].doc, "at most 10min 内");
 }
 
 static void buckets_fit_hours_and_days(void **state)

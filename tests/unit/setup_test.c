@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../../consumers/catalog.h"
+#include "../../consumers/setup_bounds.h"
 #include "../../consumers/setup_rule.h"
 #include "../../consumers/setup_sql.h"
 #include "../../consumers/setup_views.h"
@@ -54,15 +55,25 @@ static const struct rollup *find_rollup(const struct catalog_kind *entry, const 
 static char *views_text(const char *kind, const char *rollup, const char *since, bool is_added)
 {
     static bool added[ROLLUP_COLUMNS_MAX];
+    static int order[VIEWS_COLUMNS_MAX];
     const struct catalog_kind *entry = find_kind(kind);
     memset(added, 0, sizeof added);
     added[0] = is_added;
+    for (int i = 0; i < VIEWS_COLUMNS_MAX; i++)
+        order[i] = i;
+    if (is_added) { /* the first column came last, behind the derived ones */
+        const struct rollup *shown = find_rollup(entry, rollup);
+        int count = shown->column_count + shown->derived_count;
+        for (int i = 0; i < count; i++)
+            order[i] = (i + 1) % count;
+    }
     struct views_target target = {.schema_name = "s_next",
                                   .topic = "p.kind",
                                   .kind = kind,
                                   .schema = kind_current(&entry->kind),
                                   .rollup = find_rollup(entry, rollup),
                                   .is_added = added,
+                                  .order = order,
                                   .since = since};
     struct buf out = BUF_INIT;
     views_append(&out, &target);
@@ -164,6 +175,65 @@ static void rules_say_what_is_counted(void **state)
     }
 }
 
+static void a_rule_tells_texts_apart(void **state)
+{
+    (void)state;
+    struct field field = {.name = "note", .type = FIELD_STRING};
+    struct schema schema = {.fields = &field, .field_count = 1};
+    char text[] = "a\"), b in (\"c";
+    struct rollup_column column = {.aggregate = AGGREGATE_COUNT, .field = -1};
+    column.conditions[0] = (struct condition){.compare = COMPARE_IN, .value_count = 1};
+    column.conditions[0].texts[0] = text;
+    column.condition_count = 1;
+    struct buf out = BUF_INIT;
+    rule_append(&out, &schema, &column);
+    assert_string_equal(buf_text(&out), "count where note in (\"a\"\"), b in (\"\"c\")");
+    buf_release(&out);
+}
+
+#define BOUNDS "n int 0 10 0 \ne enum 0 0 0 A,B\ns string? 0 0 32 \n(not_before) ms 500 0 0 \n"
+
+static void bounds_may_only_widen(void **state)
+{
+    static const struct {
+        const char *is;
+        const char *part; /* NULL: it may */
+    } cases[] = {
+        {BOUNDS, NULL},
+        {"n int -1 11 0 \ne enum 0 0 0 A,B\ns string? 0 0 33 \n(not_before) ms 400 0 0 \n", NULL},
+        {"n int 1 10 0 \n", "field n: min was 0, is 1"},
+        {"n int 0 9 0 \n", "field n: max was 10, is 9"},
+        {"n int 0 10 0 \ne enum 0 0 0 B,A\n", "field e: its place, type, symbols"},
+        {"n int 0 10 0 \ns string? 0 0 32 \n", "field s: its place"},
+        {"n long 0 10 0 \n", "field n: its place, type"},
+        {"n int 0 10 0 \ne enum 0 0 0 A,B\ns string? 0 0 31 \n", "field s: max_length was 32"},
+        {"n int 0 10 0 \ne enum 0 0 0 A,B\n", "field s: its place"},
+        {"n int 0 10 0 \ne enum 0 0 0 A,B\ns string? 0 0 32 \n(not_before) ms 501 0 0 \n",
+         "(not_before): min was 500"},
+        {BOUNDS "(sums) n=a+b/ 0 0 0 \n", "field (sums): its place, type, symbols or sums"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fx_err err = FX_ERR_INIT;
+        enum fx_code code = bounds_compare(BOUNDS, cases[i].is, &err);
+        assert_int_equal(code, cases[i].part == NULL ? FX_OK : FX_ECONFIG);
+        if (cases[i].part != NULL)
+            assert_non_null(strstr(err.text, cases[i].part));
+    }
+}
+
+static void bounds_hold_every_field_and_sum(void **state)
+{
+    (void)state;
+    struct buf out = BUF_INIT;
+    bounds_append(&out, kind_current(&find_kind("checkpoint")->kind));
+    assert_has(buf_text(&out), "\npersons int 0 10000 0 \n");
+    assert_has(buf_text(&out), "\ndirection enum 0 0 0 IN,OUT\n");
+    assert_has(buf_text(&out), "(sums) persons=code_green+");
+    assert_has(buf_text(&out), "/code_unchecked 0 0 0 \n");
+    buf_release(&out);
+}
+
 static void derived_units_are_suffixes(void **state)
 {
     (void)state;
@@ -224,12 +294,32 @@ static void an_added_column_is_whole_or_null(void **state)
     free(text);
 }
 
+static void an_added_column_follows_the_derived_ones(void **state)
+{
+    (void)state;
+    char *text = views_text("checkpoint", "checkpoint", NULL, true);
+    assert_has(text, "q.complete, q.\"checked_vehicles\"");
+    assert_has(text, "AS \"turned_back_percent\", q.\"checked_groups\" FROM (SELECT d.day");
+    assert_has(text, "CREATE OR REPLACE VIEW \"checkpoint_levels\" AS SELECT q.day, q.level, ");
+    assert_has(text, "region_status('checkpoint', 'p.kind', NULL, false");
+    free(text);
+}
+
+static void days_reach_from_sign_of_life_to_what_is_judged(void **state)
+{
+    (void)state;
+    char *text = views_text("checkpoint", "checkpoint", NULL, false);
+    assert_has(text, "SELECT min(hour_start), max(hour_start) FROM source_hour WHERE topic = "
+                     "'p.kind' UNION ALL SELECT NULL, max(caught_up_at) FROM partition_position");
+    free(text);
+}
+
 static void an_added_rollup_knows_no_zero_before_it(void **state)
 {
     (void)state;
     char *text = views_text("checkpoint", "checkpoint", "timestamptz 'T'", false);
     assert_has(text, "WHEN c.heard > 0 AND d.starts >= timestamptz 'T' THEN 0 END");
-    assert_has(text, "c.missing = 0 AND d.starts >= timestamptz 'T' END AS complete");
+    assert_has(text, "c.complete AND d.starts >= timestamptz 'T' END AS complete");
     free(text);
 }
 
@@ -249,6 +339,12 @@ static void stocks_have_a_function(void **state)
     assert_has(text, "CREATE OR REPLACE FUNCTION \"quarantine_stock_at\"(at timestamptz)");
     assert_has(text, "\"census_persons\" bigint, \"headcount_persons\" bigint");
     assert_has(text, "DISTINCT ON (t.source, t.\"place\", t.\"tier\")");
+    assert_has(text, "(s.expected > 0 OR NOT s.is_registered)");
+    assert_null(strstr(text, "rooms"));
+    free(text);
+    text = views_text("quarantine", "quarantine_place", NULL, false);
+    assert_has(text, "CREATE OR REPLACE FUNCTION \"quarantine_place_stock_at\"(at timestamptz)");
+    assert_has(text, "DISTINCT ON (t.source, t.\"place\") t.source");
     free(text);
 }
 
@@ -271,11 +367,16 @@ int main(void)
         cmocka_unit_test(expression_names_the_schema),
         cmocka_unit_test(a_change_names_its_stock),
         cmocka_unit_test(rules_say_what_is_counted),
+        cmocka_unit_test(a_rule_tells_texts_apart),
+        cmocka_unit_test(bounds_may_only_widen),
+        cmocka_unit_test(bounds_hold_every_field_and_sum),
         cmocka_unit_test(derived_units_are_suffixes),
         cmocka_unit_test(combination_follows_the_aggregate),
         cmocka_unit_test(checkpoint_has_every_view),
         cmocka_unit_test(zero_needs_a_source_that_was_heard),
         cmocka_unit_test(an_added_column_is_whole_or_null),
+        cmocka_unit_test(an_added_column_follows_the_derived_ones),
+        cmocka_unit_test(days_reach_from_sign_of_life_to_what_is_judged),
         cmocka_unit_test(an_added_rollup_knows_no_zero_before_it),
         cmocka_unit_test(a_role_is_everybodys),
         cmocka_unit_test(stocks_have_a_function),
