@@ -5,15 +5,15 @@
 #ifndef FX_HEARTBEAT_H
 #define FX_HEARTBEAT_H
 
-#include <stdint.h>
+#include "../schemas/heartbeat_schema.h"
 
-#define HEARTBEAT_INPUT_OPEN 0 /* index in input_state's symbols */
+#include <stdint.h>
 
 /* What a run's newest heartbeat says (schemas/heartbeat). */
 struct ledger_heartbeat {
     int64_t n;
-    int state;       /* index of OPEN, ALIVE, ENDED */
-    int input_state; /* index of OPEN, CLOSED, STALE */
+    enum heartbeat_state state;
+    enum input_state input_state;
     int64_t last_seq;
     int64_t acked_seq;
     int64_t oldest_kept;

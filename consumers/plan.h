@@ -14,6 +14,7 @@
 #ifndef FX_PLAN_H
 #define FX_PLAN_H
 
+#include "../schemas/heartbeat_schema.h"
 #include "../schemas/region.h"
 #include "catalog.h"
 #include "cells.h"
@@ -31,25 +32,6 @@ struct event {
     struct decoded_text source;
     int64_t run;
     int64_t seq;
-};
-
-/* Fields of schemas/heartbeat/1.avsc, checked at plan_open. */
-enum heartbeat_field {
-    HEARTBEAT_SOURCE,
-    HEARTBEAT_RUN,
-    HEARTBEAT_N,
-    HEARTBEAT_STATE,
-    HEARTBEAT_LAST_SEQ,
-    HEARTBEAT_ACKED_SEQ,
-    HEARTBEAT_OLDEST_KEPT,
-    HEARTBEAT_REFUSED,
-    HEARTBEAT_INPUT_STATE,
-    HEARTBEAT_LAST_LINE_AT,
-    HEARTBEAT_PREVIOUS_RUN,
-    HEARTBEAT_PREVIOUS_LAST_SEQ,
-    HEARTBEAT_REGION,
-    HEARTBEAT_AT,
-    HEARTBEAT_FIELD_COUNT
 };
 
 /* An event, and what the caller decided about it before it counts. */

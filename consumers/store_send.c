@@ -6,9 +6,6 @@
 
 #include <string.h>
 
-static const char *const states[] = {"OPEN", "ALIVE", "ENDED"};
-static const char *const input_states[] = {"OPEN", "CLOSED", "STALE"};
-
 static void begin(struct store *store, const enum array_type *types, int count)
 {
     fx_assert(count <= STORE_ARRAYS_MAX);
@@ -118,7 +115,7 @@ static void add_heartbeat(struct store *store, const struct ledger_heartbeat *be
 {
     struct array *a = store->arrays;
     array_add_int8(&a[3], beat->n);
-    array_add_text(&a[4], states[beat->state]);
+    array_add_text(&a[4], heartbeat_states[beat->state]);
     array_add_instant(&a[5], beat->appended_ms);
     array_add_int8(&a[6], beat->last_seq);
     array_add_int8(&a[7], beat->acked_seq);

@@ -249,8 +249,8 @@ static enum fx_code take_heartbeat(struct taking *taking, struct fx_err *err)
     const struct decoded *fields = &taking->event.fields;
     struct ledger_heartbeat beat = {
         .n = fields->numbers[HEARTBEAT_N],
-        .state = (int)fields->numbers[HEARTBEAT_STATE],
-        .input_state = (int)fields->numbers[HEARTBEAT_INPUT_STATE],
+        .state = (enum heartbeat_state)fields->numbers[HEARTBEAT_STATE],
+        .input_state = (enum input_state)fields->numbers[HEARTBEAT_INPUT_STATE],
         .last_seq = fields->numbers[HEARTBEAT_LAST_SEQ],
         .acked_seq = fields->numbers[HEARTBEAT_ACKED_SEQ],
         .oldest_kept = fields->numbers[HEARTBEAT_OLDEST_KEPT],
@@ -276,7 +276,7 @@ static enum fx_code take_heartbeat(struct taking *taking, struct fx_err *err)
         return code;
     int64_t ahead_ms = beat.at_ms - taking->append_ms;
     bool is_believed = ahead_ms <= CLOCK_AHEAD_MAX_MS && beat.at_ms >= taking->kind->not_before_ms;
-    if (beat.input_state == HEARTBEAT_INPUT_OPEN) /* only an open input proves a zero */
+    if (beat.input_state == INPUT_OPEN) /* only an open input proves a zero */
         sign_of_life(taking, is_believed ? beat.at_ms : taking->append_ms);
     pipeline->stats.heartbeats++;
     return FX_OK;

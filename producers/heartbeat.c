@@ -3,39 +3,6 @@
 
 #include "event.h"
 
-#include <string.h>
-
-static const char *const states[] = {"OPEN", "ALIVE", "ENDED"};
-static const char *const input_states[] = {"OPEN", "CLOSED", "STALE"};
-
-enum fx_code heartbeat_check(const struct schema *schema, struct fx_err *err)
-{
-    static const char *const fields[] = {"source",
-                                         "run",
-                                         "n",
-                                         "state",
-                                         "last_seq",
-                                         "acked_seq",
-                                         "oldest_kept",
-                                         "refused",
-                                         "input_state",
-                                         "last_line_at",
-                                         "previous_run",
-                                         "previous_last_seq",
-                                         "region",
-                                         "at"};
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        if (schema_field(schema, fields[i]) < 0)
-            return fx_err_set(err, FX_ECONFIG, "the heartbeat's schema has no field %s", fields[i]);
-    const struct field *state = &schema->fields[schema_field(schema, "state")];
-    const struct field *input = &schema->fields[schema_field(schema, "input_state")];
-    for (int i = 0; i < 3; i++)
-        if (field_symbol(state, states[i], strlen(states[i])) != i ||
-            field_symbol(input, input_states[i], strlen(input_states[i])) != i)
-            return fx_err_set(err, FX_ECONFIG, "the heartbeat's states are not in our order");
-    return FX_OK;
-}
-
 void heartbeat_encode(const struct schema *schema, const struct outbox_run *run,
                       const struct heartbeat *heartbeat, uint8_t out[WIRE_EVENT_MAX], size_t *size)
 {

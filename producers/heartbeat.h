@@ -10,18 +10,9 @@
 #define FX_HEARTBEAT_H
 
 #include "../common/err.h"
-#include "../schemas/schema.h"
+#include "../schemas/heartbeat_schema.h"
 #include "../schemas/wire.h"
 #include "outbox.h"
-
-/* The order of the schema's symbols. */
-enum heartbeat_state { HEARTBEAT_OPEN, HEARTBEAT_ALIVE, HEARTBEAT_ENDED };
-
-enum input_state {
-    INPUT_OPEN,   /* attached and alive: no line means that nothing happened */
-    INPUT_CLOSED, /* at its end */
-    INPUT_STALE   /* a followed file is missing, or the outbox takes no lines */
-};
 
 struct heartbeat {
     enum heartbeat_state state;
@@ -29,9 +20,6 @@ struct heartbeat {
     int64_t oldest_kept; /* 0: none */
     int64_t at_ms;
 };
-
-/* FX_ECONFIG: schema lacks a field or a symbol this module fills. */
-FX_MUST_CHECK enum fx_code heartbeat_check(const struct schema *schema, struct fx_err *err);
 
 /* The message of run's next heartbeat into out. Pure. */
 void heartbeat_encode(const struct schema *schema, const struct outbox_run *run,

@@ -4,6 +4,7 @@
 #include "../common/text.h"
 #include "canonical.h"
 #include "document.h"
+#include "heartbeat_schema.h"
 #include "schema_parse.h"
 #include "wire.h"
 
@@ -233,7 +234,11 @@ enum fx_code kind_list(const char *directory, char (*names)[SCHEMA_NAME_MAX], in
 
 enum fx_code schema_load_heartbeat(const char *directory, struct kind *kind, struct fx_err *err)
 {
-    return load_folder(directory, "heartbeat", kind, err);
+    if (load_folder(directory, "heartbeat", kind, err) != FX_OK)
+        return err->code;
+    if (heartbeat_check(kind_current(kind), err) != FX_OK)
+        kind_release(kind);
+    return err->code;
 }
 
 const struct schema *kind_current(const struct kind *kind)

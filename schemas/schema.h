@@ -118,7 +118,7 @@ void kind_release(struct kind *kind);
 FX_MUST_CHECK enum fx_code kind_list(const char *directory, char (*names)[SCHEMA_NAME_MAX],
                                      int limit, int *count, struct fx_err *err);
 
-/* Loads directory/heartbeat/1.avsc as a kind named "heartbeat" with one version. */
+/* Loads directory/heartbeat/1.avsc as a kind named "heartbeat", see heartbeat_schema.h. */
 FX_MUST_CHECK enum fx_code schema_load_heartbeat(const char *directory, struct kind *kind,
                                                  struct fx_err *err);
 
