@@ -39,7 +39,7 @@ struct setup_options {
     const char *regions;
     const char *sources; /* NULL: none */
     const char *log_level;
-    int64_t partitions; /* 0: not given */
+    int64_t partitions;         /* 0: not given */
     int64_t replication;        /* 0: by the number of brokers */
     int64_t retention_ms;       /* SETUP_RETENTION_KEPT: as it is, for ever in new topics */
     bool is_simulated_accepted; /* neither: as it was */

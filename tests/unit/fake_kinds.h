@@ -30,70 +30,70 @@ enum {
 
 /* JSON with ' for ", so that it can be read; kinds_write puts the " back. */
 #define KINDS_ENVELOPE                                                                             \
-    "{'name': 'source', 'type': 'string', 'max_length': 64, 'doc': 'd'},"                          \
-    "{'name': 'run', 'type': 'long', 'min': 0, 'max': 281474976710655, 'doc': 'd'},"               \
-    "{'name': 'seq', 'type': 'long', 'min': 1, 'doc': 'd'},"                                       \
+    "{'name': 'source', 'type': 'string', 'max_length': 64, 'doc': '数'},"                        \
+    "{'name': 'run', 'type': 'long', 'min': 0, 'max': 281474976710655, 'doc': '数'},"             \
+    "{'name': 'seq', 'type': 'long', 'min': 1, 'doc': '数'},"                                     \
     "{'name': 'occurred_at', 'type': {'type': 'long', 'logicalType': 'timestamp-millis'},"         \
-    " 'doc': 'd'},"                                                                                \
-    "{'name': 'region', 'type': 'string', 'max_length': 32, 'doc': 'd'},"                          \
-    "{'name': 'sign', 'type': 'int', 'default': 1, 'min': -1, 'max': 1, 'doc': 'd'},"              \
+    " 'doc': '数'},"                                                                              \
+    "{'name': 'region', 'type': 'string', 'max_length': 32, 'doc': '数'},"                        \
+    "{'name': 'sign', 'type': 'int', 'default': 1, 'min': -1, 'max': 1, 'doc': '数'},"            \
     "{'name': 'reverses_run', 'type': ['null', 'long'], 'default': null, 'min': 0,"                \
-    " 'max': 281474976710655, 'doc': 'd'},"                                                        \
-    "{'name': 'reverses_seq', 'type': ['null', 'long'], 'default': null, 'min': 1, 'doc': 'd'},"   \
+    " 'max': 281474976710655, 'doc': '数'},"                                                      \
+    "{'name': 'reverses_seq', 'type': ['null', 'long'], 'default': null, 'min': 1, 'doc': '数'}," \
     "{'name': 'counted_at', 'type': ['null', {'type': 'long', 'logicalType': "                     \
     "'timestamp-millis'}],"                                                                        \
-    " 'default': null, 'doc': 'd'}"
+    " 'default': null, 'doc': '数'}"
 
 static const char kinds_bell[] =
-    "{'type': 'record', 'name': 'bell', 'namespace': 'fangxian', 'doc': 'd', 'fields': "
+    "{'type': 'record', 'name': 'bell', 'namespace': 'fangxian', 'doc': '数', 'fields': "
     "[" KINDS_ENVELOPE ","
-    "{'name': 'rings', 'type': 'int', 'min': 0, 'max': 1000000, 'doc': 'd'}]}";
+    "{'name': 'rings', 'type': 'int', 'min': 0, 'max': 1000000, 'doc': '数'}]}";
 
 static const char kinds_bell_rollup[] =
-    "{'rollup': 'bell', 'by': ['source', 'region'], 'bucket': '1h', 'doc': 'd', 'columns': ["
-    "{'name': 'rung_times', 'sum': 'rings', 'doc': 'd'}]}";
+    "{'rollup': 'bell', 'by': ['source', 'region'], 'bucket': '1h', 'doc': '数', 'columns': ["
+    "{'name': 'rung_times', 'sum': 'rings', 'doc': '数'}]}";
 
 static const char kinds_gate[] =
-    "{'type': 'record', 'name': 'gate', 'namespace': 'fangxian', 'doc': 'd',"
+    "{'type': 'record', 'name': 'gate', 'namespace': 'fangxian', 'doc': '数',"
     " 'sums': [{'total': 'persons', 'parts': ['adults', 'children']}], 'fields': [" KINDS_ENVELOPE
     ","
     "{'name': 'post', 'type': {'type': 'enum', 'name': 'gate_post',"
-    " 'symbols': ['ROAD', 'VILLAGE', 'STATION']}, 'doc': 'd'},"
-    "{'name': 'lane', 'type': 'string', 'max_length': 8, 'doc': 'd'},"
-    "{'name': 'first', 'type': 'boolean', 'doc': 'd'},"
-    "{'name': 'persons', 'type': 'int', 'min': 0, 'max': 1000000, 'doc': 'd'},"
-    "{'name': 'adults', 'type': 'int', 'min': 0, 'max': 1000000, 'doc': 'd'},"
-    "{'name': 'children', 'type': 'int', 'min': 0, 'max': 1000000, 'doc': 'd'},"
+    " 'symbols': ['ROAD', 'VILLAGE', 'STATION']}, 'doc': '数'},"
+    "{'name': 'lane', 'type': 'string', 'max_length': 8, 'doc': '数'},"
+    "{'name': 'first', 'type': 'boolean', 'doc': '数'},"
+    "{'name': 'persons', 'type': 'int', 'min': 0, 'max': 1000000, 'doc': '数'},"
+    "{'name': 'adults', 'type': 'int', 'min': 0, 'max': 1000000, 'doc': '数'},"
+    "{'name': 'children', 'type': 'int', 'min': 0, 'max': 1000000, 'doc': '数'},"
     "{'name': 'wait_s', 'type': ['null', 'int'], 'default': null, 'min': 0, 'max': 86400,"
-    " 'doc': 'd'},"
+    " 'doc': '数'},"
     "{'name': 'origin', 'type': ['null', 'string'], 'default': null, 'max_length': 32,"
-    " 'doc': 'd'}]}";
+    " 'doc': '数'}]}";
 
 static const char kinds_gate_rollup[] =
-    "{'rollup': 'gate', 'by': ['source', 'region'], 'bucket': '1h', 'doc': 'd',"
+    "{'rollup': 'gate', 'by': ['source', 'region'], 'bucket': '1h', 'doc': '数',"
     " 'dimensions': ['post', 'lane'], 'columns': ["
-    "{'name': 'passed_groups', 'count': true, 'doc': 'd'},"
-    "{'name': 'passed_persons', 'sum': 'persons', 'doc': 'd'},"
-    "{'name': 'group_persons_max', 'max': 'persons', 'doc': 'd'},"
-    "{'name': 'first_groups', 'count': true, 'where': {'first': true}, 'doc': 'd'},"
-    "{'name': 'wait_s_min', 'min': 'wait_s', 'doc': 'd'},"
-    "{'name': 'wait_total_s', 'sum': 'wait_s', 'doc': 'd'},"
-    "{'name': 'unmeasured_groups', 'count': true, 'where': {'wait_s': null}, 'doc': 'd'},"
-    "{'name': 'fast_groups', 'count': true, 'where': {'lane': ['A', 'AB']}, 'doc': 'd'},"
-    "{'name': 'slow_groups', 'count': true, 'where': {'lane': {'not': 'A'}}, 'doc': 'd'},"
-    "{'name': 'local_groups', 'count': true, 'where': {'origin': {'not': 'C2'}}, 'doc': 'd'},"
+    "{'name': 'passed_groups', 'count': true, 'doc': '数'},"
+    "{'name': 'passed_persons', 'sum': 'persons', 'doc': '数'},"
+    "{'name': 'group_persons_max', 'max': 'persons', 'doc': '数'},"
+    "{'name': 'first_groups', 'count': true, 'where': {'first': true}, 'doc': '数'},"
+    "{'name': 'wait_s_min', 'min': 'wait_s', 'doc': '数'},"
+    "{'name': 'wait_total_s', 'sum': 'wait_s', 'doc': '数'},"
+    "{'name': 'unmeasured_groups', 'count': true, 'where': {'wait_s': null}, 'doc': '数'},"
+    "{'name': 'fast_groups', 'count': true, 'where': {'lane': ['A', 'AB']}, 'doc': '数'},"
+    "{'name': 'slow_groups', 'count': true, 'where': {'lane': {'not': 'A'}}, 'doc': '数'},"
+    "{'name': 'local_groups', 'count': true, 'where': {'origin': {'not': 'C2'}}, 'doc': '数'},"
     "{'name': 'small_groups', 'count': true,"
-    " 'where': {'persons': [1, 2], 'post': {'not': ['ROAD', 'STATION']}}, 'doc': 'd'},"
-    "{'name': 'odd_groups', 'count': true, 'where': {'persons': {'not': [2, 4]}}, 'doc': 'd'},"
+    " 'where': {'persons': [1, 2], 'post': {'not': ['ROAD', 'STATION']}}, 'doc': '数'},"
+    "{'name': 'odd_groups', 'count': true, 'where': {'persons': {'not': [2, 4]}}, 'doc': '数'},"
     "{'name': 'middle_groups', 'count': true, 'where': {'wait_s': {'gt': 10, 'lt': 60}},"
-    " 'doc': 'd'},"
+    " 'doc': '数'},"
     "{'name': 'within_{}_groups', 'count': true,"
-    " 'within': {'wait_s': {'1min': 60, '5min': 300}}, 'doc': 'd'},"
-    "{'name': 'headcount_persons', 'last': 'adults', 'where': {'post': 'STATION'}, 'doc': 'd'}]}";
+    " 'within': {'wait_s': {'1min': 60, '5min': 300}}, 'doc': '数'},"
+    "{'name': 'headcount_persons', 'last': 'adults', 'where': {'post': 'STATION'}, 'doc': '数'}]}";
 
 static const char kinds_origin_rollup[] =
     "{'rollup': 'gate_origin', 'by': ['region'], 'region': 'origin', 'bucket': '15min',"
-    " 'doc': 'd', 'columns': [{'name': 'passed_persons', 'sum': 'persons', 'doc': 'd'}]}";
+    " 'doc': '数', 'columns': [{'name': 'passed_persons', 'sum': 'persons', 'doc': '数'}]}";
 
 /* Writes a file of JSON in which ' stands for ". */
 static inline void kinds_write(struct scratch *scratch, const char *name, const char *text)
