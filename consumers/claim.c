@@ -134,9 +134,12 @@ static struct intake_partition take_over(struct part *part, const struct claim_p
                                      part->is_verifying ? part->next - 1 : part->next};
 }
 
-static enum fx_code resize(struct pipeline *pipeline, int count, struct fx_err *err)
+/* Room for count parts; never less than there was, so that a failure leaves the old ones whole. */
+static enum fx_code grow_parts(struct pipeline *pipeline, int count, struct fx_err *err)
 {
-    size_t room = count == 0 ? 1 : (size_t)count;
+    if (count <= pipeline->part_room)
+        return FX_OK;
+    size_t room = (size_t)count;
     struct part *parts = realloc(pipeline->parts, room * sizeof *parts);
     if (parts != NULL)
         pipeline->parts = parts;
@@ -145,13 +148,14 @@ static enum fx_code resize(struct pipeline *pipeline, int count, struct fx_err *
         pipeline->positions = positions;
     if (parts == NULL || positions == NULL)
         return fx_err_set(err, FX_EMEMORY, "no memory for %d partitions", count);
+    pipeline->part_room = count;
     return FX_OK;
 }
 
 static enum fx_code begin_at(struct pipeline *pipeline, const struct claim *claim,
                              const struct intake_range *ranges, struct fx_err *err)
 {
-    if (resize(pipeline, claim->count, err) != FX_OK)
+    if (grow_parts(pipeline, claim->count, err) != FX_OK)
         return err->code;
     struct intake_partition *list = calloc((size_t)claim->count + 1, sizeof *list);
     if (list == NULL)

@@ -63,6 +63,7 @@ struct pipeline {
 
     struct part *parts; /* by topic, partition */
     int part_count;
+    int part_room;
     struct part *recent; /* where the last message came from */
 
     struct flush_rejected rejected[PIPELINE_REJECTED_MAX];

@@ -12,6 +12,7 @@ struct known_run {
     struct ledger_delta sums;
     int64_t heartbeat_n;
     bool is_counted[CHECK_SEQ_MAX + 1];
+    bool is_rejected[CHECK_SEQ_MAX + 1];
 };
 
 struct expectation {
@@ -42,21 +43,35 @@ static struct known_run *find_known(struct expectation *to, const struct saying 
     return fresh;
 }
 
-static bool has_region(const struct expectation *to, const char *code)
+static bool has_region(const struct expectation *to, int part, const struct record *record)
 {
-    return region_tree_find(&to->regions, code, strlen(code)) > 0;
+    const char *code = record->saying.region;
+    bool is_last = strcmp(code, kinds_regions[KINDS_REGIONS - 1][0]) == 0;
+    return region_tree_find(&to->regions, code, strlen(code)) > 0 &&
+           !(is_last && record->offset < to->world->region_from[part]);
 }
 
+/* Which of several reversals came first, across partitions, only the database knows: the others
+ * are refused, and that there is one row for each one counted is checked at the end. */
 static bool was_reversed(const struct expectation *to, const struct saying *saying)
 {
-    for (int i = 0; i < to->reversal_count; i++) {
-        const struct saying *other = &to->reversals[i];
-        if (other->topic == saying->topic && other->reverses_run == saying->reverses_run &&
-            other->reverses_seq == saying->reverses_seq &&
+    const struct database *db = &to->world->db;
+    for (int i = 0; i < db->reversal_count; i++) {
+        const struct reversal *other = &db->reversals[i];
+        if (other->topic == saying->topic && other->reversed_run == saying->reverses_run &&
+            other->reversed_seq == saying->reverses_seq &&
             strcmp(other->source, saying->source) == 0)
-            return true;
+            return other->run != saying->run || other->seq != saying->seq;
     }
     return false;
+}
+
+/* The partition where the run was met first; part if it was met nowhere yet. */
+static int home_of(const struct expectation *to, const struct saying *saying, int part)
+{
+    const struct database *db = &to->world->db;
+    int index = db_find_run(db, saying->topic, saying->source, saying->run);
+    return index < 0 ? part : part_index(saying->topic, db->runs[index].partition);
 }
 
 static void sign_of_life(struct expectation *to, const struct saying *saying, int64_t instant_ms)
@@ -76,6 +91,9 @@ static void reject(struct expectation *to, int part, const struct record *record
         const struct flush_rejected *row = &db->rejected[i];
         if (part_index(row->topic, row->partition) == part && row->offset == record->offset) {
             assert_string_equal(reason_name(row->reason), reason_name(reason));
+            assert_int_equal(row->length, record->value.size);
+            if (row->has_envelope)
+                assert_string_equal(row->source, record->saying.source);
             return;
         }
     }
@@ -84,11 +102,17 @@ static void reject(struct expectation *to, int part, const struct record *record
 }
 
 /* Why a number that is not counted yet does not count; REASON_COUNT: it does. */
-static enum reason judge_record(const struct expectation *to, const struct record *record)
+static enum reason judge_record(const struct expectation *to, int part, const struct record *record,
+                                int64_t append_ms)
 {
     const struct saying *saying = &record->saying;
-    if (!has_region(to, saying->region))
+    int64_t undone_ms =
+        saying->counted_ms == SAYING_NEVER ? saying->occurred_ms : saying->counted_ms;
+    if (!has_region(to, part, record))
         return REASON_UNKNOWN_REGION;
+    if (saying->sign < 0 &&
+        (undone_ms < INT64_C(1577836800000) - 86400000 || undone_ms > append_ms + 86400000))
+        return REASON_INVALID_FIELD;
     if (saying->topic == TOPIC_GATE && saying->persons == WORLD_POISON)
         return REASON_STORE_REFUSED;
     if (saying->sign < 0 && was_reversed(to, saying))
@@ -149,6 +173,10 @@ static void expect_record(struct expectation *to, int part, const struct record 
         reject(to, part, record, REASON_SIMULATED);
         return;
     }
+    if (home_of(to, saying, part) != part) {
+        reject(to, part, record, REASON_MOVED_PARTITION);
+        return;
+    }
     if (saying->is_heartbeat) {
         expect_heartbeat(to, saying, append_ms);
         return;
@@ -158,11 +186,12 @@ static void expect_record(struct expectation *to, int part, const struct record 
     bool is_counted = run->is_counted[saying->seq];
     enum reason reason = record->flaw == FLAW_SUMS ? REASON_SUMS_MISMATCH
                          : is_counted              ? REASON_COUNT
-                                                   : judge_record(to, record);
+                                                   : judge_record(to, part, record, append_ms);
     if (saying->seq > run->high)
         run->high = saying->seq;
     if (reason != REASON_COUNT) {
         run->sums.rejected++;
+        run->is_rejected[saying->seq] = true;
         reject(to, part, record, reason);
     } else if (is_counted) {
         run->sums.duplicates++;
@@ -209,12 +238,26 @@ static void check_run(const struct database *db, const struct known_run *run)
         if (db->gaps[i].run != index)
             continue;
         for (int64_t seq = db->gaps[i].first; seq <= db->gaps[i].last; seq++)
-            assert_false(run->is_counted[seq]);
+            assert_true(!run->is_counted[seq] &&
+                        run->is_rejected[seq] == (db->gaps[i].cause == GAP_REJECTED));
         missing += db->gaps[i].last - db->gaps[i].first + 1;
         gaps++;
     }
     assert_int_equal(row->gaps, gaps);
     assert_int_equal(row->sums.counted + missing, row->high);
+}
+
+/* What was passed over as a hole held nothing, or something that is lost. */
+static void check_holes(const struct world *world)
+{
+    for (int i = 0; i < world->db.hole_count; i++) {
+        const struct flush_hole *hole = &world->db.holes[i];
+        const struct log *log = &world->logs[part_index(hole->topic, hole->partition)];
+        for (int r = 0; r < log->count; r++)
+            if (log->records[r].offset >= hole->first_offset &&
+                log->records[r].offset <= hole->last_offset && !log->records[r].is_lost)
+                fail_msg("offset %" PRId64 " was passed over as a hole", log->records[r].offset);
+    }
 }
 
 void world_check(const struct world *world)
@@ -227,6 +270,7 @@ void world_check(const struct world *world)
     assert_ok(region_tree_init(&to.regions, &err));
     for (int i = 0; i < world->region_count; i++)
         kinds_add_region(&to.regions, kinds_regions[i]);
+    check_holes(world);
     for (int part = 0; part < WORLD_PARTS; part++)
         expect_log(&to, part);
     for (int i = 0; i < to.run_count; i++)

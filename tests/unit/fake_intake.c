@@ -61,10 +61,10 @@ enum fx_code intake_poll(struct intake *intake, int timeout_ms, intake_take_cb *
             world->skips--;
             index++;
         }
-        intake->has_delivered[turn] = true;
         idle = index == log->count ? idle + 1 : 0;
         if (index == log->count)
             continue;
+        intake->has_delivered[turn] = log->records[index].offset >= intake->sought[turn];
         from->offset = log->records[index].offset + 1;
         sent++;
         if (!deliver(world, from, &log->records[index], take, context))
@@ -94,6 +94,7 @@ enum fx_code intake_assign(struct intake *intake, const struct intake_partition 
         assert_true(list[i].offset >= 0);
         intake->assigned[i] = list[i];
         intake->has_delivered[i] = false;
+        intake->sought[i] = list[i].offset;
     }
     intake->assigned_count = count;
     intake->change = INTAKE_NONE;
@@ -117,6 +118,7 @@ enum fx_code intake_seek(struct intake *intake, int topic, int32_t partition, in
         if (world_roll(intake->world))
             return fx_err_set(err, FX_ERETRY, "seek: not now");
         to->offset = offset - intake->world->overlap;
+        intake->sought[i] = offset;
         intake->has_delivered[i] = false; /* what was left out comes now */
         intake->seeks++;
         return FX_OK;

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sim_replica - a failover to a replica that lacks the last transactions; and fx-setup. */
+#include "sim.h"
+
+static void copy_table(struct table *to, const struct table *from)
+{
+    table_release(to);
+    *to = *from;
+    if (from->room == 0)
+        return;
+    to->rows = malloc((size_t)from->room * sizeof *to->rows);
+    to->slots = malloc((size_t)from->room * 2 * sizeof *to->slots);
+    assert_true(to->rows != NULL && to->slots != NULL);
+    memcpy(to->rows, from->rows, (size_t)from->count * sizeof *to->rows);
+    memcpy(to->slots, from->slots, (size_t)from->room * 2 * sizeof *to->slots);
+}
+
+#define COPY(array, size) memcpy(to->array, from->array, (size_t)(size) * sizeof from->array[0])
+
+static void copy_database(struct database *to, const struct database *from)
+{
+    COPY(positions, WORLD_PARTS);
+    COPY(runs, to->run_count = from->run_count);
+    COPY(gaps, to->gap_count = from->gap_count);
+    COPY(rejected, to->rejected_count = from->rejected_count);
+    COPY(reversals, to->reversal_count = from->reversal_count);
+    COPY(holes, to->hole_count = from->hole_count);
+    copy_table(&to->rollups, &from->rollups);
+    copy_table(&to->hours, &from->hours);
+    to->commits = from->commits;
+}
+
+void sim_sync_replica(void)
+{
+    copy_database(&sim.replica, &sim.world.db);
+}
+
+void sim_release_replica(void)
+{
+    table_release(&sim.replica.rollups);
+    table_release(&sim.replica.hours);
+}
+
+/* Every connection breaks; what had not reached the replica never happened. */
+void sim_failover(void)
+{
+    sim.events[SIM_failovers]++;
+    sim.events[SIM_commits_rolled_back] += sim.world.db.commits - sim.replica.commits;
+    copy_database(&sim.world.db, &sim.replica);
+    for (int i = 0; i < SIM_BACKENDS; i++)
+        sim.backends[i].is_used = false;
+    for (int i = 0; i < WORLD_WORKERS; i++)
+        sim.world.workers[i].store.is_connected = false;
+    sim_trace("failover");
+}
+
+/* fx-setup adds the last region: it locks the positions and gives each a new generation, so that
+ * no worker of the old tree commits any more. */
+void sim_add_region(void)
+{
+    if (sim.world.region_count == KINDS_REGIONS)
+        return;
+    for (int i = 0; i < SIM_BACKENDS; i++)
+        if (sim.backends[i].is_used && sim.backends[i].is_open)
+            return; /* it would wait */
+    sim.world.region_count = KINDS_REGIONS;
+    for (int i = 0; i < WORLD_PARTS; i++) {
+        struct db_position *at = &sim.world.db.positions[i];
+        sim.world.region_from[i] = at->is_there ? at->next : 0;
+        at->generation = (int64_t)dice_u64(&sim.world.dice);
+    }
+    sim_sync_replica(); /* a person waits until the replica has it */
+    sim_trace("region added");
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fake_claim - what a claim locks and reads of tables in memory. */
+#include "fake_world.h"
+
+static void lock_positions(struct database *db, struct claim *claim)
+{
+    for (int i = 0; i < claim->count; i++) {
+        struct claim_partition *part = &claim->partitions[i];
+        struct db_position *at = &db->positions[part_index(part->topic, part->partition)];
+        if (!at->is_there)
+            *at = (struct db_position){.is_there = true,
+                                       .base = part->low_offset,
+                                       .next = part->low_offset,
+                                       .accepted_to = -1};
+        at->generation = part->generation;
+        part->base_offset = at->base;
+        part->next_offset = at->next;
+        part->append_high_ms = at->append_high_ms;
+        part->has_bookmark = at->has_bookmark;
+        part->bookmark = at->bookmark;
+        part->accepted_to = at->accepted_to;
+    }
+}
+
+static bool is_claimed(const struct claim *claim, const struct db_run *run)
+{
+    for (int i = 0; i < claim->count; i++)
+        if (claim->partitions[i].topic == run->topic &&
+            claim->partitions[i].partition == run->partition)
+            return true;
+    return false;
+}
+
+static bool is_wanted(const struct claim *claim, const struct db_run *run)
+{
+    for (int i = 0; i < claim->wanted_count; i++)
+        if (claim->wanted[i].topic == run->topic && claim->wanted[i].run == run->run &&
+            strcmp(claim->wanted[i].source, run->source) == 0)
+            return true;
+    return false;
+}
+
+/* How many runs of the claimed partitions were appended to after this one. */
+static int newer_runs(const struct database *db, const struct claim *claim, int index)
+{
+    int newer = 0;
+    for (int i = 0; i < db->run_count; i++) {
+        int64_t ahead_ms = db->runs[i].last_appended_ms - db->runs[index].last_appended_ms;
+        newer += is_claimed(claim, &db->runs[i]) && (ahead_ms > 0 || (ahead_ms == 0 && i < index));
+    }
+    return newer;
+}
+
+static int compare_gaps(const void *left, const void *right)
+{
+    const struct db_gap *a = left;
+    const struct db_gap *b = right;
+    return (a->first > b->first) - (a->first < b->first);
+}
+
+static enum fx_code load_run(struct database *db, int index, struct ledger *ledger,
+                             struct fx_err *err)
+{
+    const struct db_run *run = &db->runs[index];
+    struct ledger_key key = {(uint16_t)run->topic, run->run, run->source, strlen(run->source)};
+    int entry;
+    if (ledger_find(ledger, &key, run->partition, &entry, err) != FX_OK)
+        return err->code;
+    ledger_load(ledger, entry, run->high, run->partition, run->is_quarantined);
+    ledger_entry(ledger, entry)->heartbeat_n = run->heartbeat_n;
+    qsort(db->gaps, (size_t)db->gap_count, sizeof db->gaps[0], compare_gaps);
+    for (int i = 0; i < db->gap_count && err->code == FX_OK; i++) {
+        struct gap gap = {.first = db->gaps[i].first, .last = db->gaps[i].last};
+        gap.cause = db->gaps[i].cause;
+        if (db->gaps[i].run == index)
+            (void)(ledger_load_gap(ledger, entry, &gap, err) == FX_OK);
+    }
+    return err->code;
+}
+
+static enum fx_code load_wanted_reversals(const struct database *db, const struct claim *claim,
+                                          struct reversals *reversals, struct fx_err *err)
+{
+    for (int i = 0; i < db->reversal_count; i++) {
+        struct reversal one = db->reversals[i];
+        bool is_asked = false;
+        one.is_stored = true;
+        for (int w = 0; w < claim->wanted_count; w++)
+            is_asked |= claim->wanted[w].topic == one.topic &&
+                        claim->wanted[w].run == one.reversed_run &&
+                        claim->wanted[w].seq == one.reversed_seq &&
+                        strcmp(claim->wanted[w].source, one.source) == 0;
+        if (is_asked && reversals_add(reversals, &one, err) != FX_OK)
+            return err->code;
+    }
+    return FX_OK;
+}
+
+/* What a claim reads of ledger and reversals. */
+static enum fx_code load_claimed(struct database *db, const struct claim *claim,
+                                 struct ledger *ledger, struct reversals *reversals,
+                                 struct fx_err *err)
+{
+    for (int i = 0; i < db->run_count; i++) {
+        bool is_recent =
+            is_claimed(claim, &db->runs[i]) && newer_runs(db, claim, i) < claim->runs_max;
+        if ((is_recent || is_wanted(claim, &db->runs[i])) && load_run(db, i, ledger, err) != FX_OK)
+            return err->code;
+    }
+    return load_wanted_reversals(db, claim, reversals, err);
+}
