@@ -12,6 +12,7 @@
 #include "err.h"
 
 #include <librdkafka/rdkafka.h>
+#include <stddef.h>
 
 #define KAFKA_TOPIC_MAX 250
 
@@ -19,6 +20,16 @@ struct kafka_options {
     const char *brokers;       /* -b, FX_BROKERS: host:port,host:port */
     struct fx_list properties; /* -X key=value, as in kcat and librdkafka's CONFIGURATION.md */
 };
+
+/* The rows of these options in a program's table; type's field member is a kafka_options. */
+#define KAFKA_OPTS(type, member)                                                                   \
+    {"brokers",    'b', FX_OPT_TEXT, offsetof(type, member.brokers), "HOST:PORT,...",              \
+     "FX_BROKERS", 0,   0,           "Kafka's bootstrap servers"},                                 \
+    {                                                                                              \
+        "property", 'X', FX_OPT_LIST, offsetof(type, member.properties), "NAME=VALUE", NULL, 0, 0, \
+            "a property of librdkafka, as in kcat; several times;\nwhat the guarantee rests on "   \
+            "stays"                                                                                \
+    }
 
 /*
  * A new configuration with brokers, client.id and the log callback set, defaults applied, then

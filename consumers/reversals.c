@@ -86,7 +86,7 @@ enum fx_code reversals_add(struct reversals *set, const struct reversal *one, st
 
 void reversals_sent(struct reversals *set)
 {
-    for (int i = 0; i < set->count; i++)
+    for (int i = set->stored_count; i < set->count; i++)
         set->items[i].is_stored = true;
     set->stored_count = set->count;
 }

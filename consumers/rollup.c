@@ -38,10 +38,7 @@ struct options {
 
 #define AT(field) offsetof(struct options, field)
 static const struct fx_opt opts[] = {
-    {"brokers", 'b', FX_OPT_TEXT, AT(kafka.brokers), "HOST:PORT,…", "FX_BROKERS", 0, 0,
-     "Kafka brokers"},
-    {"property", 'X', FX_OPT_LIST, AT(kafka.properties), "KEY=VALUE", NULL, 0, 0,
-     "a librdkafka property, as in kcat; what the guarantee rests on stays"},
+    KAFKA_OPTS(struct options, kafka),
     {"conninfo", 'd', FX_OPT_TEXT, AT(conninfo), "TEXT", "FX_CONNINFO", 0, 0,
      "PostgreSQL conninfo, over libpq's PG* variables"},
     {"schemas", 0, FX_OPT_TEXT, AT(schemas), "DIR", "FX_SCHEMAS", 0, 0, "kinds and rollups"},

@@ -15,10 +15,7 @@
 #define PREFIX_MAX 200
 
 static const struct fx_opt opts[] = {
-    {"brokers", 'b', FX_OPT_TEXT, offsetof(struct setup_options, kafka.brokers), "HOST:PORT,…",
-     "FX_BROKERS", 0, 0, "Kafka brokers"},
-    {"property", 'X', FX_OPT_LIST, offsetof(struct setup_options, kafka.properties), "NAME=VALUE",
-     NULL, 0, 0, "a librdkafka property, as in kcat"},
+    KAFKA_OPTS(struct setup_options, kafka),
     {"conninfo", 0, FX_OPT_TEXT, offsetof(struct setup_options, conninfo), "TEXT", "FX_CONNINFO", 0,
      0, "PostgreSQL connection, added to PGHOST, PGDATABASE, …"},
     {"schemas", 0, FX_OPT_TEXT, offsetof(struct setup_options, schemas), "DIR", "FX_SCHEMAS", 0, 0,

@@ -15,10 +15,7 @@
 #define SIMULATION_FROM_MS INT64_C(1644422400000) /* 2022-02-10T00:00+08:00 */
 
 static const struct fx_opt opts[] = {
-    {"brokers", 'b', FX_OPT_TEXT, AT(kafka.brokers), "HOST:PORT,...", "FX_BROKERS", 0, 0,
-     "Kafka's bootstrap servers"},
-    {"property", 'X', FX_OPT_LIST, AT(kafka.properties), "NAME=VALUE", NULL, 0, 0,
-     "a property of librdkafka, as in kcat; several times"},
+    KAFKA_OPTS(struct station_options, kafka),
     {"topic-prefix", 0, FX_OPT_TEXT, AT(topic_prefix), "PREFIX", "FX_TOPIC_PREFIX", 0, 0,
      "topics are PREFIX.kind (fangxian)"},
     {"schemas", 0, FX_OPT_TEXT, AT(schemas), "DIR", "FX_SCHEMAS", 0, 0, "where the kinds lie"},
