@@ -162,7 +162,8 @@ static const struct {
 } granted[] = {
     {"c.relkind IN ('r', 'v')", "SELECT ON %s TO fangxian_writer"},
     {"c.relkind = 'r' AND (c.relname IN ('partition_position', 'source_ledger', 'source_gap', "
-     "'rejected_event', 'reversal', 'source_hour', 'offset_hole') OR " IS_ROLLUP ")",
+     "'rejected_event', 'reversal', 'source_hour', 'offset_hole', 'source_day', 'source_tally', "
+     "'corrected_event', 'resend_request') OR " IS_ROLLUP ")",
      "INSERT, UPDATE, DELETE ON %s TO fangxian_writer"},
     {"c.relkind = 'v' OR (c.relkind = 'r' AND (c.relname IN ('region', 'region_ancestor', "
      "'rollup_column', 'rollup_definition', 'definition', 'schema_version', 'source_gap', "
@@ -198,9 +199,15 @@ enum fx_code setup_grants(struct setup *setup, struct fx_err *err)
     sql_end(&sql);
     buf_append_format(&sql, "GRANT USAGE ON SCHEMA \"%s\" TO fangxian_writer", record);
     sql_end(&sql);
-    buf_append_format(&sql, "GRANT SELECT, INSERT ON \"%s\".acceptance TO fangxian_writer", record);
+    buf_append_format(&sql,
+                      "GRANT SELECT ON \"%s\".acceptance, \"%s\".source, \"%s\".cutoff, "
+                      "\"%s\".write_off, \"%s\".release TO fangxian_writer",
+                      record, record, record, record, record);
     sql_end(&sql);
-    buf_append_format(&sql, "GRANT SELECT ON \"%s\".source TO fangxian_writer", record);
+    buf_append_format(&sql,
+                      "GRANT SELECT, INSERT ON \"%s\".correction, \"%s\".redriven_event TO "
+                      "fangxian_writer",
+                      record, record);
     sql_end(&sql);
     for (size_t i = 0; i < sizeof granted / sizeof granted[0]; i++)
         append_grants(&sql, schema, i);

@@ -38,3 +38,101 @@ COMMENT ON COLUMN acceptance.last_offset IS 'last lost offset 结束位点';
 COMMENT ON COLUMN acceptance.reason IS 'why 原因';
 COMMENT ON COLUMN acceptance.accepted_by IS 'who 接受人';
 COMMENT ON COLUMN acceptance.accepted_at IS 'when 接受时间';
+
+CREATE TABLE IF NOT EXISTS write_off (
+    topic text COLLATE "C",
+    source text COLLATE "C",
+    run bigint,
+    first_seq bigint,
+    last_seq bigint NOT NULL CHECK (last_seq >= first_seq),
+    reason text NOT NULL,
+    decided_by text NOT NULL DEFAULT current_user,
+    decided_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (topic, source, run, first_seq, decided_at)
+);
+COMMENT ON TABLE write_off IS 'numbers that a person gave up 核销记录';
+COMMENT ON COLUMN write_off.topic IS 'Kafka topic 主题';
+COMMENT ON COLUMN write_off.source IS 'device or post 来源';
+COMMENT ON COLUMN write_off.run IS 'run number 运行号';
+COMMENT ON COLUMN write_off.first_seq IS 'first number 起始序号';
+COMMENT ON COLUMN write_off.last_seq IS 'last number 结束序号';
+COMMENT ON COLUMN write_off.reason IS 'why 原因';
+COMMENT ON COLUMN write_off.decided_by IS 'who 决定人';
+COMMENT ON COLUMN write_off.decided_at IS 'when 决定时间';
+
+CREATE TABLE IF NOT EXISTS release (
+    topic text COLLATE "C",
+    source text COLLATE "C",
+    run bigint,
+    decided_by text NOT NULL DEFAULT current_user,
+    decided_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (topic, source, run, decided_at)
+);
+COMMENT ON TABLE release IS 'quarantined runs that a person released 解除隔离记录';
+COMMENT ON COLUMN release.topic IS 'Kafka topic 主题';
+COMMENT ON COLUMN release.source IS 'device or post 来源';
+COMMENT ON COLUMN release.run IS 'run number 运行号';
+COMMENT ON COLUMN release.decided_by IS 'who 决定人';
+COMMENT ON COLUMN release.decided_at IS 'when 决定时间';
+
+CREATE TABLE IF NOT EXISTS redriven_event (
+    topic text COLLATE "C",
+    partition integer,
+    "offset" bigint,
+    reason text NOT NULL,
+    source text COLLATE "C",
+    run bigint,
+    seq bigint,
+    outcome text NOT NULL CHECK (outcome IN ('counted', 'duplicate')),
+    redriven_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (topic, partition, "offset", redriven_at)
+);
+COMMENT ON TABLE redriven_event IS 'rejected messages that counted after all 重新计入的拒收事件';
+COMMENT ON COLUMN redriven_event.topic IS 'Kafka topic 主题';
+COMMENT ON COLUMN redriven_event.partition IS 'Kafka partition 分区';
+COMMENT ON COLUMN redriven_event."offset" IS 'Kafka offset 位点';
+COMMENT ON COLUMN redriven_event.reason IS 'why it had been rejected 原拒收原因';
+COMMENT ON COLUMN redriven_event.source IS 'source 来源';
+COMMENT ON COLUMN redriven_event.run IS 'run number 运行号';
+COMMENT ON COLUMN redriven_event.seq IS 'number 序号';
+COMMENT ON COLUMN redriven_event.outcome IS 'counted, or duplicate: a copy had counted 结果';
+COMMENT ON COLUMN redriven_event.redriven_at IS 'when 处理时间';
+
+-- A report was made as of then: what changes earlier hours afterwards is a correction.
+CREATE TABLE IF NOT EXISTS cutoff (
+    as_of timestamptz PRIMARY KEY,
+    reported_by text NOT NULL DEFAULT current_user,
+    reported_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE cutoff IS 'reports: hours before as_of are reported 报表截止时间';
+COMMENT ON COLUMN cutoff.as_of IS 'hours that end by then are reported 截至时间';
+COMMENT ON COLUMN cutoff.reported_by IS 'who 报告人';
+COMMENT ON COLUMN cutoff.reported_at IS 'when 报告时间';
+
+CREATE TABLE IF NOT EXISTS correction (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    rollup text NOT NULL,
+    level text NOT NULL,
+    region text COLLATE "C" NOT NULL,
+    bucket_start timestamptz NOT NULL,
+    dimensions text[] NOT NULL,
+    changes jsonb NOT NULL,
+    cutoff_at timestamptz NOT NULL,
+    changed_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE correction IS 'changes to hours already reported 订正记录';
+COMMENT ON COLUMN correction.id IS 'order 顺序号';
+COMMENT ON COLUMN correction.rollup IS 'rollup 汇总表';
+COMMENT ON COLUMN correction.level IS 'town, county or city 级别';
+COMMENT ON COLUMN correction.region IS 'region code 地区代码';
+COMMENT ON COLUMN correction.bucket_start IS 'start of the time step 时段起点';
+COMMENT ON COLUMN correction.dimensions IS 'values of the dimensions, in order 分组字段取值';
+COMMENT ON COLUMN correction.changes IS 'column: amount added 各列变化量';
+COMMENT ON COLUMN correction.cutoff_at IS 'newest as_of that had covered the hour 所涉截止时间';
+COMMENT ON COLUMN correction.changed_at IS 'when 变更时间';
+DO $$
+BEGIN
+    IF to_regclass('correction_by_bucket') IS NULL THEN
+        CREATE INDEX correction_by_bucket ON correction (rollup, level, region, bucket_start);
+    END IF;
+END $$;

@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS definition (
     topic_prefix text NOT NULL,
     record_schema text NOT NULL,
     accept_simulated boolean NOT NULL,
+    is_rebuild boolean NOT NULL DEFAULT false,
     installed_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE definition IS 'what this schema was set up from 本库所依据的定义';
@@ -41,6 +42,8 @@ COMMENT ON COLUMN definition.hash IS 'hash of schemas and rollups 定义摘要';
 COMMENT ON COLUMN definition.topic_prefix IS 'prefix of the Kafka topics 主题前缀';
 COMMENT ON COLUMN definition.record_schema IS 'schema of what people decided 人工决定所在的模式';
 COMMENT ON COLUMN definition.accept_simulated IS 'sources named SIM- count 是否接受模拟数据';
+COMMENT ON COLUMN definition.is_rebuild IS
+    'counted anew beside the live schema, until fx-setup --swap 是否为重算副本';
 COMMENT ON COLUMN definition.installed_at IS 'time of the last fx-setup 最近一次安装时间';
 
 CREATE TABLE IF NOT EXISTS schema_version (
@@ -93,6 +96,7 @@ CREATE TABLE IF NOT EXISTS partition_position (
     caught_up_at timestamptz,
     claimed_by text,
     claimed_at timestamptz,
+    accepted_at timestamptz,
     PRIMARY KEY (topic, partition)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE partition_position IS 'how far each Kafka partition is counted 各分区计数进度';
@@ -106,6 +110,8 @@ COMMENT ON COLUMN partition_position.append_high_ms IS 'highest append time, ms 
 COMMENT ON COLUMN partition_position.caught_up_at IS 'no event was waiting then 最近追平时间';
 COMMENT ON COLUMN partition_position.claimed_by IS 'worker that claimed it 认领者';
 COMMENT ON COLUMN partition_position.claimed_at IS 'when it was claimed 认领时间';
+COMMENT ON COLUMN partition_position.accepted_at IS
+    'time of the last acceptance of a loss that was applied 最近一次接受丢失的时间';
 
 CREATE TABLE IF NOT EXISTS source_ledger (
     topic text COLLATE "C",
@@ -135,6 +141,9 @@ CREATE TABLE IF NOT EXISTS source_ledger (
     previous_last_seq bigint,
     region text COLLATE "C",
     clock_offset_ms bigint,
+    opened_at timestamptz,
+    day date,
+    day_first_seq bigint,
     PRIMARY KEY (topic, source, run)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE source_ledger IS 'one row per source and run: counted + gaps = high 来源台账';
@@ -165,6 +174,46 @@ COMMENT ON COLUMN source_ledger.previous_run IS 'run before this one 前一运�
 COMMENT ON COLUMN source_ledger.previous_last_seq IS 'its last number 前一运行末号';
 COMMENT ON COLUMN source_ledger.region IS 'place of the last heartbeat, else of the last event 地区';
 COMMENT ON COLUMN source_ledger.clock_offset_ms IS 'append time - device time, ms 时钟偏差(毫秒)';
+COMMENT ON COLUMN source_ledger.opened_at IS 'append time of the first record met 首条入库时间';
+COMMENT ON COLUMN source_ledger.day IS 'day that the newest numbers belong to, see source_day 序号所属日';
+COMMENT ON COLUMN source_ledger.day_first_seq IS 'first number of that day; the last is high 当日起始序号';
+
+-- Numbers have no time of their own. A number belongs to the first day by whose end it was known
+-- to exist: from a counted or rejected event, or from a heartbeat's acked_seq. The newest day of a
+-- run stands in source_ledger, the days before it stand here; a day without numbers has no row.
+CREATE TABLE IF NOT EXISTS source_day (
+    topic text COLLATE "C",
+    source text COLLATE "C",
+    run bigint,
+    day date,
+    first_seq bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    PRIMARY KEY (topic, source, run, day)
+);
+COMMENT ON TABLE source_day IS 'which numbers belong to which day, but for the newest day 每日序号区间';
+COMMENT ON COLUMN source_day.topic IS 'Kafka topic 主题';
+COMMENT ON COLUMN source_day.source IS 'device or post 来源';
+COMMENT ON COLUMN source_day.run IS 'run number 运行号';
+COMMENT ON COLUMN source_day.day IS 'reporting day 统计日期';
+COMMENT ON COLUMN source_day.first_seq IS 'first number of the day 起始序号';
+COMMENT ON COLUMN source_day.last_seq IS 'last number of the day 结束序号';
+
+CREATE TABLE IF NOT EXISTS source_tally (
+    topic text COLLATE "C",
+    source text COLLATE "C",
+    day date,
+    duplicates bigint NOT NULL,
+    late bigint NOT NULL,
+    clock_corrected bigint NOT NULL,
+    PRIMARY KEY (topic, source, day)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE source_tally IS 'what was unusual, by the day it was appended to Kafka 每日异常计数';
+COMMENT ON COLUMN source_tally.topic IS 'Kafka topic 主题';
+COMMENT ON COLUMN source_tally.source IS 'device or post 来源';
+COMMENT ON COLUMN source_tally.day IS 'day of the append time 入库日期';
+COMMENT ON COLUMN source_tally.duplicates IS 'copies dropped 丢弃的重复';
+COMMENT ON COLUMN source_tally.late IS 'counted over an hour after they occurred 迟到事件';
+COMMENT ON COLUMN source_tally.clock_corrected IS 'counted in the append hour 时钟更正';
 
 CREATE TABLE IF NOT EXISTS source_gap (
     topic text COLLATE "C",
@@ -228,6 +277,35 @@ COMMENT ON COLUMN reversal.reversed_run IS 'run of the original 原事件运行�
 COMMENT ON COLUMN reversal.reversed_seq IS 'number of the original 原事件序号';
 COMMENT ON COLUMN reversal.run IS 'run of the reversal 冲销运行号';
 COMMENT ON COLUMN reversal.seq IS 'number of the reversal 冲销序号';
+
+-- Only where it differs from what the event says: so that a reversal, which is a copy of the event,
+-- undoes it in the bucket where it was counted.
+CREATE TABLE IF NOT EXISTS corrected_event (
+    topic text COLLATE "C",
+    source text COLLATE "C",
+    run bigint,
+    seq bigint,
+    counted_at timestamptz NOT NULL,
+    PRIMARY KEY (topic, source, run, seq)
+);
+COMMENT ON TABLE corrected_event IS 'events with a wrong clock, and when they counted 时钟更正的事件';
+COMMENT ON COLUMN corrected_event.topic IS 'Kafka topic 主题';
+COMMENT ON COLUMN corrected_event.source IS 'device or post 来源';
+COMMENT ON COLUMN corrected_event.run IS 'run number 运行号';
+COMMENT ON COLUMN corrected_event.seq IS 'number 序号';
+COMMENT ON COLUMN corrected_event.counted_at IS 'instant whose bucket it counted in 计入时间';
+
+CREATE TABLE IF NOT EXISTS resend_request (
+    source text COLLATE "C" PRIMARY KEY,
+    asked_at timestamptz NOT NULL,
+    attempts integer NOT NULL,
+    body text NOT NULL
+);
+COMMENT ON TABLE resend_request IS 'what the resend topic asks of each source 补发请求';
+COMMENT ON COLUMN resend_request.source IS 'device or post 来源';
+COMMENT ON COLUMN resend_request.asked_at IS 'when it was asked last 最近请求时间';
+COMMENT ON COLUMN resend_request.attempts IS 'how often the same was asked 请求次数';
+COMMENT ON COLUMN resend_request.body IS 'ranges asked for, JSON 请求内容';
 
 CREATE TABLE IF NOT EXISTS source_hour (
     topic text COLLATE "C",
