@@ -23,10 +23,12 @@ void claim_drop(struct pipeline *pipeline)
     for (int k = 0; k < pipeline->options.catalog->kind_count; k++)
         plan_forget(pipeline->kinds[k].plan);
     ledger_reset(pipeline->ledger);
-    reversals_reset(&pipeline->reversals);
+    marks_reset(&pipeline->marks);
     pipeline->rejected_count = 0;
     pipeline->hour_count = 0;
     pipeline->hole_count = 0;
+    pipeline->day_count = 0;
+    pipeline->tally_count = 0;
     pipeline->pending = 0;
     pipeline->is_in_flight = false;
     pipeline->is_claimed = false;
@@ -168,6 +170,7 @@ static enum fx_code begin_at(struct pipeline *pipeline, const struct claim *clai
         intake_assign(pipeline->options.intake, list, claim->count, err) == FX_OK) {
         pipeline->is_claimed = true;
         pipeline->accept_simulated = claim->accept_simulated;
+        pipeline->reported_until_ms = claim->reported_until_ms;
     }
     free(list);
     return err->code;
@@ -201,15 +204,16 @@ enum fx_code claim_partitions(struct pipeline *pipeline, struct fx_err *err)
 {
     struct claim claim = {.wanted = pipeline->wanted,
                           .wanted_count = pipeline->wanted_count,
-                          .runs_max = pipeline->options.runs_max / 2};
+                          .runs_max = pipeline->options.runs_max / 2,
+                          .reported_until_ms = INT64_MIN};
     if (list_partitions(pipeline, &claim, err) != FX_OK)
         return err->code;
     struct intake_range *ranges = calloc((size_t)claim.count + 1, sizeof *ranges);
     enum fx_code code = ranges != NULL ? ask_broker(pipeline, &claim, ranges, err)
                                        : fx_err_set(err, FX_EMEMORY, "no memory for a claim");
     if (code == FX_OK)
-        code = store_claim(pipeline->options.store, &claim, pipeline->ledger, &pipeline->reversals,
-                           err);
+        code =
+            store_claim(pipeline->options.store, &claim, pipeline->ledger, &pipeline->marks, err);
     if (code == FX_OK)
         code = store_load_regions(pipeline->options.store, &pipeline->regions, err);
     /* what the owner before us took since is behind the ends asked for before its claim ended */

@@ -10,8 +10,8 @@
 #include "../common/digest.h"
 #include "ledger.h"
 #include "levels.h"
+#include "marks.h"
 #include "reason.h"
-#include "reversals.h"
 
 struct flush_position {
     int topic;
@@ -47,6 +47,22 @@ struct flush_hour {
     uint32_t slots;
 };
 
+/* A day of a run that has ended: its numbers. */
+struct flush_day {
+    int topic;
+    uint32_t source; /* id in the ledger's names */
+    int64_t run;
+    struct ledger_day day;
+    int64_t last;
+};
+
+/* What was unusual on a day that has ended. */
+struct flush_tally {
+    int topic;
+    uint32_t source; /* id in the ledger's names */
+    struct ledger_tally tally;
+};
+
 struct flush_hole {
     int topic;
     int32_t partition;
@@ -57,14 +73,19 @@ struct flush_hole {
 struct flush {
     const struct flush_position *positions; /* by topic, partition */
     int position_count;
-    struct ledger *ledger;             /* its dirty entries */
-    const struct reversals *reversals; /* those not stored */
+    struct ledger *ledger;     /* its dirty entries */
+    const struct marks *marks; /* those not stored */
     const struct flush_rejected *rejected;
     int rejected_count;
     const struct flush_hour *hours;
     int hour_count;
     const struct flush_hole *holes;
     int hole_count;
+    const struct flush_day *days;
+    int day_count;
+    const struct flush_tally *tallies;
+    int tally_count;
+    int64_t reported_until_ms;        /* changes to earlier buckets are corrections */
     const struct level_table *tables; /* towns, then counties, then cities, then sources */
     int table_count;
     const struct region_tree *regions;

@@ -158,6 +158,7 @@ static enum fx_code add_entry(struct ledger *ledger, const struct ledger_key *ke
     entry->heartbeat = -1;
     entry->heartbeat_n = -1;
     entry->region = -1;
+    entry->day.end_ms = LEDGER_NO_DAY;
     entry->source_size = (uint8_t)key->source_size;
     memcpy(entry->source_text, key->source, key->source_size);
     ledger->count++;
@@ -297,10 +298,45 @@ enum fx_code ledger_reject(struct ledger *ledger, int index, int64_t seq, const 
     return FX_OK;
 }
 
-void ledger_tally_duplicate(struct ledger *ledger, int index)
+static bool is_empty(const struct ledger_tally *tally)
 {
-    ledger->entries[index].delta.duplicates++;
+    return tally->duplicates == 0 && tally->late == 0 && tally->clock_corrected == 0;
+}
+
+bool ledger_tally(struct ledger *ledger, int index, const struct ledger_tally *one,
+                  struct ledger_tally *spilled)
+{
+    struct ledger_entry *entry = &ledger->entries[index];
+    struct ledger_tally *tally = &entry->tally;
+    bool is_spilled = tally->day_end_ms != one->day_end_ms && !is_empty(tally);
+    if (is_spilled)
+        *spilled = *tally;
+    if (tally->day_end_ms != one->day_end_ms)
+        *tally = (struct ledger_tally){one->day_end_ms, 0, 0, 0};
+    tally->duplicates += one->duplicates;
+    tally->late += one->late;
+    tally->clock_corrected += one->clock_corrected;
+    entry->delta.duplicates += one->duplicates;
+    entry->delta.late += one->late;
+    entry->delta.clock_corrected += one->clock_corrected;
     mark_dirty(ledger, index);
+    return is_spilled;
+}
+
+bool ledger_date(struct ledger *ledger, int index, int64_t instant_ms, int64_t fallback_ms,
+                 struct ledger_day *closed)
+{
+    struct ledger_entry *entry = &ledger->entries[index];
+    bool has_day = entry->day.end_ms != LEDGER_NO_DAY;
+    if (instant_ms == LEDGER_NO_DAY)
+        instant_ms = has_day ? entry->day.end_ms - 1 : fallback_ms;
+    if (has_day && instant_ms < entry->day.end_ms)
+        return false;
+    bool is_closed = has_day && entry->high >= entry->day.first;
+    *closed = entry->day;
+    entry->day.end_ms = day_local_start_ms(instant_ms) + DAY_MS;
+    entry->day.first = entry->high + 1;
+    return is_closed;
 }
 
 void ledger_quarantine(struct ledger *ledger, int index)
@@ -389,6 +425,7 @@ void ledger_sent(struct ledger *ledger)
         struct ledger_entry *entry = &ledger->entries[ledger->dirty[i]];
         entry->sent_high = entry->high;
         entry->delta = (struct ledger_delta){0, 0, 0, 0, 0};
+        entry->tally = (struct ledger_tally){0, 0, 0, 0};
         entry->slots = 0;
         entry->heartbeat = -1;
         entry->is_known = true;

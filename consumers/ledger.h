@@ -19,46 +19,12 @@
 #ifndef FX_LEDGER_H
 #define FX_LEDGER_H
 
-#include "gapset.h"
 #include "heartbeat.h"
+#include "ledger_entry.h"
 #include "names.h"
 
 #define LEDGER_GAPS_MAX 16384
 #define LEDGER_JUMP_MAX INT64_C(1000000000)
-#define LEDGER_SOURCE_MAX 64
-
-/* Since the last flush; the database adds them up. */
-struct ledger_delta {
-    int64_t counted;
-    int64_t duplicates;
-    int64_t late;
-    int64_t clock_corrected;
-    int64_t rejected;
-};
-
-struct ledger_entry {
-    uint64_t hash;
-    int64_t run;
-    int64_t high;      /* highest number met */
-    int64_t sent_high; /* high as the last flush wrote it: the database's value */
-    struct gapset gaps;
-    struct ledger_delta delta;
-    int64_t last_occurred_ms; /* latest counted time, 0: none */
-    int64_t last_appended_ms;
-    int64_t hour_ms;     /* hour that slots belong to */
-    uint32_t slots;      /* signs of life not flushed yet, 12 bits */
-    int32_t heartbeat;   /* index into the ledger's pending heartbeats, -1: none */
-    int32_t region;      /* of the latest event counted, an index in the region tree; -1: none */
-    int64_t heartbeat_n; /* of the newest heartbeat applied, -1: none */
-    uint32_t source;     /* id in names */
-    int32_t partition;
-    uint16_t topic;
-    uint8_t source_size;
-    bool is_known; /* the database has a row, or a flush in flight makes it */
-    bool is_dirty; /* on the dirty list */
-    bool is_quarantined;
-    char source_text[LEDGER_SOURCE_MAX];
-};
 
 struct ledger_key {
     uint16_t topic;
@@ -113,7 +79,23 @@ FX_MUST_CHECK enum fx_code ledger_count(struct ledger *ledger, int index, int64_
  */
 FX_MUST_CHECK enum fx_code ledger_reject(struct ledger *ledger, int index, int64_t seq,
                                          const struct gap *gap, struct fx_err *err);
-void ledger_tally_duplicate(struct ledger *ledger, int index);
+
+/*
+ * Tallies what is unusual about one event: one holds the day it was appended on and ones. true:
+ * another day's tally must be flushed first; it is handed out through *spilled and replaced.
+ */
+bool ledger_tally(struct ledger *ledger, int index, const struct ledger_tally *one,
+                  struct ledger_tally *spilled);
+
+/*
+ * Numbers above high are about to be met at instant_ms: they belong to its day (reporting zone),
+ * or to the run's newest day if that is later. A missing number has no time of its own; it
+ * belongs to the first day by whose end it was known to exist. true: the day before is closed; it
+ * is handed out through *closed, with high as its last number. LEDGER_NO_DAY for instant_ms: the
+ * event does not tell when it was numbered, fallback_ms is taken if the run has no day yet.
+ */
+bool ledger_date(struct ledger *ledger, int index, int64_t instant_ms, int64_t fallback_ms,
+                 struct ledger_day *closed);
 
 /* Every later event of the run is rejected, until a person releases it. */
 void ledger_quarantine(struct ledger *ledger, int index);

@@ -13,7 +13,7 @@
 #define CLAIM_WAIT_MAX_MS 10000
 #define CAUGHT_UP_EVERY_MS 10000
 #define END_EVERY_MS 100
-#define REVERSALS_KEPT 16384
+#define MARKS_KEPT 16384
 #define REVOKE_POLLS 50
 #define REVOKE_POLL_MS 100
 
@@ -44,12 +44,16 @@ enum fx_code pipeline_open(const struct pipeline_options *options, struct pipeli
     fresh->random_state = options->seed;
     fresh->taken_max = options->events_max;
     fresh->stats.lag = -1;
-    reversals_init(&fresh->reversals, options->seed);
+    fresh->reported_until_ms = INT64_MIN;
+    marks_init(&fresh->marks, options->seed);
     retry_init(&fresh->retry, CLAIM_WAIT_MIN_MS, CLAIM_WAIT_MAX_MS);
     fresh->hours = calloc(PIPELINE_HOURS_MAX, sizeof *fresh->hours);
     fresh->tables = calloc((size_t)CATALOG_KINDS_MAX * ROLLUP_PER_KIND_MAX * LEVEL_COUNT,
                            sizeof *fresh->tables);
-    if (fresh->hours == NULL || fresh->tables == NULL)
+    fresh->days = calloc(PIPELINE_DAYS_MAX, sizeof *fresh->days);
+    fresh->tallies = calloc(PIPELINE_DAYS_MAX, sizeof *fresh->tallies);
+    if (fresh->hours == NULL || fresh->tables == NULL || fresh->days == NULL ||
+        fresh->tallies == NULL)
         fx_err_set(err, FX_EMEMORY, "no memory for a pipeline");
     else if (region_tree_init(&fresh->regions, err) == FX_OK)
         (void)(ledger_open(options->runs_max, options->seed, &fresh->ledger, err) == FX_OK);
@@ -76,11 +80,13 @@ void pipeline_close(struct pipeline *pipeline)
     }
     region_tree_release(&pipeline->regions);
     ledger_close(pipeline->ledger);
-    reversals_release(&pipeline->reversals);
+    marks_release(&pipeline->marks);
     free(pipeline->parts);
     free(pipeline->positions);
     free(pipeline->tables);
     free(pipeline->hours);
+    free(pipeline->days);
+    free(pipeline->tallies);
     free(pipeline->wanted);
     free(pipeline->presumed);
     free(pipeline->ends);
@@ -121,137 +127,16 @@ static bool has_pending(const struct pipeline *pipeline)
     return false;
 }
 
-static void list_positions(struct pipeline *pipeline, struct flush *flush)
-{
-    for (int i = 0; i < pipeline->part_count; i++) {
-        struct part *part = &pipeline->parts[i];
-        bool is_moved = part->next != part->sent_next;
-        if (!is_moved && part->caught_up_ms <= part->sent_caught_up_ms)
-            continue;
-        /* records lie in the order of their append times: whatever was appended before the last
-         * one taken is taken too */
-        if (is_moved && part->append_high_ms > part->caught_up_ms)
-            part->caught_up_ms = part->append_high_ms;
-        pipeline->positions[flush->position_count++] = (struct flush_position){
-            .topic = part->topic,
-            .partition = part->partition,
-            .generation = part->generation,
-            .old_next = part->sent_next,
-            .new_next = part->next,
-            .append_high_ms = part->append_high_ms,
-            .has_bookmark = part->has_bookmark,
-            .bookmark = arrive_bookmark(part),
-            .caught_up_ms = part->caught_up_ms,
-        };
-    }
-    flush->positions = pipeline->positions;
-}
-
-/* Source tables first: only this worker writes them. The city's rows, which all workers share,
- * come last and so are locked for the shortest time. */
-static enum fx_code derive_tables(struct pipeline *pipeline, struct flush *flush,
-                                  struct fx_err *err)
-{
-    static const int order[LEVEL_COUNT] = {LEVEL_SOURCE, REGION_TOWN, REGION_COUNTY, REGION_CITY};
-    struct level_names names = {&pipeline->regions, ledger_names(pipeline->ledger)};
-    int units = pipeline->options.catalog->kind_count * ROLLUP_PER_KIND_MAX;
-    for (int at = 0; at < LEVEL_COUNT * units; at++) {
-        struct kind_state *kind = &pipeline->kinds[at % units / ROLLUP_PER_KIND_MAX];
-        int i = at % ROLLUP_PER_KIND_MAX;
-        struct level_table *table = &pipeline->tables[flush->table_count];
-        table->level = order[at / units];
-        if (kind->cells[i] == NULL || cells_count(kind->cells[i]) == 0 ||
-            !levels_has(plan_rollup(kind->plan, i), table->level))
-            continue;
-        if (levels_derive(kind->levels[i], kind->cells[i], &names, table, err) != FX_OK)
-            return err->code;
-        pipeline->stats.flush_rows += table->count;
-        flush->table_count += table->count > 0;
-    }
-    flush->tables = pipeline->tables;
-    return FX_OK;
-}
-
-static enum fx_code add_wanted(struct pipeline *pipeline, const struct claim_wanted *wanted,
-                               struct fx_err *err)
-{
-    if (pipeline->presumed_count == pipeline->presumed_room) {
-        int room = pipeline->presumed_room == 0 ? 64 : pipeline->presumed_room * 2;
-        struct claim_wanted *more = realloc(pipeline->presumed, (size_t)room * sizeof *more);
-        if (more == NULL)
-            return fx_err_set(err, FX_EMEMORY, "no memory for %d presumed runs", room);
-        pipeline->presumed = more;
-        pipeline->presumed_room = room;
-    }
-    pipeline->presumed[pipeline->presumed_count++] = *wanted;
-    return FX_OK;
-}
-
-/* What this flush presumes new: to be looked up if the database knows better. */
-static enum fx_code list_presumed(struct pipeline *pipeline, struct fx_err *err)
-{
-    int count;
-    const int *dirty = ledger_dirty(pipeline->ledger, &count);
-    pipeline->presumed_count = 0;
-    for (int i = 0; i < count; i++) {
-        const struct ledger_entry *entry = ledger_entry(pipeline->ledger, dirty[i]);
-        if (entry->is_known)
-            continue;
-        struct claim_wanted wanted = {.topic = entry->topic, .run = entry->run};
-        memcpy(wanted.source, entry->source_text, entry->source_size);
-        if (add_wanted(pipeline, &wanted, err) != FX_OK)
-            return err->code;
-    }
-    for (int i = pipeline->reversals.stored_count; i < pipeline->reversals.count; i++) {
-        const struct reversal *one = &pipeline->reversals.items[i];
-        struct claim_wanted wanted = {.topic = one->topic, .run = one->reversed_run};
-        wanted.seq = one->reversed_seq;
-        memcpy(wanted.source, one->source, sizeof wanted.source);
-        if (add_wanted(pipeline, &wanted, err) != FX_OK)
-            return err->code;
-    }
-    return FX_OK;
-}
-
-/* The store has it all as bytes: the tables are empty again for what comes next. */
-static void swap_out(struct pipeline *pipeline)
-{
-    for (int k = 0; k < pipeline->options.catalog->kind_count; k++)
-        for (int i = 0; i < plan_rollup_count(pipeline->kinds[k].plan); i++)
-            cells_reset(pipeline->kinds[k].cells[i]);
-    ledger_sent(pipeline->ledger);
-    reversals_sent(&pipeline->reversals);
-    for (int i = 0; i < pipeline->part_count; i++) {
-        pipeline->parts[i].sent_next = pipeline->parts[i].next;
-        pipeline->parts[i].sent_caught_up_ms = pipeline->parts[i].caught_up_ms;
-    }
-    pipeline->rejected_count = pipeline->hour_count = pipeline->hole_count = 0;
-    pipeline->flight_events = pipeline->pending;
-    pipeline->flight_latest = pipeline->latest;
-    pipeline->pending = 0;
-    pipeline->is_in_flight = true;
-    pipeline->flush_began_ms = pipeline->now_ms;
-}
-
 static void begin_flush(struct pipeline *pipeline)
 {
     struct fx_err *doubt = &pipeline->doubt;
-    struct flush flush = {
-        .ledger = pipeline->ledger,
-        .reversals = &pipeline->reversals,
-        .rejected = pipeline->rejected,
-        .rejected_count = pipeline->rejected_count,
-        .hours = pipeline->hours,
-        .hour_count = pipeline->hour_count,
-        .holes = pipeline->holes,
-        .hole_count = pipeline->hole_count,
-        .regions = &pipeline->regions,
-    };
-    list_positions(pipeline, &flush);
-    if (derive_tables(pipeline, &flush, doubt) == FX_OK &&
-        list_presumed(pipeline, doubt) == FX_OK &&
-        store_send(pipeline->options.store, &flush, doubt) == FX_OK)
-        swap_out(pipeline);
+    struct flush flush;
+    if (compose_flush(pipeline, &flush, doubt) != FX_OK ||
+        store_send(pipeline->options.store, &flush, doubt) != FX_OK)
+        return;
+    compose_sent(pipeline);
+    pipeline->is_in_flight = true;
+    pipeline->flush_began_ms = pipeline->now_ms;
 }
 
 static void flush_committed(struct pipeline *pipeline)
@@ -267,7 +152,7 @@ static void flush_committed(struct pipeline *pipeline)
     pipeline->stats.flush_ms_last = took_ms;
     pipeline->stats.committed += pipeline->flight_events;
     pipeline->wanted_count = 0;
-    reversals_forget(&pipeline->reversals, REVERSALS_KEPT);
+    marks_forget(&pipeline->marks, MARKS_KEPT);
     retry_reset(&pipeline->retry);
     if (pipeline->taken_max < pipeline->options.events_max && pipeline->flight_events > 0)
         pipeline->taken_max *= 2;
@@ -308,7 +193,7 @@ static void poll_flush(struct pipeline *pipeline, int wait_ms)
     if (code != FX_ECLAIM)
         return;
     enum store_conflict conflict = store_conflict(pipeline->options.store);
-    if (conflict == STORE_RUNS || conflict == STORE_REVERSALS)
+    if (conflict == STORE_RUNS || conflict == STORE_MARKS)
         claim_want_presumed(pipeline);
     if (conflict == STORE_SLOW && pipeline->flight_events > 1)
         pipeline->taken_max = pipeline->flight_events / 2;

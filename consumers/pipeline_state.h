@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pipeline_state - what the pipeline's files share: pipeline.c (when), claim.c (from where),
- * arrive.c (which message), take.c (what an event does). Private to them.
+ * arrive.c (which message), take.c (what an event does), compose.c (what a flush holds). Private
+ * to them.
  */
 #ifndef FX_PIPELINE_STATE_H
 #define FX_PIPELINE_STATE_H
@@ -13,6 +14,7 @@
 #define PIPELINE_REJECTED_MAX 512
 #define PIPELINE_HOURS_MAX 65536
 #define PIPELINE_HOLES_MAX 64
+#define PIPELINE_DAYS_MAX 8192
 #define PIPELINE_REFUSED_MAX 64
 #define PIPELINE_PARTS_MAX 4096
 #define LAST_RECORD_MAX 512
@@ -57,7 +59,7 @@ struct pipeline {
     struct kind_state kinds[CATALOG_KINDS_MAX];
     struct region_tree regions;
     struct ledger *ledger;
-    struct reversals reversals;
+    struct marks marks;
     bool accept_simulated;
     uint64_t random_state;
 
@@ -72,6 +74,11 @@ struct pipeline {
     int hour_count;
     struct flush_hole holes[PIPELINE_HOLES_MAX];
     int hole_count;
+    struct flush_day *days;
+    int day_count;
+    struct flush_tally *tallies;
+    int tally_count;
+    int64_t reported_until_ms; /* by the cut-offs the last claim read, INT64_MIN: none */
 
     int64_t now_ms;
     int64_t pending;   /* messages taken since the last flush began */
@@ -111,18 +118,23 @@ struct pipeline {
     char trouble[FX_ERR_TEXT_MAX]; /* the last doubt's text */
 };
 
+/* compose.c: all that waits, as one flush. Any error means doubt. */
+FX_MUST_CHECK enum fx_code compose_flush(struct pipeline *pipeline, struct flush *flush,
+                                         struct fx_err *err);
+
+/* compose.c: the store has it all as bytes; what comes next begins with empty tables. */
+void compose_sent(struct pipeline *pipeline);
+
 /* arrive.c: one message; an intake_take_cb with a struct pipeline as its context. */
 bool arrive_message(void *context, const struct intake_message *message);
 
-/* arrive.c: the bookmark of the partition's last record. */
-int64_t arrive_bookmark(struct part *part);
+int64_t arrive_bookmark(struct part *part); /* of the partition's last record */
 
 /* take.c: the event in the message that is next in part. Any error means doubt. */
 FX_MUST_CHECK enum fx_code take_event(struct pipeline *pipeline, struct part *part,
                                       const struct intake_message *message, struct fx_err *err);
 
-/* take.c: whether one more message surely finds room. */
-bool take_has_room(const struct pipeline *pipeline);
+bool take_has_room(const struct pipeline *pipeline); /* take.c: one more message surely fits */
 
 /* claim.c: claims the partitions of the waiting change, or the assigned ones anew. */
 FX_MUST_CHECK enum fx_code claim_partitions(struct pipeline *pipeline, struct fx_err *err);
@@ -133,7 +145,6 @@ void claim_want_presumed(struct pipeline *pipeline);
 /* claim.c: where every partition of every topic ends now, for --until-end. */
 FX_MUST_CHECK enum fx_code claim_list_ends(struct pipeline *pipeline, struct fx_err *err);
 
-/* claim.c: drops all that is not committed. */
-void claim_drop(struct pipeline *pipeline);
+void claim_drop(struct pipeline *pipeline); /* claim.c: drops all that is not committed */
 
 #endif

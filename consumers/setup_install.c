@@ -145,6 +145,35 @@ static enum fx_code make_generated(const struct setup *setup, struct fx_err *err
     return code;
 }
 
+/* Workers write through it, analysts read it: the record schema's table under a name of ours. */
+static enum fx_code make_correction_view(const struct setup *setup, struct fx_err *err)
+{
+    static const char *const columns[][2] = {
+        {"id", "order 顺序号"},
+        {"rollup", "rollup 汇总表"},
+        {"level", "town, county or city 级别"},
+        {"region", "region code 地区代码"},
+        {"bucket_start", "start of the time step 时段起点"},
+        {"dimensions", "values of the dimensions, in order 分组字段取值"},
+        {"changes", "column: amount added, in the column's unit 各列变化量"},
+        {"cutoff_at", "newest as_of that had covered the hour 所涉截止时间"},
+        {"changed_at", "when 变更时间"},
+    };
+    struct buf sql = BUF_INIT;
+    buf_append_format(&sql,
+                      "CREATE OR REPLACE VIEW correction AS SELECT id, rollup, level, region, "
+                      "bucket_start, dimensions, changes, cutoff_at, changed_at "
+                      "FROM \"%s\".correction",
+                      setup->options.record_schema);
+    sql_end(&sql);
+    sql_comment(&sql, "VIEW", "correction", "changes to hours already reported", "订正记录");
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+        sql_comment_column(&sql, "correction", columns[i][0], columns[i][1]);
+    enum fx_code code = sql_run_list(setup->conn, &sql, err);
+    buf_release(&sql);
+    return code;
+}
+
 static enum fx_code make_source_view(const struct setup *setup, struct fx_err *err)
 {
     struct buf sql = BUF_INIT;
@@ -285,7 +314,8 @@ static bool is_other_shape(const struct fx_err *err)
  * see the old views until the commit. */
 enum fx_code setup_rollup_views(struct setup *setup, struct fx_err *err)
 {
-    if (make_source_view(setup, err) != FX_OK || /* stays: our functions need it */
+    if (make_source_view(setup, err) != FX_OK ||     /* stays: our functions need it */
+        make_correction_view(setup, err) != FX_OK || /* and fx-rollup writes through this one */
         sql_run(setup->conn, note_standing, err) != FX_OK ||
         sql_run(setup->conn, "SAVEPOINT views", err) != FX_OK)
         return err->code;

@@ -161,6 +161,7 @@ static const struct {
     const char *grants;
 } granted[] = {
     {"c.relkind IN ('r', 'v')", "SELECT ON %s TO fangxian_writer"},
+    {"c.relkind = 'v' AND c.relname = 'correction'", "INSERT ON %s TO fangxian_writer"},
     {"c.relkind = 'r' AND (c.relname IN ('partition_position', 'source_ledger', 'source_gap', "
      "'rejected_event', 'reversal', 'source_hour', 'offset_hole', 'source_day', 'source_tally', "
      "'corrected_event', 'resend_request') OR " IS_ROLLUP ")",

@@ -125,7 +125,7 @@ static void note_failure(struct store *store, const PGresult *result)
     const char *state = pg_sqlstate(result);
     pg_failed(store->conn, result, &store->failure);
     store->conflict = strcmp(state, "FX002") == 0   ? STORE_RUNS
-                      : strcmp(state, "FX003") == 0 ? STORE_REVERSALS
+                      : strcmp(state, "FX003") == 0 ? STORE_MARKS
                       : strcmp(state, "57014") == 0 ? STORE_SLOW
                                                     : STORE_FENCED;
     if (strcmp(state, "55P03") == 0 || strcmp(state, "57014") == 0)

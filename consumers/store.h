@@ -58,12 +58,12 @@ struct claim_partition {
     int64_t accepted_from; /* INT64_MAX: none */
 };
 
-/* A run or a reversed event that must be looked up because it was presumed new and was not. */
+/* A run or a marked event that must be looked up because it was presumed new and was not. */
 struct claim_wanted {
     int topic;
     char source[65];
     int64_t run;
-    int64_t seq; /* of a reversed event; 0: a run is wanted */
+    int64_t seq; /* of an event; 0: a run is wanted */
 };
 
 struct claim {
@@ -71,19 +71,20 @@ struct claim {
     int count;
     const struct claim_wanted *wanted;
     int wanted_count;
-    int runs_max;          /* how many of the partitions' newest runs to load */
-    bool accept_simulated; /* out */
+    int runs_max;              /* how many of the partitions' newest runs to load */
+    bool accept_simulated;     /* out, as below */
+    int64_t reported_until_ms; /* buckets before it stand in a report; INT64_MIN: none do */
 };
 
 /*
- * Claims the partitions; loads runs and gaps into ledger and wanted reversals into reversals,
- * which are empty.
+ * Claims the partitions; loads runs and gaps into ledger and what is wanted of single events into
+ * marks; both are empty.
  *
  * FX_ERETRY, FX_ECLAIM  not now: back off, poll Kafka, try again if still assigned.
  * FX_ECONFIG  another definition hash, tables missing: run fx-setup, restart.
  */
 FX_MUST_CHECK enum fx_code store_claim(struct store *store, struct claim *claim,
-                                       struct ledger *ledger, struct reversals *reversals,
+                                       struct ledger *ledger, struct marks *marks,
                                        struct fx_err *err);
 
 /* Adds every row of the table region to tree. */
@@ -109,9 +110,9 @@ void store_abandon(struct store *store);
 /* What the last FX_ECLAIM of store_poll was about. */
 enum store_conflict {
     STORE_FENCED,
-    STORE_RUNS,      /* a run was presumed new and is not */
-    STORE_REVERSALS, /* an event was reversed before */
-    STORE_SLOW       /* it took too long: replay with fewer events per flush */
+    STORE_RUNS,  /* a run was presumed new and is not */
+    STORE_MARKS, /* an event was reversed before, or counted at another time than presumed */
+    STORE_SLOW   /* it took too long: replay with fewer events per flush */
 };
 enum store_conflict store_conflict(const struct store *store);
 

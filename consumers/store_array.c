@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store_array.h"
 
+#include "../common/day.h"
+
 #include <string.h>
 
 #define EPOCH_2000_MS INT64_C(946684800000)
@@ -87,6 +89,12 @@ void array_add_instant(struct array *array, int64_t instant_ms)
     if (instant_ms > INSTANT_MAX_MS)
         instant_ms = INSTANT_MAX_MS;
     array_add_int8(array, (instant_ms - EPOCH_2000_MS) * 1000);
+}
+
+void array_add_day(struct array *array, int64_t end_ms)
+{
+    int64_t local_ms = end_ms - 1 + DAY_ZONE_OFFSET_MS - EPOCH_2000_MS;
+    array_add_int4(array, (int32_t)(day_bucket_ms(local_ms, DAY_MS) / DAY_MS));
 }
 
 void array_end(struct array *array)

@@ -19,6 +19,7 @@ enum array_type {
     ARRAY_INT8 = 20,
     ARRAY_INT4 = 23,
     ARRAY_TEXT = 25,
+    ARRAY_DATE = 1082,
     ARRAY_TIMESTAMPTZ = 1184
 };
 
@@ -38,6 +39,9 @@ void array_add_text(struct array *array, const char *text);
 
 /* An instant in milliseconds since 1970; far ones are clamped to what PostgreSQL can hold. */
 void array_add_instant(struct array *array, int64_t instant_ms);
+
+/* The day of the reporting zone that ends at end_ms, exclusive. */
+void array_add_day(struct array *array, int64_t end_ms);
 
 /* Writes count and null flag into the header. */
 void array_end(struct array *array);

@@ -188,16 +188,17 @@ static enum fx_code lock_positions(struct store *store, struct claim *claim,
 #define WANTED_RUNS                                                                                \
     "(l.topic, l.source, l.run) IN (SELECT * FROM unnest($3::text[], $4::text[], $5::bigint[]))"
 
-#define HEARTBEAT_N "CASE WHEN l.heartbeat_at IS NULL THEN -1 ELSE l.heartbeat_n END"
+#define RUN_COLUMNS                                                                                \
+    "l.topic, l.source, l.run, l.partition, l.high, CASE WHEN l.heartbeat_at IS NULL THEN -1 "     \
+    "ELSE l.heartbeat_n END, l.is_quarantined, (extract(epoch FROM (l.day + 1)::timestamp AT "     \
+    "TIME ZONE 'Asia/Shanghai') * 1000)::bigint, l.day_first_seq "
 
 /* The newest runs of the partitions, and those that were presumed new and are not. */
 static const char runs_sql[] =
-    "(SELECT l.topic, l.source, l.run, l.partition, l.high, " HEARTBEAT_N ", l.is_quarantined "
-    "FROM source_ledger l WHERE (l.topic, l.partition) IN "
+    "(SELECT " RUN_COLUMNS "FROM source_ledger l WHERE (l.topic, l.partition) IN "
     "(SELECT * FROM unnest($1::text[], $2::int[])) "
     "ORDER BY l.last_appended_at DESC NULLS LAST LIMIT $6) UNION "
-    "SELECT l.topic, l.source, l.run, l.partition, l.high, " HEARTBEAT_N ", l.is_quarantined "
-    "FROM source_ledger l WHERE " WANTED_RUNS;
+    "SELECT " RUN_COLUMNS "FROM source_ledger l WHERE " WANTED_RUNS;
 
 static const char gaps_sql[] =
     "SELECT g.topic, g.source, g.run, g.first_seq, g.last_seq, g.cause, "
@@ -229,7 +230,10 @@ static enum fx_code read_runs(const struct store *store, const PGresult *rows,
             return err->code;
         ledger_load(ledger, index, number_at(rows, i, 4, 0), partition,
                     PQgetvalue(rows, i, 6)[0] == 't');
-        ledger_entry(ledger, index)->heartbeat_n = number_at(rows, i, 5, 0);
+        struct ledger_entry *entry = ledger_entry(ledger, index);
+        entry->heartbeat_n = number_at(rows, i, 5, 0);
+        entry->day.end_ms = number_at(rows, i, 7, LEDGER_NO_DAY);
+        entry->day.first = number_at(rows, i, 8, 0);
     }
     return FX_OK;
 }
@@ -280,37 +284,73 @@ static enum fx_code load_ledger(struct store *store, const struct claim *claim,
     return err->code;
 }
 
-/* Reversals that a flush found out about. */
-static enum fx_code load_reversals(struct store *store, struct literals *literals,
-                                   struct reversals *reversals, struct fx_err *err)
+/* What a flush found out about: by whom an event was reversed, or when it counted. */
+static const char reversed_sql[] =
+    "SELECT r.topic, r.source, r.reversed_run, r.reversed_seq, r.run, r.seq, "
+    "(extract(epoch FROM c.counted_at) * 1000)::bigint FROM reversal r "
+    "LEFT JOIN corrected_event c ON c.topic = r.topic AND c.source = r.source AND "
+    "c.run = r.reversed_run AND c.seq = r.reversed_seq "
+    "WHERE (r.topic, r.source, r.reversed_run, r.reversed_seq) IN "
+    "(SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]))";
+static const char corrected_sql[] =
+    "SELECT topic, source, run, seq, 0, 0, (extract(epoch FROM counted_at) * 1000)::bigint "
+    "FROM corrected_event WHERE (topic, source, run, seq) IN "
+    "(SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]))";
+
+static enum fx_code load_set(struct store *store, const struct pg_statement *statement,
+                             struct mark_set *set, struct fx_err *err)
 {
-    const char *values[] = {buf_text(&literals->wanted_topics), buf_text(&literals->wanted_sources),
-                            buf_text(&literals->wanted_runs),
-                            close_literal(&literals->wanted_seqs)};
     PGresult *rows = NULL;
-    struct pg_statement statement = {
-        "SELECT topic, source, reversed_run, reversed_seq, run, seq FROM reversal "
-        "WHERE (topic, source, reversed_run, reversed_seq) IN "
-        "(SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]))",
-        4, values};
-    if (pg_query(store->conn, &statement, &rows, err) != FX_OK)
+    if (pg_query(store->conn, statement, &rows, err) != FX_OK)
         return err->code;
     for (int i = 0; i < PQntuples(rows) && err->code == FX_OK; i++) {
-        struct reversal one = {.topic = (uint16_t)store_topic(store, PQgetvalue(rows, i, 0)),
-                               .reversed_run = number_at(rows, i, 2, 0),
-                               .reversed_seq = number_at(rows, i, 3, 0),
-                               .run = number_at(rows, i, 4, 0),
-                               .seq = number_at(rows, i, 5, 0),
-                               .is_stored = true};
+        struct mark one = {.topic = (uint16_t)store_topic(store, PQgetvalue(rows, i, 0)),
+                           .run = number_at(rows, i, 2, 0),
+                           .seq = number_at(rows, i, 3, 0),
+                           .by_run = number_at(rows, i, 4, 0),
+                           .by_seq = number_at(rows, i, 5, 0),
+                           .counted_ms = number_at(rows, i, 6, MARK_AS_SAID),
+                           .is_stored = true};
         text_copy(one.source, sizeof one.source, PQgetvalue(rows, i, 1));
-        (void)(reversals_add(reversals, &one, err) == FX_OK);
+        (void)(mark_set_add(set, &one, err) == FX_OK);
     }
     PQclear(rows);
     return err->code;
 }
 
+static enum fx_code load_marks(struct store *store, struct literals *literals, struct marks *marks,
+                               struct fx_err *err)
+{
+    const char *values[] = {buf_text(&literals->wanted_topics), buf_text(&literals->wanted_sources),
+                            buf_text(&literals->wanted_runs),
+                            close_literal(&literals->wanted_seqs)};
+    struct pg_statement reversed = {reversed_sql, 4, values};
+    struct pg_statement corrected = {corrected_sql, 4, values};
+    if (load_set(store, &reversed, &marks->reversed, err) != FX_OK)
+        return err->code;
+    return load_set(store, &corrected, &marks->corrected, err);
+}
+
+/* Buckets before the newest cut-off stand in a report. A rebuild counts them anew: that is no
+ * correction. */
+static enum fx_code load_cutoff(struct store *store, struct claim *claim, const char *record_schema,
+                                struct fx_err *err)
+{
+    char sql[200];
+    PGresult *rows = NULL;
+    snprintf(sql, sizeof sql,
+             "SELECT (extract(epoch FROM max(c.as_of)) * 1000)::bigint FROM \"%s\".cutoff c "
+             "WHERE NOT (SELECT is_rebuild FROM definition)",
+             record_schema);
+    struct pg_statement statement = {sql, 0, NULL};
+    if (pg_query(store->conn, &statement, &rows, err) == FX_OK)
+        claim->reported_until_ms = number_at(rows, 0, 0, INT64_MIN);
+    PQclear(rows);
+    return err->code;
+}
+
 static enum fx_code claim_all(struct store *store, struct claim *claim, struct ledger *ledger,
-                              struct reversals *reversals, struct fx_err *err)
+                              struct marks *marks, struct fx_err *err)
 {
     char record_schema[64];
     struct literals literals = {BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT,
@@ -326,7 +366,9 @@ static enum fx_code claim_all(struct store *store, struct claim *claim, struct l
     if (code == FX_OK)
         code = load_ledger(store, claim, &literals, ledger, err);
     if (code == FX_OK)
-        code = load_reversals(store, &literals, reversals, err);
+        code = load_marks(store, &literals, marks, err);
+    if (code == FX_OK)
+        code = load_cutoff(store, claim, record_schema, err);
     if (code == FX_OK)
         code = pg_run(store->conn, "COMMIT", err);
     release_literals(&literals);
@@ -334,11 +376,11 @@ static enum fx_code claim_all(struct store *store, struct claim *claim, struct l
 }
 
 enum fx_code store_claim(struct store *store, struct claim *claim, struct ledger *ledger,
-                         struct reversals *reversals, struct fx_err *err)
+                         struct marks *marks, struct fx_err *err)
 {
     enum fx_code code = store_connect(store, err);
     if (code == FX_OK)
-        code = claim_all(store, claim, ledger, reversals, err);
+        code = claim_all(store, claim, ledger, marks, err);
     if (code == FX_OK)
         return FX_OK;
     if (code == FX_ECLAIM)

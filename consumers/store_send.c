@@ -6,14 +6,14 @@
 
 #include <string.h>
 
-static void begin(struct store *store, const enum array_type *types, int count)
+void store_begin_arrays(struct store *store, const enum array_type *types, int count)
 {
     fx_assert(count <= STORE_ARRAYS_MAX);
     for (int i = 0; i < count; i++)
         array_begin(&store->arrays[i], types[i]);
 }
 
-static enum fx_code send(struct store *store, const char *name, int count, struct fx_err *err)
+enum fx_code store_send_arrays(struct store *store, const char *name, int count, struct fx_err *err)
 {
     const char *values[STORE_ARRAYS_MAX];
     int lengths[STORE_ARRAYS_MAX];
@@ -54,7 +54,7 @@ static enum fx_code send_positions(struct store *store, const struct flush *flus
     static const enum array_type types[] = {ARRAY_TEXT, ARRAY_INT4, ARRAY_INT8, ARRAY_INT8,
                                             ARRAY_INT8, ARRAY_INT8, ARRAY_INT8, ARRAY_TIMESTAMPTZ};
     struct array *a = store->arrays;
-    begin(store, types, 8);
+    store_begin_arrays(store, types, 8);
     for (int i = 0; i < flush->position_count; i++) {
         const struct flush_position *row = &flush->positions[i];
         array_add_text(&a[0], store->options.topics[row->topic]);
@@ -66,7 +66,7 @@ static enum fx_code send_positions(struct store *store, const struct flush *flus
         add_nullable(&a[6], row->bookmark, !row->has_bookmark);
         add_instant_or_null(&a[7], row->caught_up_ms, row->caught_up_ms == 0);
     }
-    return send(store, "positions", 8, err);
+    return store_send_arrays(store, "positions", 8, err);
 }
 
 /* topic, source, run: the head of every statement about runs. */
@@ -77,38 +77,51 @@ static void add_run_key(struct store *store, const struct ledger_entry *entry)
     array_add_int8(&store->arrays[2], entry->run);
 }
 
+static void add_run(struct store *store, const struct flush *flush,
+                    const struct ledger_entry *entry)
+{
+    struct array *a = store->arrays;
+    add_run_key(store, entry);
+    array_add_int4(&a[3], entry->partition);
+    array_add_bool(&a[4], entry->is_known);
+    array_add_int8(&a[5], entry->sent_high);
+    array_add_int8(&a[6], entry->high);
+    array_add_int8(&a[7], entry->delta.counted);
+    array_add_int8(&a[8], entry->delta.duplicates);
+    array_add_int8(&a[9], entry->delta.late);
+    array_add_int8(&a[10], entry->delta.clock_corrected);
+    array_add_int8(&a[11], entry->delta.rejected);
+    array_add_int4(&a[12], entry->gaps.count);
+    array_add_bool(&a[13], entry->is_quarantined);
+    add_instant_or_null(&a[14], entry->last_occurred_ms, entry->last_occurred_ms == 0);
+    add_instant_or_null(&a[15], entry->last_appended_ms, entry->last_appended_ms == 0);
+    if (entry->region < 0)
+        array_add_null(&a[16]);
+    else
+        array_add_text(&a[16], flush->regions->nodes[entry->region].code);
+    add_instant_or_null(&a[17], entry->opened_ms, entry->opened_ms == 0);
+    if (entry->day.end_ms == LEDGER_NO_DAY)
+        array_add_null(&a[18]);
+    else
+        array_add_day(&a[18], entry->day.end_ms);
+    add_nullable(&a[19], entry->day.first, entry->day.end_ms == LEDGER_NO_DAY);
+}
+
 static enum fx_code send_runs(struct store *store, const struct flush *flush, struct fx_err *err)
 {
     static const enum array_type types[] = {
-        ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8,        ARRAY_INT4,        ARRAY_BOOL, ARRAY_INT8,
-        ARRAY_INT8, ARRAY_INT8, ARRAY_INT8,        ARRAY_INT8,        ARRAY_INT8, ARRAY_INT8,
-        ARRAY_INT4, ARRAY_BOOL, ARRAY_TIMESTAMPTZ, ARRAY_TIMESTAMPTZ, ARRAY_TEXT};
-    struct array *a = store->arrays;
+        ARRAY_TEXT,        ARRAY_TEXT, ARRAY_INT8,        ARRAY_INT4, ARRAY_BOOL,
+        ARRAY_INT8,        ARRAY_INT8, ARRAY_INT8,        ARRAY_INT8, ARRAY_INT8,
+        ARRAY_INT8,        ARRAY_INT8, ARRAY_INT4,        ARRAY_BOOL, ARRAY_TIMESTAMPTZ,
+        ARRAY_TIMESTAMPTZ, ARRAY_TEXT, ARRAY_TIMESTAMPTZ, ARRAY_DATE, ARRAY_INT8};
     int count;
     const int *dirty = ledger_dirty(flush->ledger, &count);
-    begin(store, types, 17);
+    store_begin_arrays(store, types, 20);
     for (int i = 0; i < count; i++) {
         const struct ledger_entry *entry = ledger_entry(flush->ledger, dirty[i]);
-        add_run_key(store, entry);
-        array_add_int4(&a[3], entry->partition);
-        array_add_bool(&a[4], entry->is_known);
-        array_add_int8(&a[5], entry->sent_high);
-        array_add_int8(&a[6], entry->high);
-        array_add_int8(&a[7], entry->delta.counted);
-        array_add_int8(&a[8], entry->delta.duplicates);
-        array_add_int8(&a[9], entry->delta.late);
-        array_add_int8(&a[10], entry->delta.clock_corrected);
-        array_add_int8(&a[11], entry->delta.rejected);
-        array_add_int4(&a[12], entry->gaps.count);
-        array_add_bool(&a[13], entry->is_quarantined);
-        add_instant_or_null(&a[14], entry->last_occurred_ms, entry->last_occurred_ms == 0);
-        add_instant_or_null(&a[15], entry->last_appended_ms, entry->last_appended_ms == 0);
-        if (entry->region < 0)
-            array_add_null(&a[16]);
-        else
-            array_add_text(&a[16], flush->regions->nodes[entry->region].code);
+        add_run(store, flush, entry);
     }
-    return count == 0 ? FX_OK : send(store, "runs", 17, err);
+    return count == 0 ? FX_OK : store_send_arrays(store, "runs", 20, err);
 }
 
 static void add_heartbeat(struct store *store, const struct ledger_heartbeat *beat)
@@ -138,7 +151,7 @@ static enum fx_code send_heartbeats(struct store *store, const struct flush *flu
         ARRAY_INT8, ARRAY_INT8, ARRAY_TEXT, ARRAY_INT8};
     int count;
     const int *dirty = ledger_dirty(flush->ledger, &count);
-    begin(store, types, 16);
+    store_begin_arrays(store, types, 16);
     for (int i = 0; i < count; i++) {
         const struct ledger_heartbeat *beat = ledger_pending_heartbeat(flush->ledger, dirty[i]);
         if (beat == NULL)
@@ -146,7 +159,7 @@ static enum fx_code send_heartbeats(struct store *store, const struct flush *flu
         add_run_key(store, ledger_entry(flush->ledger, dirty[i]));
         add_heartbeat(store, beat);
     }
-    return store->arrays[0].count == 0 ? FX_OK : send(store, "heartbeats", 16, err);
+    return store->arrays[0].count == 0 ? FX_OK : store_send_arrays(store, "heartbeats", 16, err);
 }
 
 static enum fx_code send_gaps_gone(struct store *store, const struct flush *flush,
@@ -155,7 +168,7 @@ static enum fx_code send_gaps_gone(struct store *store, const struct flush *flus
     static const enum array_type types[] = {ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8, ARRAY_INT8};
     int count;
     const int *dirty = ledger_dirty(flush->ledger, &count);
-    begin(store, types, 4);
+    store_begin_arrays(store, types, 4);
     for (int i = 0; i < count; i++) {
         const struct ledger_entry *entry = ledger_entry(flush->ledger, dirty[i]);
         for (int g = 0; g < entry->gaps.removed_count; g++) {
@@ -163,7 +176,7 @@ static enum fx_code send_gaps_gone(struct store *store, const struct flush *flus
             array_add_int8(&store->arrays[3], entry->gaps.removed[g]);
         }
     }
-    return store->arrays[0].count == 0 ? FX_OK : send(store, "gaps_gone", 4, err);
+    return store->arrays[0].count == 0 ? FX_OK : store_send_arrays(store, "gaps_gone", 4, err);
 }
 
 static enum fx_code send_gaps(struct store *store, const struct flush *flush, struct fx_err *err)
@@ -173,7 +186,7 @@ static enum fx_code send_gaps(struct store *store, const struct flush *flush, st
     struct array *a = store->arrays;
     int count;
     const int *dirty = ledger_dirty(flush->ledger, &count);
-    begin(store, types, 7);
+    store_begin_arrays(store, types, 7);
     for (int i = 0; i < count; i++) {
         const struct ledger_entry *entry = ledger_entry(flush->ledger, dirty[i]);
         for (int g = 0; g < entry->gaps.count; g++) {
@@ -187,7 +200,7 @@ static enum fx_code send_gaps(struct store *store, const struct flush *flush, st
             array_add_instant(&a[6], gap->opened_ms);
         }
     }
-    return a[0].count == 0 ? FX_OK : send(store, "gaps", 7, err);
+    return a[0].count == 0 ? FX_OK : store_send_arrays(store, "gaps", 7, err);
 }
 
 static enum fx_code send_rejected(struct store *store, const struct flush *flush,
@@ -197,7 +210,7 @@ static enum fx_code send_rejected(struct store *store, const struct flush *flush
                                             ARRAY_TEXT, ARRAY_TEXT,  ARRAY_INT8,       ARRAY_INT8,
                                             ARRAY_INT4, ARRAY_BYTEA, ARRAY_TIMESTAMPTZ};
     struct array *a = store->arrays;
-    begin(store, types, 11);
+    store_begin_arrays(store, types, 11);
     for (int i = 0; i < flush->rejected_count; i++) {
         const struct flush_rejected *row = &flush->rejected[i];
         array_add_text(&a[0], store->options.topics[row->topic]);
@@ -215,26 +228,7 @@ static enum fx_code send_rejected(struct store *store, const struct flush *flush
         array_add_bytes(&a[9], row->sha256, sizeof row->sha256);
         array_add_instant(&a[10], row->append_ms);
     }
-    return flush->rejected_count == 0 ? FX_OK : send(store, "rejected", 11, err);
-}
-
-static enum fx_code send_reversals(struct store *store, const struct flush *flush,
-                                   struct fx_err *err)
-{
-    static const enum array_type types[] = {ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8,
-                                            ARRAY_INT8, ARRAY_INT8, ARRAY_INT8};
-    struct array *a = store->arrays;
-    begin(store, types, 6);
-    for (int i = flush->reversals->stored_count; i < flush->reversals->count; i++) {
-        const struct reversal *row = &flush->reversals->items[i];
-        array_add_text(&a[0], store->options.topics[row->topic]);
-        array_add_text(&a[1], row->source);
-        array_add_int8(&a[2], row->reversed_run);
-        array_add_int8(&a[3], row->reversed_seq);
-        array_add_int8(&a[4], row->run);
-        array_add_int8(&a[5], row->seq);
-    }
-    return a[0].count == 0 ? FX_OK : send(store, "reversals", 6, err);
+    return flush->rejected_count == 0 ? FX_OK : store_send_arrays(store, "rejected", 11, err);
 }
 
 static enum fx_code send_hours(struct store *store, const struct flush *flush, struct fx_err *err)
@@ -243,7 +237,7 @@ static enum fx_code send_hours(struct store *store, const struct flush *flush, s
     struct array *a = store->arrays;
     int count;
     const int *dirty = ledger_dirty(flush->ledger, &count);
-    begin(store, types, 4);
+    store_begin_arrays(store, types, 4);
     for (int i = 0; i < flush->hour_count; i++) {
         const struct flush_hour *row = &flush->hours[i];
         array_add_text(&a[0], store->options.topics[row->topic]);
@@ -260,14 +254,14 @@ static enum fx_code send_hours(struct store *store, const struct flush *flush, s
         array_add_instant(&a[2], entry->hour_ms);
         array_add_int4(&a[3], (int32_t)entry->slots);
     }
-    return a[0].count == 0 ? FX_OK : send(store, "hours", 4, err);
+    return a[0].count == 0 ? FX_OK : store_send_arrays(store, "hours", 4, err);
 }
 
 static enum fx_code send_holes(struct store *store, const struct flush *flush, struct fx_err *err)
 {
     static const enum array_type types[] = {ARRAY_TEXT, ARRAY_INT4, ARRAY_INT8, ARRAY_INT8};
     struct array *a = store->arrays;
-    begin(store, types, 4);
+    store_begin_arrays(store, types, 4);
     for (int i = 0; i < flush->hole_count; i++) {
         const struct flush_hole *row = &flush->holes[i];
         array_add_text(&a[0], store->options.topics[row->topic]);
@@ -275,7 +269,7 @@ static enum fx_code send_holes(struct store *store, const struct flush *flush, s
         array_add_int8(&a[2], row->first_offset);
         array_add_int8(&a[3], row->last_offset);
     }
-    return flush->hole_count == 0 ? FX_OK : send(store, "holes", 4, err);
+    return flush->hole_count == 0 ? FX_OK : store_send_arrays(store, "holes", 4, err);
 }
 
 /* Slots slot to slot + width - 1 of every row, one array each. */
@@ -314,7 +308,7 @@ static enum fx_code send_table(struct store *store, const struct flush *flush,
         ARRAY_TEXT, ARRAY_TIMESTAMPTZ, ARRAY_TEXT, ARRAY_TEXT, ARRAY_TEXT, ARRAY_TEXT};
     const struct rollup *rollup = table->rollup;
     int count = 2 + rollup->dimension_count;
-    begin(store, types, count);
+    store_begin_arrays(store, types, count);
     add_keys(store, flush, table);
     for (int i = 0; i < rollup->column_count; i++) {
         bool is_last = rollup->columns[i].aggregate == AGGREGATE_LAST;
@@ -326,7 +320,7 @@ static enum fx_code send_table(struct store *store, const struct flush *flush,
     }
     char name[STORE_NAME_MAX];
     store_rollup_name(store->options.catalog, rollup, table->level, name);
-    if (send(store, name, count, err) != FX_OK)
+    if (store_send_arrays(store, name, count, err) != FX_OK)
         return fx_err_wrap(err, "%s_%s", rollup->name, levels_suffix(table->level));
     return FX_OK;
 }
@@ -341,14 +335,17 @@ static enum fx_code send_simple(struct store *store, const char *sql, struct fx_
 static enum fx_code send_all(struct store *store, const struct flush *flush, struct fx_err *err)
 {
     typedef enum fx_code send_part(struct store *, const struct flush *, struct fx_err *);
-    static send_part *const parts[] = {send_positions, send_runs,  send_heartbeats,
-                                       send_gaps_gone, send_gaps,  send_rejected,
-                                       send_reversals, send_hours, send_holes};
+    static send_part *const parts[] = {send_positions,   send_runs,       send_heartbeats,
+                                       send_gaps_gone,   send_gaps,       send_rejected,
+                                       store_send_marks, store_send_days, store_send_tallies,
+                                       send_hours,       send_holes};
     enum fx_code code = send_simple(store, "BEGIN ISOLATION LEVEL READ COMMITTED", err);
     for (size_t i = 0; code == FX_OK && i < sizeof parts / sizeof parts[0]; i++)
         code = parts[i](store, flush, err);
     for (int i = 0; code == FX_OK && i < flush->table_count; i++)
         code = send_table(store, flush, &flush->tables[i], err);
+    if (code == FX_OK)
+        code = store_send_corrections(store, flush, err);
     if (code == FX_OK)
         code = send_simple(store, "COMMIT", err);
     if (code == FX_OK && PQpipelineSync(store->conn) == 0)

@@ -25,14 +25,15 @@ const struct store_statement store_statements[] = {
      "WITH d AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::int[], "
      "$5::bool[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], "
      "$11::bigint[], $12::bigint[], $13::int[], $14::bool[], $15::timestamptz[], "
-     "$16::timestamptz[], $17::text[]) AS d(topic, source, run, partition, is_known, old_high, "
-     "high, counted, duplicates, late, clock_corrected, rejected, gaps, is_quarantined, "
-     "last_occurred_at, last_appended_at, region)), "
+     "$16::timestamptz[], $17::text[], $18::timestamptz[], $19::date[], $20::bigint[]) AS "
+     "d(topic, source, run, partition, is_known, old_high, high, counted, duplicates, late, "
+     "clock_corrected, rejected, gaps, is_quarantined, last_occurred_at, last_appended_at, region, "
+     "opened_at, day, day_first_seq)), "
      "i AS (INSERT INTO source_ledger (topic, source, run, partition, high, counted, duplicates, "
      "late, clock_corrected, rejected, gaps, is_quarantined, last_occurred_at, last_appended_at, "
-     "region) SELECT topic, source, run, partition, high, counted, duplicates, late, "
-     "clock_corrected, "
-     "rejected, gaps, is_quarantined, last_occurred_at, last_appended_at, region FROM d "
+     "region, opened_at, day, day_first_seq) SELECT topic, source, run, partition, high, counted, "
+     "duplicates, late, clock_corrected, rejected, gaps, is_quarantined, last_occurred_at, "
+     "last_appended_at, region, opened_at, day, day_first_seq FROM d "
      "WHERE NOT is_known ON CONFLICT DO NOTHING RETURNING 1), "
      "u AS (UPDATE source_ledger l SET high = d.high, counted = l.counted + d.counted, "
      "duplicates = l.duplicates + d.duplicates, late = l.late + d.late, "
@@ -40,6 +41,7 @@ const struct store_statement store_statements[] = {
      "rejected = l.rejected + d.rejected, gaps = d.gaps, is_quarantined = d.is_quarantined, "
      "last_occurred_at = greatest(l.last_occurred_at, d.last_occurred_at), "
      "last_appended_at = greatest(l.last_appended_at, d.last_appended_at), "
+     "day = d.day, day_first_seq = d.day_first_seq, "
      "region = CASE WHEN l.heartbeat_at IS NOT NULL THEN l.region ELSE coalesce(d.region, "
      "l.region) END "
      "FROM d "
@@ -72,12 +74,56 @@ const struct store_statement store_statements[] = {
      "length, sha256, appended_at) SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], "
      "$4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::int[], $10::bytea[], "
      "$11::timestamptz[]) ON CONFLICT DO NOTHING"},
+    /* 64 locks at most, whatever the number of events: the lock table is small */
+    {"mark_locks",
+     "SELECT pg_advisory_xact_lock(hashtext('fx-mark ' || current_schema()), x.lock) FROM "
+     "(SELECT DISTINCT hashtext(s.source) & 63 AS lock FROM unnest($1::text[]) AS s(source) "
+     "ORDER BY 1) x"},
+    /* Before the reversals of the same flush: none that is stored took the event to have counted
+     * when it says. */
+    {"corrected",
+     "WITH d AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], "
+     "$5::timestamptz[]) AS d(topic, source, run, seq, counted_at)), "
+     "i AS (INSERT INTO corrected_event SELECT * FROM d) "
+     "SELECT must(NOT EXISTS (SELECT FROM d JOIN reversal r ON r.topic = d.topic AND "
+     "r.source = d.source AND r.reversed_run = d.run AND r.reversed_seq = d.seq), 'FX003', "
+     "'an event was reversed before it came')"},
+    {"uncorrected",
+     "SELECT must(NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[], $3::bigint[], "
+     "$4::bigint[]) AS d(topic, source, run, seq) JOIN corrected_event c ON c.topic = d.topic AND "
+     "c.source = d.source AND c.run = d.run AND c.seq = d.seq), 'FX003', "
+     "'the original of a refused reversal counted at another time')"},
+    /* Each was reversed once, and counted when this worker took it to have counted. */
     {"reversals",
      "WITH d AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], "
-     "$5::bigint[], $6::bigint[]) AS d(topic, source, reversed_run, reversed_seq, run, seq)), "
-     "i AS (INSERT INTO reversal SELECT * FROM d ON CONFLICT DO NOTHING RETURNING 1) "
-     "SELECT must((SELECT count(*) FROM i) = (SELECT count(*) FROM d), 'FX003', "
-     "'an event was reversed before')"},
+     "$5::bigint[], $6::bigint[], $7::timestamptz[]) AS d(topic, source, reversed_run, "
+     "reversed_seq, run, seq, counted_at)), "
+     "i AS (INSERT INTO reversal SELECT topic, source, reversed_run, reversed_seq, run, seq FROM d "
+     "ON CONFLICT DO NOTHING RETURNING 1) "
+     "SELECT must((SELECT count(*) FROM i) = (SELECT count(*) FROM d) AND NOT EXISTS (SELECT FROM "
+     "d LEFT JOIN corrected_event c ON c.topic = d.topic AND c.source = d.source AND "
+     "c.run = d.reversed_run AND c.seq = d.reversed_seq "
+     "WHERE c.counted_at IS DISTINCT FROM d.counted_at), 'FX003', "
+     "'an event was reversed before, or counted at another time')"},
+    {"days", "INSERT INTO source_day (topic, source, run, day, first_seq, last_seq) "
+             "SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::date[], $5::bigint[], "
+             "$6::bigint[])"},
+    {"tallies",
+     "INSERT INTO source_tally AS t (topic, source, day, duplicates, late, clock_corrected) "
+     "SELECT topic, source, day, sum(duplicates), sum(late), sum(clock_corrected) "
+     "FROM unnest($1::text[], $2::text[], $3::date[], $4::bigint[], $5::bigint[], $6::bigint[]) "
+     "AS d(topic, source, day, duplicates, late, clock_corrected) GROUP BY 1, 2, 3 ORDER BY 1, 2, "
+     "3 ON CONFLICT (topic, source, day) DO UPDATE SET "
+     "duplicates = t.duplicates + excluded.duplicates, late = t.late + excluded.late, "
+     "clock_corrected = t.clock_corrected + excluded.clock_corrected"},
+    /* "correction" is a view of the record schema's table */
+    {"corrections",
+     "INSERT INTO correction (rollup, level, region, bucket_start, dimensions, changes, cutoff_at) "
+     "SELECT d.rollup, d.level, d.region, d.bucket_start, "
+     "ARRAY(SELECT jsonb_array_elements_text(d.dimensions::jsonb)), d.changes::jsonb, d.cutoff_at "
+     "FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], "
+     "$7::timestamptz[]) AS d(rollup, level, region, bucket_start, dimensions, changes, "
+     "cutoff_at)"},
     /* two runs of one source, or an hour met twice, meet here */
     {"hours",
      "INSERT INTO source_hour AS h (topic, source, hour_start, slots) "

@@ -40,6 +40,21 @@ FX_MUST_CHECK enum fx_code store_rollup_sql(const struct schema *schema,
 void store_rollup_name(const struct catalog *catalog, const struct rollup *rollup, int level,
                        char name[STORE_NAME_MAX]);
 
+/* store_send.c: the parameters of one statement as arrays, then the statement. */
+void store_begin_arrays(struct store *store, const enum array_type *types, int count);
+FX_MUST_CHECK enum fx_code store_send_arrays(struct store *store, const char *name, int count,
+                                             struct fx_err *err);
+
+/* store_note.c: what a flush notes beside the figures. */
+FX_MUST_CHECK enum fx_code store_send_marks(struct store *store, const struct flush *flush,
+                                            struct fx_err *err);
+FX_MUST_CHECK enum fx_code store_send_days(struct store *store, const struct flush *flush,
+                                           struct fx_err *err);
+FX_MUST_CHECK enum fx_code store_send_tallies(struct store *store, const struct flush *flush,
+                                              struct fx_err *err);
+FX_MUST_CHECK enum fx_code store_send_corrections(struct store *store, const struct flush *flush,
+                                                  struct fx_err *err);
+
 /* store.c: a connection with all statements prepared. */
 FX_MUST_CHECK enum fx_code store_connect(struct store *store, struct fx_err *err);
 void store_disconnect(struct store *store);

@@ -1,31 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* take - what one event does to the worker's memory. See pipeline.h for the rules of time. */
-#include "pipeline_state.h"
+#include "take_state.h"
 
 #include "../common/day.h"
 #include "../common/text.h"
 
 #include <string.h>
 
-#define CLOCK_AHEAD_MAX_MS INT64_C(600000)
 #define APPEND_BACK_MAX_MS DAY_HOUR_MS
 #define LATE_MS DAY_HOUR_MS
-#define REVERSAL_AHEAD_MAX_MS DAY_MS
 #define CLOCK_FAR_MS INT64_C(4000000000000000) /* beyond any date; differences do not overflow */
-
-/* One message on its way through the rules. */
-struct taking {
-    struct pipeline *pipeline;
-    struct part *part;
-    const struct intake_message *message;
-    struct kind_state *kind;
-    struct event event;
-    int64_t append_ms;
-    int64_t counted_ms;
-    int entry; /* index in the ledger */
-    int region;
-    char detail[96];
-};
 
 static void add_rejected(struct taking *taking, enum reason reason, bool has_envelope)
 {
@@ -60,9 +44,16 @@ static struct gap gap_of(const struct taking *taking)
     return gap;
 }
 
-static void set_detail(struct taking *taking, const char *text)
+static void tally(struct taking *taking, struct ledger_tally one)
 {
-    text_copy(taking->detail, sizeof taking->detail, text);
+    struct pipeline *pipeline = taking->pipeline;
+    struct ledger_tally spilled;
+    one.day_end_ms = day_local_start_ms(taking->append_ms) + DAY_MS;
+    if (!ledger_tally(pipeline->ledger, taking->entry, &one, &spilled))
+        return;
+    const struct ledger_entry *entry = ledger_entry(pipeline->ledger, taking->entry);
+    pipeline->tallies[pipeline->tally_count++] =
+        (struct flush_tally){entry->topic, entry->source, spilled};
 }
 
 /* Verdicts that leave the ledger alone. REASON_COUNT: none of these. */
@@ -70,13 +61,13 @@ static enum reason reason_of(struct taking *taking, enum ledger_verdict verdict)
 {
     switch (verdict) {
     case LEDGER_MOVED:
-        set_detail(taking, "the run lives in another partition");
+        take_set_detail(taking, "the run lives in another partition");
         return REASON_MOVED_PARTITION;
     case LEDGER_JUMP:
-        set_detail(taking, "too far above the run's highest number");
+        take_set_detail(taking, "too far above the run's highest number");
         return REASON_SEQ_JUMP;
     case LEDGER_QUARANTINED:
-        set_detail(taking, "the run has too many gaps");
+        take_set_detail(taking, "the run has too many gaps");
         return REASON_SOURCE_QUARANTINED;
     case LEDGER_NEW:
     case LEDGER_DUPLICATE:
@@ -97,6 +88,7 @@ static enum fx_code reject_numbered(struct taking *taking, enum reason reason, s
         ledger_quarantine(ledger, taking->entry);
     if (stronger == REASON_COUNT) {
         struct gap gap = gap_of(taking);
+        take_date_number(taking);
         if (ledger_reject(ledger, taking->entry, taking->event.seq, &gap, err) != FX_OK)
             return err->code;
     }
@@ -111,39 +103,6 @@ static int find_region(const struct taking *taking)
     const struct decoded_text *code = &taking->event.fields.texts[ENVELOPE_REGION];
     int region = region_tree_find(&taking->pipeline->regions, code->bytes, code->size);
     return region == REGION_OUTSIDE ? -1 : region;
-}
-
-/* Where in time the event counts; false: nowhere (detail says why). */
-static bool decide_time(struct taking *taking, bool *is_corrected)
-{
-    const struct decoded *fields = &taking->event.fields;
-    int64_t occurred_ms = fields->numbers[ENVELOPE_OCCURRED_AT];
-    int64_t not_before_ms = taking->kind->not_before_ms;
-    *is_corrected = false;
-    if (fields->numbers[ENVELOPE_SIGN] < 0) {
-        taking->counted_ms = fields->is_null[ENVELOPE_COUNTED_AT]
-                                 ? occurred_ms
-                                 : fields->numbers[ENVELOPE_COUNTED_AT];
-        set_detail(taking, "a reversal of a time in which nothing can have been counted");
-        return taking->counted_ms >= not_before_ms - DAY_MS &&
-               taking->counted_ms <= taking->append_ms + REVERSAL_AHEAD_MAX_MS;
-    }
-    *is_corrected =
-        occurred_ms > taking->append_ms + CLOCK_AHEAD_MAX_MS || occurred_ms < not_before_ms;
-    taking->counted_ms = *is_corrected ? taking->append_ms : occurred_ms;
-    return true;
-}
-
-static struct reversal reversal_of(const struct taking *taking)
-{
-    struct reversal one = {.topic = (uint16_t)taking->message->topic};
-    const struct event *event = &taking->event;
-    memcpy(one.source, event->source.bytes, event->source.size);
-    one.reversed_run = event->fields.numbers[ENVELOPE_REVERSES_RUN];
-    one.reversed_seq = event->fields.numbers[ENVELOPE_REVERSES_SEQ];
-    one.run = event->run;
-    one.seq = event->seq;
-    return one;
 }
 
 static bool was_refused(const struct taking *taking)
@@ -165,18 +124,20 @@ static enum reason judge_state(struct taking *taking, bool *is_corrected)
     const struct decoded *fields = &taking->event.fields;
     taking->region = find_region(taking);
     if (taking->region < 0) {
-        set_detail(taking, "the region is not in the tree");
+        take_set_detail(taking, "the region is not in the tree");
         return REASON_UNKNOWN_REGION;
     }
-    if (!decide_time(taking, is_corrected))
-        return REASON_INVALID_FIELD;
-    if (fields->numbers[ENVELOPE_SIGN] < 0) {
-        struct reversal one = reversal_of(taking);
-        set_detail(taking, "the event was reversed before");
-        if (reversals_find(&taking->pipeline->reversals, &one) != NULL)
-            return REASON_ALREADY_REVERSED;
+    *is_corrected = false;
+    if (fields->numbers[ENVELOPE_SIGN] > 0) {
+        take_decide_time(taking, is_corrected);
+        return REASON_COUNT;
     }
-    return REASON_COUNT;
+    struct mark undone = take_reversed(taking);
+    if (!take_decide_reversal(taking, &undone))
+        return REASON_INVALID_FIELD;
+    take_set_detail(taking, "the event was reversed before");
+    bool is_reversed = mark_set_find(&taking->pipeline->marks.reversed, &undone) != NULL;
+    return is_reversed ? REASON_ALREADY_REVERSED : REASON_COUNT;
 }
 
 static void sign_of_life(struct taking *taking, int64_t instant_ms)
@@ -191,42 +152,46 @@ static void sign_of_life(struct taking *taking, int64_t instant_ms)
         (struct flush_hour){entry->topic, entry->source, hour_ms, slots};
 }
 
+/* What the run's row says of a new, good event. */
+static void describe_event(struct taking *taking, bool is_corrected)
+{
+    struct pipeline *pipeline = taking->pipeline;
+    struct ledger_entry *entry = ledger_entry(pipeline->ledger, taking->entry);
+    bool is_late = taking->append_ms - taking->counted_ms > LATE_MS;
+    if (is_late || is_corrected)
+        tally(taking, (struct ledger_tally){.late = is_late, .clock_corrected = is_corrected});
+    if (taking->counted_ms > entry->last_occurred_ms)
+        entry->last_occurred_ms = taking->counted_ms;
+    entry->last_appended_ms = taking->append_ms;
+    entry->region = taking->region;
+    if (taking->event.fields.numbers[ENVELOPE_SIGN] > 0)
+        sign_of_life(taking, taking->counted_ms);
+    pipeline->stats.events++;
+    pipeline->stats.late += is_late;
+    pipeline->stats.clock_corrected += is_corrected;
+}
+
 /* Adds a new, good event to cells, ledger and tallies. */
 static enum fx_code count_event(struct taking *taking, bool is_corrected, struct fx_err *err)
 {
     struct pipeline *pipeline = taking->pipeline;
-    const struct decoded *fields = &taking->event.fields;
     struct plan_target target = {
         .event = &taking->event,
         .counted_ms = taking->counted_ms,
-        .sign = (int)fields->numbers[ENVELOPE_SIGN],
+        .sign = (int)taking->event.fields.numbers[ENVELOPE_SIGN],
         .source = ledger_entry(pipeline->ledger, taking->entry)->source,
         .region = taking->region,
         .regions = &pipeline->regions,
         .cells = taking->kind->cells,
     };
     struct gap gap = gap_of(taking);
-    if (target.sign < 0) {
-        struct reversal one = reversal_of(taking);
-        if (reversals_add(&pipeline->reversals, &one, err) != FX_OK)
-            return err->code;
-    }
-    if (plan_apply(taking->kind->plan, &target, err) != FX_OK ||
-        ledger_count(pipeline->ledger, taking->entry, taking->event.seq, &gap, err) != FX_OK)
+    if (take_mark(taking, is_corrected, err) != FX_OK ||
+        plan_apply(taking->kind->plan, &target, err) != FX_OK)
         return err->code;
-    struct ledger_entry *entry = ledger_entry(pipeline->ledger, taking->entry);
-    bool is_late = taking->append_ms - taking->counted_ms > LATE_MS;
-    entry->delta.late += is_late;
-    entry->delta.clock_corrected += is_corrected;
-    if (taking->counted_ms > entry->last_occurred_ms)
-        entry->last_occurred_ms = taking->counted_ms;
-    entry->last_appended_ms = taking->append_ms;
-    entry->region = taking->region;
-    if (target.sign > 0)
-        sign_of_life(taking, taking->counted_ms);
-    pipeline->stats.events++;
-    pipeline->stats.late += is_late;
-    pipeline->stats.clock_corrected += is_corrected;
+    take_date_number(taking);
+    if (ledger_count(pipeline->ledger, taking->entry, taking->event.seq, &gap, err) != FX_OK)
+        return err->code;
+    describe_event(taking, is_corrected);
     return FX_OK;
 }
 
@@ -264,20 +229,22 @@ static enum fx_code take_heartbeat(struct taking *taking, struct fx_err *err)
     const struct decoded_text *region = &fields->texts[HEARTBEAT_REGION];
     size_t size = region->size < sizeof beat.region ? region->size : sizeof beat.region - 1;
     memcpy(beat.region, region->bytes, size);
+    int64_t instant_ms = take_has_wrong_clock(taking, beat.at_ms) ? taking->append_ms : beat.at_ms;
     struct gap gap = gap_of(taking);
+    const struct ledger_entry *entry = ledger_entry(pipeline->ledger, taking->entry);
+    if (beat.n >= entry->heartbeat_n && beat.acked_seq > entry->high)
+        take_date(taking, instant_ms);
     enum fx_code code = ledger_apply_heartbeat(pipeline->ledger, taking->entry, &beat, &gap, err);
     if (code == FX_EFULL) {
         fx_err_clear(err);
-        set_detail(taking, "acked_seq opens a gap too many or too long");
+        take_set_detail(taking, "acked_seq opens a gap too many or too long");
         add_rejected(taking, REASON_SEQ_JUMP, true);
         return FX_OK;
     }
     if (code != FX_OK)
         return code;
-    int64_t ahead_ms = beat.at_ms - taking->append_ms;
-    bool is_believed = ahead_ms <= CLOCK_AHEAD_MAX_MS && beat.at_ms >= taking->kind->not_before_ms;
     if (beat.input_state == INPUT_OPEN) /* only an open input proves a zero */
-        sign_of_life(taking, is_believed ? beat.at_ms : taking->append_ms);
+        sign_of_life(taking, instant_ms);
     pipeline->stats.heartbeats++;
     return FX_OK;
 }
@@ -295,11 +262,11 @@ static enum reason judge_envelope(struct taking *taking, enum reason reason)
     const struct intake_message *message = taking->message;
     if (message->key_size != event->source.size ||
         memcmp(message->key, event->source.bytes, event->source.size) != 0) {
-        set_detail(taking, "the key is not the source");
+        take_set_detail(taking, "the key is not the source");
         return REASON_KEY_MISMATCH;
     }
     if (!taking->pipeline->accept_simulated && has_prefix(&event->source, "SIM-")) {
-        set_detail(taking, "simulated sources do not count here");
+        take_set_detail(taking, "simulated sources do not count here");
         return REASON_SIMULATED;
     }
     return reason;
@@ -327,7 +294,7 @@ static enum fx_code take_numbered(struct taking *taking, enum reason reason, str
         return reject_numbered(taking, reason, err);
     enum ledger_verdict verdict = ledger_judge(entry, message->partition, event->seq, false);
     if (verdict == LEDGER_DUPLICATE) {
-        ledger_tally_duplicate(pipeline->ledger, taking->entry);
+        tally(taking, (struct ledger_tally){.duplicates = 1});
         pipeline->stats.duplicates++;
         return FX_OK;
     }
@@ -337,6 +304,8 @@ static enum fx_code take_numbered(struct taking *taking, enum reason reason, str
     if (verdict != LEDGER_NEW || reason != REASON_COUNT) {
         if (verdict == LEDGER_QUARANTINED && !entry->is_quarantined)
             ledger_quarantine(pipeline->ledger, taking->entry);
+        if (reason == REASON_INVALID_FIELD && take_mark_refused(taking, err) != FX_OK)
+            return err->code;
         return reject_numbered(taking, reason, err);
     }
     return count_event(taking, is_corrected, err);
@@ -358,10 +327,15 @@ static enum fx_code take_value(struct taking *taking, struct fx_err *err)
         return FX_OK;
     }
     if (reason == REASON_COUNT && was_refused(taking)) {
-        set_detail(taking, "the database refuses a value");
+        take_set_detail(taking, "the database refuses a value");
         reason = REASON_STORE_REFUSED;
     }
-    return take_numbered(taking, reason, err);
+    if (take_numbered(taking, reason, err) != FX_OK)
+        return err->code;
+    struct ledger_entry *entry = ledger_entry(taking->pipeline->ledger, taking->entry);
+    if (entry->is_dirty && entry->opened_ms == 0) /* the record that makes the run's row */
+        entry->opened_ms = taking->append_ms;
+    return FX_OK;
 }
 
 enum fx_code take_event(struct pipeline *pipeline, struct part *part,
@@ -383,6 +357,7 @@ bool take_has_room(const struct pipeline *pipeline)
     if (pipeline->pending >= pipeline->taken_max ||
         pipeline->rejected_count == PIPELINE_REJECTED_MAX ||
         pipeline->hour_count == PIPELINE_HOURS_MAX || pipeline->hole_count == PIPELINE_HOLES_MAX ||
+        pipeline->day_count == PIPELINE_DAYS_MAX || pipeline->tally_count == PIPELINE_DAYS_MAX ||
         ledger_is_full(pipeline->ledger))
         return false;
     for (int k = 0; k < pipeline->options.catalog->kind_count; k++) {

@@ -73,8 +73,7 @@ static void close_sim(void)
         if (sim.world.workers[i].pipeline != NULL)
             sim_kill(i);
     for (int i = 0; i < SIM_BACKENDS; i++) {
-        table_release(&sim.backends[i].flight.rollups);
-        table_release(&sim.backends[i].flight.hours);
+        transaction_release(&sim.backends[i].flight);
     }
     sim_release_replica();
     world_close(&sim.world);

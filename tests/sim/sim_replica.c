@@ -24,9 +24,12 @@ static void copy_database(struct database *to, const struct database *from)
     COPY(gaps, to->gap_count = from->gap_count);
     COPY(rejected, to->rejected_count = from->rejected_count);
     COPY(reversals, to->reversal_count = from->reversal_count);
+    COPY(corrected, to->corrected_count = from->corrected_count);
     COPY(holes, to->hole_count = from->hole_count);
     copy_table(&to->rollups, &from->rollups);
     copy_table(&to->hours, &from->hours);
+    copy_table(&to->days, &from->days);
+    copy_table(&to->tallies, &from->tallies);
     to->commits = from->commits;
 }
 
@@ -37,8 +40,7 @@ void sim_sync_replica(void)
 
 void sim_release_replica(void)
 {
-    table_release(&sim.replica.rollups);
-    table_release(&sim.replica.hours);
+    database_release_tables(&sim.replica);
 }
 
 /* Every connection breaks; what had not reached the replica never happened. */

@@ -192,7 +192,7 @@ static enum fx_code conclude(struct store *store, enum verdict verdict, bool *is
                              struct fx_err *err)
 {
     store->conflict = verdict == REFUSED_RUNS        ? STORE_RUNS
-                      : verdict == REFUSED_REVERSALS ? STORE_REVERSALS
+                      : verdict == REFUSED_REVERSALS ? STORE_MARKS
                                                      : STORE_FENCED;
     if ((verdict == APPLIED && store->fate == FATE_COMMIT) || sim.flaw == FLAW_OF_no_commit_tag) {
         store->is_in_flight = false;
@@ -287,35 +287,35 @@ static bool wait_for_locks(int worker, const struct claim *claim)
 }
 
 static enum fx_code claim_all(int worker, struct claim *claim, struct ledger *ledger,
-                              struct reversals *reversals, struct fx_err *err)
+                              struct marks *marks, struct fx_err *err)
 {
     struct database *db = &sim.world.db;
     bool is_early = sim.flaw == FLAW_OF_no_claim_lock;
     terminate_stopped(worker);
-    if (is_early && load_claimed(db, claim, ledger, reversals, err) != FX_OK)
+    if (is_early && load_claimed(db, claim, ledger, marks, err) != FX_OK)
         return err->code;
     if (!wait_for_locks(worker, claim))
         return fx_err_set(err, FX_ECLAIM, "claim: a lock did not come");
     lock_positions(db, claim);
     claim->accept_simulated = sim.world.accept_simulated;
-    if (!is_early && load_claimed(db, claim, ledger, reversals, err) != FX_OK)
+    if (!is_early && load_claimed(db, claim, ledger, marks, err) != FX_OK)
         return err->code;
     sim.events[SIM_claims]++;
     return FX_OK;
 }
 
 enum fx_code store_claim(struct store *store, struct claim *claim, struct ledger *ledger,
-                         struct reversals *reversals, struct fx_err *err)
+                         struct marks *marks, struct fx_err *err)
 {
     int worker = worker_of(store);
     sim_point(worker);
     store_abandon(store);
     assert_int_equal(ledger_count_entries(ledger), 0);
-    assert_int_equal(reversals->count, 0);
+    assert_int_equal(marks->reversed.count + marks->corrected.count, 0);
     store->is_connected = false;
     if (world_roll(&sim.world))
         return fx_err_set(err, FX_ERETRY, "claim: no connection");
-    if (claim_all(worker, claim, ledger, reversals, err) != FX_OK)
+    if (claim_all(worker, claim, ledger, marks, err) != FX_OK)
         return err->code;
     store->is_connected = true;
     sim_trace("claim=%d partitions=%d", worker, claim->count);

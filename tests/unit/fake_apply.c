@@ -19,15 +19,34 @@ static int find_own_run(const struct database *db, const struct transaction *fli
     return db_find_run(db, run->topic, run->source, run->run);
 }
 
-static bool is_reversed(const struct database *db, const struct reversal *one)
+static const struct mark *find_mark(const struct mark *marks, int count, const struct mark *one)
 {
-    for (int i = 0; i < db->reversal_count; i++) {
-        const struct reversal *other = &db->reversals[i];
-        if (other->topic == one->topic && other->reversed_run == one->reversed_run &&
-            other->reversed_seq == one->reversed_seq && strcmp(other->source, one->source) == 0)
-            return true;
+    for (int i = 0; i < count; i++)
+        if (marks[i].topic == one->topic && marks[i].run == one->run && marks[i].seq == one->seq &&
+            strcmp(marks[i].source, one->source) == 0)
+            return &marks[i];
+    return NULL;
+}
+
+/* Each event is reversed once, and counted when the reversal takes it to have counted. */
+static bool are_marks_right(const struct database *db, const struct transaction *flight)
+{
+    for (int i = 0; i < flight->corrected_count; i++)
+        if (find_mark(db->reversals, db->reversal_count, &flight->corrected[i]) != NULL)
+            return false;
+    for (int i = 0; i < flight->uncorrected_count; i++)
+        if (find_mark(db->corrected, db->corrected_count, &flight->uncorrected[i]) != NULL)
+            return false;
+    for (int i = 0; i < flight->reversal_count; i++) {
+        const struct mark *one = &flight->reversals[i];
+        const struct mark *at = find_mark(db->corrected, db->corrected_count, one);
+        if (at == NULL)
+            at = find_mark(flight->corrected, flight->corrected_count, one);
+        if (find_mark(db->reversals, db->reversal_count, one) != NULL ||
+            one->counted_ms != (at == NULL ? MARK_AS_SAID : at->counted_ms))
+            return false;
     }
-    return false;
+    return true;
 }
 
 /* The first statement of the flush that would fail. */
@@ -46,9 +65,8 @@ static enum verdict judge(const struct database *db, const struct transaction *f
         if (flight->is_known[i] ? !is_same : found >= 0)
             return REFUSED_RUNS;
     }
-    for (int i = 0; i < flight->reversal_count; i++)
-        if (is_reversed(db, &flight->reversals[i]))
-            return REFUSED_REVERSALS;
+    if (!are_marks_right(db, flight))
+        return REFUSED_REVERSALS;
     for (int i = 0; i < flight->rollups.count; i++)
         for (int v = 0; v < TABLE_VALUES_MAX; v++)
             if (flight->rollups.rows[i].values[v] == WORLD_POISON)
@@ -67,12 +85,14 @@ static void apply_runs(struct database *db, const struct transaction *flight)
             db->runs[found] = (struct db_run){.topic = from->topic,
                                               .partition = from->partition,
                                               .run = from->run,
+                                              .opened_ms = from->opened_ms,
                                               .heartbeat_n = -1};
             memcpy(db->runs[found].source, from->source, sizeof from->source);
         }
         struct db_run *to = &db->runs[found];
         to->high = from->high;
         to->gaps = from->gaps;
+        to->day = from->day;
         to->is_quarantined = from->is_quarantined;
         to->sums.counted += from->sums.counted;
         to->sums.duplicates += from->sums.duplicates;
@@ -150,6 +170,9 @@ static enum verdict db_apply(struct database *db, const struct transaction *flig
     assert_true(db->reversal_count + flight->reversal_count <= WORLD_REVERSALS_MAX);
     for (int i = 0; i < flight->reversal_count; i++)
         db->reversals[db->reversal_count++] = flight->reversals[i];
+    assert_true(db->corrected_count + flight->corrected_count <= WORLD_REVERSALS_MAX);
+    for (int i = 0; i < flight->corrected_count; i++)
+        db->corrected[db->corrected_count++] = flight->corrected[i];
     assert_true(db->hole_count + flight->hole_count <= WORLD_HOLES_MAX);
     for (int i = 0; i < flight->hole_count; i++)
         db->holes[db->hole_count++] = flight->holes[i];
@@ -158,6 +181,14 @@ static enum verdict db_apply(struct database *db, const struct transaction *flig
     for (int i = 0; i < flight->hours.count; i++)
         table_row(&db->hours, flight->hours.rows[i].key, NULL)->values[0] |=
             flight->hours.rows[i].values[0];
+    for (int i = 0; i < flight->days.count; i++) {
+        assert_null(table_find(&db->days, flight->days.rows[i].key));
+        table_row(&db->days, flight->days.rows[i].key, NULL)->values[0] =
+            flight->days.rows[i].values[0];
+    }
+    for (int i = 0; i < flight->tallies.count; i++)
+        table_row(&db->tallies, flight->tallies.rows[i].key, NULL)->values[0] +=
+            flight->tallies.rows[i].values[0];
     db->commits++;
     return APPLIED;
 }
@@ -199,7 +230,9 @@ static void copy_runs(struct transaction *flight, const struct flush *flush)
                               .sums = entry->delta,
                               .gaps = entry->gaps.count,
                               .is_quarantined = entry->is_quarantined,
+                              .opened_ms = entry->opened_ms,
                               .last_appended_ms = entry->last_appended_ms,
+                              .day = entry->day,
                               .heartbeat_n = beat == NULL ? -1 : beat->n,
                               .acked_seq = beat == NULL ? 0 : beat->acked_seq};
         memcpy(to->source, entry->source_text, entry->source_size);
@@ -207,9 +240,34 @@ static void copy_runs(struct transaction *flight, const struct flush *flush)
         flight->is_known[flight->run_count] = entry->is_known;
         copy_gaps(flight, &entry->gaps);
         flight->run_count++;
+        tally_add(&flight->tallies, entry->topic, to->source, &entry->tally);
         if (entry->slots != 0)
             add_hour(flight, entry->topic, to->source, entry->hour_ms, entry->slots);
     }
+}
+
+static void copy_marks(struct mark *to, int *count, const struct mark_set *from)
+{
+    assert_true(from->count - from->stored_count <= WORLD_REVERSALS_MAX);
+    for (int i = 0; i < from->count; i++)
+        if (!from->items[i].is_stored)
+            to[(*count)++] = from->items[i];
+}
+
+static void copy_days(struct transaction *flight, const struct flush *flush)
+{
+    const struct names *names = ledger_names(flush->ledger);
+    for (int i = 0; i < flush->day_count; i++) {
+        const struct flush_day *from = &flush->days[i];
+        struct db_run run = {.topic = from->topic, .run = from->run};
+        char key[TABLE_KEY_MAX];
+        snprintf(run.source, sizeof run.source, "%s", names_text(names, from->source));
+        day_key(key, &run, &from->day);
+        table_row(&flight->days, key, NULL)->values[0] = from->last;
+    }
+    for (int i = 0; i < flush->tally_count; i++)
+        tally_add(&flight->tallies, flush->tallies[i].topic,
+                  names_text(names, flush->tallies[i].source), &flush->tallies[i].tally);
 }
 
 static void copy_flush(struct transaction *flight, const struct flush *flush)
@@ -217,7 +275,10 @@ static void copy_flush(struct transaction *flight, const struct flush *flush)
     struct level_names names = {flush->regions, ledger_names(flush->ledger)};
     table_reset(&flight->rollups);
     table_reset(&flight->hours);
+    table_reset(&flight->days);
+    table_reset(&flight->tallies);
     flight->run_count = flight->gone_count = flight->gap_count = flight->reversal_count = 0;
+    flight->corrected_count = flight->uncorrected_count = 0;
     flight->position_count = flush->position_count;
     flight->rejected_count = flush->rejected_count;
     flight->hole_count = flush->hole_count;
@@ -227,9 +288,10 @@ static void copy_flush(struct transaction *flight, const struct flush *flush)
     memcpy(flight->rejected, flush->rejected,
            (size_t)flush->rejected_count * sizeof *flush->rejected);
     memcpy(flight->holes, flush->holes, (size_t)flush->hole_count * sizeof *flush->holes);
-    for (int i = 0; i < flush->reversals->count; i++)
-        if (!flush->reversals->items[i].is_stored)
-            flight->reversals[flight->reversal_count++] = flush->reversals->items[i];
+    copy_marks(flight->reversals, &flight->reversal_count, &flush->marks->reversed);
+    copy_marks(flight->corrected, &flight->corrected_count, &flush->marks->corrected);
+    copy_marks(flight->uncorrected, &flight->uncorrected_count, &flush->marks->uncorrected);
+    copy_days(flight, flush);
     for (int i = 0; i < flush->hour_count; i++)
         add_hour(flight, flush->hours[i].topic, names_text(names.sources, flush->hours[i].source),
                  flush->hours[i].hour_ms, flush->hours[i].slots);

@@ -10,6 +10,8 @@ struct known_run {
     int64_t run;
     int64_t high;
     struct ledger_delta sums;
+    int64_t opened_ms;
+    struct ledger_day day;
     int64_t heartbeat_n;
     bool is_counted[CHECK_SEQ_MAX + 1];
     bool is_rejected[CHECK_SEQ_MAX + 1];
@@ -20,14 +22,18 @@ struct expectation {
     struct region_tree regions;
     struct table rollups;
     struct table hours;
+    struct table days;
+    struct table tallies;
     struct known_run runs[WORLD_RUNS_MAX];
     int run_count;
     struct saying reversals[WORLD_REVERSALS_MAX];
     int reversal_count;
+    int corrected_count;
     int rejected_count;
 };
 
-static struct known_run *find_known(struct expectation *to, const struct saying *saying)
+static struct known_run *find_known(struct expectation *to, const struct saying *saying,
+                                    int64_t append_ms)
 {
     for (int i = 0; i < to->run_count; i++)
         if (to->runs[i].topic == saying->topic && to->runs[i].run == saying->run &&
@@ -37,6 +43,8 @@ static struct known_run *find_known(struct expectation *to, const struct saying 
     struct known_run *fresh = &to->runs[to->run_count++];
     memset(fresh, 0, sizeof *fresh);
     fresh->heartbeat_n = -1;
+    fresh->opened_ms = append_ms;
+    fresh->day.end_ms = LEDGER_NO_DAY;
     fresh->topic = saying->topic;
     fresh->run = saying->run;
     snprintf(fresh->source, sizeof fresh->source, "%s", saying->source);
@@ -51,19 +59,25 @@ static bool has_region(const struct expectation *to, int part, const struct reco
            !(is_last && record->offset < to->world->region_from[part]);
 }
 
+/* What the database knows of event (run, seq) of saying's source, NULL: nothing. */
+static const struct mark *find_mark_of(const struct mark *marks, int count,
+                                       const struct saying *saying, int64_t run, int64_t seq)
+{
+    for (int i = 0; i < count; i++)
+        if (marks[i].topic == saying->topic && marks[i].run == run && marks[i].seq == seq &&
+            strcmp(marks[i].source, saying->source) == 0)
+            return &marks[i];
+    return NULL;
+}
+
 /* Which of several reversals came first, across partitions, only the database knows: the others
  * are refused, and that there is one row for each one counted is checked at the end. */
 static bool was_reversed(const struct expectation *to, const struct saying *saying)
 {
     const struct database *db = &to->world->db;
-    for (int i = 0; i < db->reversal_count; i++) {
-        const struct reversal *other = &db->reversals[i];
-        if (other->topic == saying->topic && other->reversed_run == saying->reverses_run &&
-            other->reversed_seq == saying->reverses_seq &&
-            strcmp(other->source, saying->source) == 0)
-            return other->run != saying->run || other->seq != saying->seq;
-    }
-    return false;
+    const struct mark *other = find_mark_of(db->reversals, db->reversal_count, saying,
+                                            saying->reverses_run, saying->reverses_seq);
+    return other != NULL && (other->by_run != saying->run || other->by_seq != saying->seq);
 }
 
 /* The partition where the run was met first; part if it was met nowhere yet. */
@@ -82,37 +96,107 @@ static void sign_of_life(struct expectation *to, const struct saying *saying, in
     table_row(&to->hours, key, NULL)->values[0] |= 1 << (instant_ms - hour_ms) / 300000;
 }
 
+static const struct flush_rejected *find_rejected(const struct expectation *to, int part,
+                                                  int64_t offset)
+{
+    const struct database *db = &to->world->db;
+    for (int i = 0; i < db->rejected_count; i++)
+        if (part_index(db->rejected[i].topic, db->rejected[i].partition) == part &&
+            db->rejected[i].offset == offset)
+            return &db->rejected[i];
+    return NULL;
+}
+
 static void reject(struct expectation *to, int part, const struct record *record,
                    enum reason reason)
 {
-    const struct database *db = &to->world->db;
+    const struct flush_rejected *row = find_rejected(to, part, record->offset);
     to->rejected_count++;
-    for (int i = 0; i < db->rejected_count; i++) {
-        const struct flush_rejected *row = &db->rejected[i];
-        if (part_index(row->topic, row->partition) == part && row->offset == record->offset) {
-            assert_string_equal(reason_name(row->reason), reason_name(reason));
-            assert_int_equal(row->length, record->value.size);
-            if (row->has_envelope)
-                assert_string_equal(row->source, record->saying.source);
-            return;
-        }
+    if (row == NULL)
+        fail_msg("part %d offset %" PRId64 ": not rejected as %s", part, record->offset,
+                 reason_name(reason));
+    assert_string_equal(reason_name(row->reason), reason_name(reason));
+    assert_int_equal(row->length, record->value.size);
+    if (row->has_envelope)
+        assert_string_equal(row->source, record->saying.source);
+}
+
+/* The instant whose bucket a reversal counts in: that of its original, where that is known to have
+ * counted at another time than it says. Which of the two came first, only the database knows,
+ * unless both lie in one partition. */
+static int64_t undone_ms_of(struct expectation *to, int part, const struct record *record)
+{
+    const struct saying *saying = &record->saying;
+    const struct database *db = &to->world->db;
+    const struct mark *mark = find_mark_of(db->corrected, db->corrected_count, saying,
+                                           saying->reverses_run, saying->reverses_seq);
+    struct saying original = *saying;
+    original.run = saying->reverses_run;
+    int known = db_find_run(db, saying->topic, saying->source, original.run);
+    bool is_before = false;
+    for (int i = 0; known >= 0 && i < to->run_count; i++)
+        is_before |= to->runs[i].topic == saying->topic && to->runs[i].run == original.run &&
+                     strcmp(to->runs[i].source, saying->source) == 0 &&
+                     to->runs[i].is_counted[saying->reverses_seq] &&
+                     part_index(saying->topic, db->runs[known].partition) == part;
+    bool is_refused = find_rejected(to, part, record->offset) != NULL;
+    if (mark != NULL && (is_before || !is_refused))
+        return mark->counted_ms;
+    return saying->counted_ms == SAYING_NEVER ? saying->occurred_ms : saying->counted_ms;
+}
+
+static bool is_clock_wrong(const struct saying *saying, int64_t append_ms)
+{
+    return saying->occurred_ms > append_ms + 600000 || saying->occurred_ms < INT64_C(1577836800000);
+}
+
+static int64_t day_end_of(int64_t instant_ms)
+{
+    int64_t local_ms = instant_ms + 8 * 3600000;
+    int64_t into_ms = (local_ms % 86400000 + 86400000) % 86400000;
+    return instant_ms - into_ms + 86400000;
+}
+
+/* Numbers up to high belong to the day of instant_ms, or to the newest one that was before. */
+static void raise_high(struct expectation *to, struct known_run *run, int64_t high,
+                       int64_t instant_ms)
+{
+    char key[TABLE_KEY_MAX];
+    struct db_run row = {.topic = run->topic, .run = run->run};
+    bool has_day = run->day.end_ms != LEDGER_NO_DAY;
+    if (high <= run->high)
+        return;
+    if (!has_day || instant_ms >= run->day.end_ms) {
+        memcpy(row.source, run->source, sizeof row.source);
+        day_key(key, &row, &run->day);
+        if (has_day && run->high >= run->day.first)
+            table_row(&to->days, key, NULL)->values[0] = run->high;
+        run->day = (struct ledger_day){day_end_of(instant_ms), run->high + 1};
     }
-    fail_msg("part %d offset %" PRId64 ": not rejected as %s", part, record->offset,
-             reason_name(reason));
+    run->high = high;
+}
+
+static void raise_by_event(struct expectation *to, struct known_run *run,
+                           const struct saying *saying, int64_t append_ms)
+{
+    int64_t instant_ms = is_clock_wrong(saying, append_ms) ? append_ms : saying->occurred_ms;
+    if (saying->sign < 0) /* a copy: it does not tell when it was numbered */
+        instant_ms = run->day.end_ms == LEDGER_NO_DAY ? append_ms : run->day.end_ms - 1;
+    raise_high(to, run, saying->seq, instant_ms);
 }
 
 /* Why a number that is not counted yet does not count; REASON_COUNT: it does. */
-static enum reason judge_record(const struct expectation *to, int part, const struct record *record,
+static enum reason judge_record(struct expectation *to, int part, const struct record *record,
                                 int64_t append_ms)
 {
     const struct saying *saying = &record->saying;
-    int64_t undone_ms =
-        saying->counted_ms == SAYING_NEVER ? saying->occurred_ms : saying->counted_ms;
     if (!has_region(to, part, record))
         return REASON_UNKNOWN_REGION;
-    if (saying->sign < 0 &&
-        (undone_ms < INT64_C(1577836800000) - 86400000 || undone_ms > append_ms + 86400000))
-        return REASON_INVALID_FIELD;
+    if (saying->sign < 0) {
+        int64_t undone_ms = undone_ms_of(to, part, record);
+        if (undone_ms < INT64_C(1577836800000) - 86400000 || undone_ms > append_ms + 86400000)
+            return REASON_INVALID_FIELD;
+    }
     if (saying->topic == TOPIC_GATE && saying->persons == WORLD_POISON)
         return REASON_STORE_REFUSED;
     if (saying->sign < 0 && was_reversed(to, saying))
@@ -120,22 +204,51 @@ static enum reason judge_record(const struct expectation *to, int part, const st
     return REASON_COUNT;
 }
 
-static void count(struct expectation *to, const struct saying *saying, int64_t append_ms,
-                  struct known_run *run)
+/* An event with a wrong clock counts when it was appended, unless it was reversed before. */
+static int64_t counted_ms_of(struct expectation *to, const struct saying *saying, int64_t append_ms,
+                             bool *is_corrected)
 {
+    const struct database *db = &to->world->db;
+    const struct mark *mark =
+        find_mark_of(db->corrected, db->corrected_count, saying, saying->run, saying->seq);
+    bool is_reversed =
+        find_mark_of(db->reversals, db->reversal_count, saying, saying->run, saying->seq) != NULL;
+    *is_corrected = is_clock_wrong(saying, append_ms);
+    if (!*is_corrected)
+        assert_null(mark);
+    if (*is_corrected && mark == NULL && is_reversed)
+        *is_corrected = false;
+    if (!*is_corrected)
+        return saying->occurred_ms;
+    assert_non_null(mark);
+    assert_int_equal(mark->counted_ms, append_ms);
+    to->corrected_count++;
+    return append_ms;
+}
+
+static void tally(struct expectation *to, const struct saying *saying, struct ledger_tally one,
+                  int64_t append_ms)
+{
+    one.day_end_ms = day_end_of(append_ms);
+    tally_add(&to->tallies, saying->topic, saying->source, &one);
+}
+
+static void count(struct expectation *to, int part, const struct record *record, int64_t append_ms)
+{
+    const struct saying *saying = &record->saying;
+    struct known_run *run = find_known(to, saying, append_ms);
     const struct catalog_kind *kind = &to->world->catalog->kinds[saying->topic];
+    bool is_corrected = false;
     struct recount_event event = {saying_fields(saying), saying->occurred_ms};
-    bool is_wrong =
-        saying->occurred_ms > append_ms + 600000 || saying->occurred_ms < INT64_C(1577836800000);
-    if (saying->sign > 0 && is_wrong) {
-        event.counted_ms = append_ms;
-        run->sums.clock_corrected++;
-    } else if (saying->sign < 0 && saying->counted_ms != SAYING_NEVER) {
-        event.counted_ms = saying->counted_ms;
-    }
+    event.counted_ms = saying->sign < 0 ? undone_ms_of(to, part, record)
+                                        : counted_ms_of(to, saying, append_ms, &is_corrected);
+    bool is_late = append_ms - event.counted_ms > 3600000;
     run->is_counted[saying->seq] = true;
     run->sums.counted++;
-    run->sums.late += append_ms - event.counted_ms > 3600000;
+    run->sums.late += is_late;
+    run->sums.clock_corrected += is_corrected;
+    tally(to, saying, (struct ledger_tally){.late = is_late, .clock_corrected = is_corrected},
+          append_ms);
     if (saying->sign < 0)
         to->reversals[to->reversal_count++] = *saying;
     else
@@ -147,14 +260,13 @@ static void count(struct expectation *to, const struct saying *saying, int64_t a
 
 static void expect_heartbeat(struct expectation *to, const struct saying *saying, int64_t append_ms)
 {
-    struct known_run *run = find_known(to, saying);
-    if (saying->seq >= run->heartbeat_n && saying->acked_seq > run->high)
-        run->high = saying->acked_seq;
+    struct known_run *run = find_known(to, saying, append_ms);
+    int64_t instant_ms = is_clock_wrong(saying, append_ms) ? append_ms : saying->occurred_ms;
+    if (saying->seq >= run->heartbeat_n)
+        raise_high(to, run, saying->acked_seq, instant_ms);
     if (saying->seq >= run->heartbeat_n)
         run->heartbeat_n = saying->seq;
-    bool is_believed =
-        saying->occurred_ms <= append_ms + 600000 && saying->occurred_ms >= INT64_C(1577836800000);
-    sign_of_life(to, saying, is_believed ? saying->occurred_ms : append_ms);
+    sign_of_life(to, saying, instant_ms);
 }
 
 static void expect_record(struct expectation *to, int part, const struct record *record,
@@ -181,22 +293,22 @@ static void expect_record(struct expectation *to, int part, const struct record 
         expect_heartbeat(to, saying, append_ms);
         return;
     }
-    struct known_run *run = find_known(to, saying);
+    struct known_run *run = find_known(to, saying, append_ms);
     assert_in_range(saying->seq, 1, CHECK_SEQ_MAX);
     bool is_counted = run->is_counted[saying->seq];
     enum reason reason = record->flaw == FLAW_SUMS ? REASON_SUMS_MISMATCH
                          : is_counted              ? REASON_COUNT
                                                    : judge_record(to, part, record, append_ms);
-    if (saying->seq > run->high)
-        run->high = saying->seq;
+    raise_by_event(to, run, saying, append_ms);
     if (reason != REASON_COUNT) {
         run->sums.rejected++;
         run->is_rejected[saying->seq] = true;
         reject(to, part, record, reason);
     } else if (is_counted) {
         run->sums.duplicates++;
+        tally(to, saying, (struct ledger_tally){.duplicates = 1}, append_ms);
     } else {
-        count(to, saying, append_ms, run);
+        count(to, part, record, append_ms);
     }
 }
 
@@ -232,6 +344,9 @@ static void check_run(const struct database *db, const struct known_run *run)
     assert_int_equal(row->sums.clock_corrected, run->sums.clock_corrected);
     assert_int_equal(row->sums.rejected, run->sums.rejected);
     assert_int_equal(row->heartbeat_n, run->heartbeat_n);
+    assert_int_equal(row->opened_ms, run->opened_ms);
+    assert_int_equal(row->day.end_ms, run->day.end_ms);
+    assert_int_equal(row->day.first, run->day.first);
     int64_t missing = 0;
     int gaps = 0;
     for (int i = 0; i < db->gap_count; i++) {
@@ -264,9 +379,11 @@ void world_check(const struct world *world)
 {
     static struct expectation to;
     to.world = world;
-    to.run_count = to.reversal_count = to.rejected_count = 0;
+    to.run_count = to.reversal_count = to.rejected_count = to.corrected_count = 0;
     table_reset(&to.rollups);
     table_reset(&to.hours);
+    table_reset(&to.days);
+    table_reset(&to.tallies);
     assert_ok(region_tree_init(&to.regions, &err));
     for (int i = 0; i < world->region_count; i++)
         kinds_add_region(&to.regions, kinds_regions[i]);
@@ -279,8 +396,13 @@ void world_check(const struct world *world)
     assert_int_equal(world->db.rejected_count, to.rejected_count);
     assert_int_equal(world->db.reversal_count, to.reversal_count);
     assert_same_tables(&world->db.rollups, &to.rollups);
+    assert_int_equal(world->db.corrected_count, to.corrected_count);
     assert_same_tables(&world->db.hours, &to.hours);
+    assert_same_tables(&world->db.days, &to.days);
+    assert_same_tables(&world->db.tallies, &to.tallies);
     region_tree_release(&to.regions);
     table_release(&to.rollups);
     table_release(&to.hours);
+    table_release(&to.days);
+    table_release(&to.tallies);
 }

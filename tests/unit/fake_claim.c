@@ -68,6 +68,7 @@ static enum fx_code load_run(struct database *db, int index, struct ledger *ledg
         return err->code;
     ledger_load(ledger, entry, run->high, run->partition, run->is_quarantined);
     ledger_entry(ledger, entry)->heartbeat_n = run->heartbeat_n;
+    ledger_entry(ledger, entry)->day = run->day;
     qsort(db->gaps, (size_t)db->gap_count, sizeof db->gaps[0], compare_gaps);
     for (int i = 0; i < db->gap_count && err->code == FX_OK; i++) {
         struct gap gap = {.first = db->gaps[i].first, .last = db->gaps[i].last};
@@ -78,28 +79,32 @@ static enum fx_code load_run(struct database *db, int index, struct ledger *ledg
     return err->code;
 }
 
-static enum fx_code load_wanted_reversals(const struct database *db, const struct claim *claim,
-                                          struct reversals *reversals, struct fx_err *err)
+/* Those of a table's marks that are wanted. */
+struct marked {
+    const struct mark *marks;
+    int count;
+};
+
+static enum fx_code load_wanted_marks(const struct claim *claim, struct marked from,
+                                      struct mark_set *set, struct fx_err *err)
 {
-    for (int i = 0; i < db->reversal_count; i++) {
-        struct reversal one = db->reversals[i];
+    for (int i = 0; i < from.count; i++) {
+        struct mark one = from.marks[i];
         bool is_asked = false;
         one.is_stored = true;
         for (int w = 0; w < claim->wanted_count; w++)
-            is_asked |= claim->wanted[w].topic == one.topic &&
-                        claim->wanted[w].run == one.reversed_run &&
-                        claim->wanted[w].seq == one.reversed_seq &&
+            is_asked |= claim->wanted[w].topic == one.topic && claim->wanted[w].run == one.run &&
+                        claim->wanted[w].seq == one.seq &&
                         strcmp(claim->wanted[w].source, one.source) == 0;
-        if (is_asked && reversals_add(reversals, &one, err) != FX_OK)
+        if (is_asked && mark_set_add(set, &one, err) != FX_OK)
             return err->code;
     }
     return FX_OK;
 }
 
-/* What a claim reads of ledger and reversals. */
+/* What a claim reads of ledger and marks. */
 static enum fx_code load_claimed(struct database *db, const struct claim *claim,
-                                 struct ledger *ledger, struct reversals *reversals,
-                                 struct fx_err *err)
+                                 struct ledger *ledger, struct marks *marks, struct fx_err *err)
 {
     for (int i = 0; i < db->run_count; i++) {
         bool is_recent =
@@ -107,5 +112,9 @@ static enum fx_code load_claimed(struct database *db, const struct claim *claim,
         if ((is_recent || is_wanted(claim, &db->runs[i])) && load_run(db, i, ledger, err) != FX_OK)
             return err->code;
     }
-    return load_wanted_reversals(db, claim, reversals, err);
+    if (load_wanted_marks(claim, (struct marked){db->reversals, db->reversal_count},
+                          &marks->reversed, err) != FX_OK)
+        return err->code;
+    return load_wanted_marks(claim, (struct marked){db->corrected, db->corrected_count},
+                             &marks->corrected, err);
 }

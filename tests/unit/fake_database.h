@@ -39,7 +39,9 @@ struct db_run {
     struct ledger_delta sums;
     int gaps;
     bool is_quarantined;
+    int64_t opened_ms;
     int64_t last_appended_ms;
+    struct ledger_day day;
     int64_t heartbeat_n;
     int64_t acked_seq;
 };
@@ -59,12 +61,16 @@ struct database {
     int gap_count;
     struct flush_rejected rejected[WORLD_REJECTED_MAX];
     int rejected_count;
-    struct reversal reversals[WORLD_REVERSALS_MAX];
+    struct mark reversals[WORLD_REVERSALS_MAX];
     int reversal_count;
     struct flush_hole holes[WORLD_HOLES_MAX];
     int hole_count;
     struct table rollups;
+    struct mark corrected[WORLD_REVERSALS_MAX];
+    int corrected_count;
     struct table hours;
+    struct table days;    /* by run and day: last number */
+    struct table tallies; /* by source, day and what: how many */
     int commits;
 };
 
@@ -82,18 +88,60 @@ struct transaction {
     int gap_count;
     struct flush_rejected rejected[WORLD_REJECTED_MAX];
     int rejected_count;
-    struct reversal reversals[WORLD_REVERSALS_MAX];
+    struct mark reversals[WORLD_REVERSALS_MAX];
     int reversal_count;
     struct flush_hole holes[WORLD_HOLES_MAX];
     int hole_count;
+    struct mark corrected[WORLD_REVERSALS_MAX];
+    int corrected_count;
+    struct mark uncorrected[WORLD_REVERSALS_MAX];
+    int uncorrected_count;
     struct table rollups;
     struct table hours;
+    struct table days;
+    struct table tallies;
 };
 
 /* A partition of a topic as one number. */
 static inline int part_index(int topic, int32_t partition)
 {
     return topic * WORLD_PARTITIONS + (int)partition;
+}
+
+static inline void day_key(char key[TABLE_KEY_MAX], const struct db_run *run,
+                           const struct ledger_day *day)
+{
+    snprintf(key, TABLE_KEY_MAX, "%d|%s|%" PRId64 "|%" PRId64 "|%" PRId64, run->topic, run->source,
+             run->run, day->end_ms, day->first);
+}
+
+/* Adds a tally to the three rows of a source's day. */
+static inline void tally_add(struct table *tallies, int topic, const char *source,
+                             const struct ledger_tally *tally)
+{
+    const int64_t values[] = {tally->duplicates, tally->late, tally->clock_corrected};
+    for (int i = 0; i < 3; i++) {
+        char key[TABLE_KEY_MAX];
+        snprintf(key, sizeof key, "%d|%s|%" PRId64 "|%d", topic, source, tally->day_end_ms, i);
+        if (values[i] != 0)
+            table_row(tallies, key, NULL)->values[0] += values[i];
+    }
+}
+
+static inline void database_release_tables(struct database *db)
+{
+    table_release(&db->rollups);
+    table_release(&db->hours);
+    table_release(&db->days);
+    table_release(&db->tallies);
+}
+
+static inline void transaction_release(struct transaction *flight)
+{
+    table_release(&flight->rollups);
+    table_release(&flight->hours);
+    table_release(&flight->days);
+    table_release(&flight->tallies);
 }
 
 /* Index of the run, -1 if there is none. */

@@ -36,11 +36,12 @@ static void keep_late(struct store *store)
 {
     struct world *world = store->world;
     struct transaction *late = &world->late;
-    table_release(&late->rollups);
-    table_release(&late->hours);
+    transaction_release(late);
     *late = store->flight;
     memset(&store->flight.rollups, 0, sizeof store->flight.rollups);
     memset(&store->flight.hours, 0, sizeof store->flight.hours);
+    memset(&store->flight.days, 0, sizeof store->flight.days);
+    memset(&store->flight.tallies, 0, sizeof store->flight.tallies);
     world->is_late = true;
 }
 
@@ -70,7 +71,7 @@ static enum fx_code answer(struct store *store, enum verdict verdict, bool *is_d
 {
     bool is_heard = store->fate == FATE_COMMIT;
     store->conflict = verdict == REFUSED_RUNS        ? STORE_RUNS
-                      : verdict == REFUSED_REVERSALS ? STORE_REVERSALS
+                      : verdict == REFUSED_REVERSALS ? STORE_MARKS
                                                      : STORE_FENCED;
     if (verdict == APPLIED && is_heard) {
         *is_done = true;
@@ -111,14 +112,14 @@ enum store_conflict store_conflict(const struct store *store)
 }
 
 enum fx_code store_claim(struct store *store, struct claim *claim, struct ledger *ledger,
-                         struct reversals *reversals, struct fx_err *err)
+                         struct marks *marks, struct fx_err *err)
 {
     struct world *world = store->world;
     struct database *db = &world->db;
     if (store->is_in_flight)
         store_abandon(store);
     assert_int_equal(ledger_count_entries(ledger), 0);
-    assert_int_equal(reversals->count, 0);
+    assert_int_equal(marks->reversed.count + marks->corrected.count, 0);
     if (world->claim_failures > 0 || world_roll(world)) {
         world->claim_failures -= world->claim_failures > 0;
         store->is_connected = false;
@@ -129,7 +130,7 @@ enum fx_code store_claim(struct store *store, struct claim *claim, struct ledger
     store->is_connected = true;
     lock_positions(db, claim);
     claim->accept_simulated = world->accept_simulated;
-    return load_claimed(db, claim, ledger, reversals, err);
+    return load_claimed(db, claim, ledger, marks, err);
 }
 
 enum fx_code store_load_regions(struct store *store, struct region_tree *tree, struct fx_err *err)

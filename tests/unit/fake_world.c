@@ -25,10 +25,8 @@ void world_close(struct world *world)
         worker_close(world, i);
     for (int i = 0; i < WORLD_PARTS; i++)
         free(world->logs[i].records);
-    table_release(&world->db.rollups);
-    table_release(&world->db.hours);
-    table_release(&world->late.rollups);
-    table_release(&world->late.hours);
+    database_release_tables(&world->db);
+    transaction_release(&world->late);
 }
 
 bool world_roll(struct world *world)
@@ -101,8 +99,7 @@ void worker_close(struct world *world, int worker)
     store_abandon(&one->store);
     pipeline_close(one->pipeline);
     one->pipeline = NULL;
-    table_release(&one->store.flight.rollups);
-    table_release(&one->store.flight.hours);
+    transaction_release(&one->store.flight);
 }
 
 void worker_assign(struct world *world, int worker, unsigned parts)

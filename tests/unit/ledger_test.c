@@ -104,7 +104,8 @@ static void numbers_in_order_count_once(void **state)
         count(ledger, index, seq);
     for (int64_t seq = 1; seq <= 3; seq++)
         assert_int_equal(judge(ledger, index, seq), LEDGER_DUPLICATE);
-    ledger_tally_duplicate(ledger, index);
+    struct ledger_tally spilled;
+    assert_false(ledger_tally(ledger, index, &(struct ledger_tally){.duplicates = 1}, &spilled));
     assert_int_equal(ledger_entry(ledger, index)->delta.duplicates, 1);
     assert_invariant(ledger, index, 3);
 }
@@ -339,6 +340,53 @@ static void counted_and_gaps_always_add_up_to_high(void **state)
     }
 }
 
+/* The day before is closed by the first number above all others that belongs to a later one. */
+static void numbers_belong_to_days(void **state)
+{
+    static const int64_t day_ms = 86400000;
+    static const int64_t midnight_ms = INT64_C(1644422400000); /* 2022-02-10T00:00+08:00 */
+    struct ledger *ledger = *state;
+    struct ledger_day closed;
+    int index = find(ledger, "A", 1);
+    const struct ledger_entry *entry = ledger_entry(ledger, index);
+    assert_false(ledger_date(ledger, index, LEDGER_NO_DAY, midnight_ms - 1, &closed));
+    assert_int_equal(entry->day.end_ms, midnight_ms);
+    assert_int_equal(entry->day.first, 1);
+    count(ledger, index, 3);
+    assert_false(ledger_date(ledger, index, midnight_ms - day_ms, 0, &closed)); /* late */
+    count(ledger, index, 4);
+    assert_false(ledger_date(ledger, index, LEDGER_NO_DAY, midnight_ms, &closed));
+    count(ledger, index, 5);
+    assert_true(ledger_date(ledger, index, midnight_ms, 0, &closed));
+    assert_int_equal(closed.end_ms, midnight_ms);
+    assert_int_equal(closed.first, 1);
+    assert_int_equal(entry->day.end_ms, midnight_ms + day_ms);
+    assert_int_equal(entry->day.first, 6);
+    /* no number came of it: the day holds none and is not closed */
+    assert_false(ledger_date(ledger, index, midnight_ms + 3 * day_ms, 0, &closed));
+    assert_int_equal(entry->day.end_ms, midnight_ms + 4 * day_ms);
+    assert_int_equal(entry->day.first, 6);
+}
+
+static void a_tally_is_of_one_day(void **state)
+{
+    struct ledger *ledger = *state;
+    struct ledger_tally spilled;
+    int index = find(ledger, "A", 1);
+    struct ledger_tally late = {.day_end_ms = 1000, .late = 1};
+    struct ledger_tally twice = {.day_end_ms = 2000, .duplicates = 1};
+    assert_false(ledger_tally(ledger, index, &late, &spilled));
+    assert_false(ledger_tally(ledger, index, &late, &spilled));
+    assert_true(ledger_tally(ledger, index, &twice, &spilled));
+    assert_int_equal(spilled.day_end_ms, 1000);
+    assert_int_equal(spilled.late, 2);
+    assert_int_equal(ledger_entry(ledger, index)->tally.duplicates, 1);
+    assert_int_equal(ledger_entry(ledger, index)->delta.late, 2);
+    ledger_sent(ledger);
+    assert_false(ledger_tally(ledger, index, &late, &spilled));
+    assert_int_equal(ledger_entry(ledger, index)->tally.duplicates, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_ledger, close_ledger)
 
 int main(void)
@@ -356,6 +404,8 @@ int main(void)
         TEST(a_heartbeat_opens_no_gap_too_many),
         TEST(what_changed_is_sent_once),
         TEST(signs_of_life_are_five_minute_slots),
+        TEST(numbers_belong_to_days),
+        TEST(a_tally_is_of_one_day),
         TEST(counted_and_gaps_always_add_up_to_high),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,6 +141,43 @@ static void an_event_is_reversed_once(void **state)
     assert_int_equal(stats()->drops, 1);
 }
 
+/* An event whose clock is wrong counts when it was appended, and so does its reversal, a copy with
+ * the same wrong clock: whatever the order, and whatever memory knows. */
+static void a_reversal_counts_where_its_original_did(void **state)
+{
+    (void)state;
+    static const int64_t ahead_ms[] = {900000, 5 * DAY_MS}; /* believed by the time of the reversal,
+                                                               and never to be believed */
+    start();
+    for (int i = 0; i < 2; i++) {
+        int64_t seq = 1 + 4 * i;
+        struct saying original = saying_of("CP-1", RUN, seq);
+        original.occurred_ms = world.now_ms + ahead_ms[i];
+        world_append(&world, 0, &original, FLAW_NONE);
+        struct saying reversal = original;
+        reversal.sign = -1;
+        reversal.reverses_run = RUN;
+        reversal.reverses_seq = seq;
+        reversal.seq = seq + 1;
+        world_append(&world, 0, &reversal, FLAW_NONE); /* in one flush with it */
+        run_and_check();
+        original.seq = seq + 2;
+        world_append(&world, 0, &original, FLAW_NONE);
+        run_and_check();
+        crash(); /* memory knows nothing of it now; the flush finds out */
+        reversal.reverses_seq = original.seq;
+        reversal.seq = seq + 3;
+        world.now_ms += 1200000;
+        world_append(&world, 0, &reversal, FLAW_NONE);
+        run_and_check();
+        assert_string_equal(reasons(), "");
+        assert_int_equal(the_run()->sums.counted, 4 * (i + 1));
+    }
+    assert_int_equal(world.db.corrected_count, 4);
+    for (int i = 0; i < world.db.rollups.count; i++)
+        assert_int_equal(world.db.rollups.rows[i].values[0], 0); /* groups: all are undone */
+}
+
 static void a_heartbeat_shows_the_loss_of_the_last_events(void **state)
 {
     (void)state;
@@ -273,6 +310,7 @@ int main(void)
         TEST(a_heartbeat_first_seen_shows_what_lies_before_the_base),
         TEST(a_region_that_was_just_added_is_known),
         TEST(an_event_is_reversed_once),
+        TEST(a_reversal_counts_where_its_original_did),
         TEST(a_heartbeat_shows_the_loss_of_the_last_events),
         TEST(far_clocks_do_not_hurt),
         TEST(time_rules),

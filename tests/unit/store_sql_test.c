@@ -117,9 +117,10 @@ static void the_fixed_statements_take_as_many_arrays_as_are_sent(void **state)
     static const struct {
         const char *name;
         int parameters;
-    } expected[] = {{"positions", 8}, {"runs", 17}, {"heartbeats", 16},
-                    {"gaps_gone", 4}, {"gaps", 7},  {"rejected", 11},
-                    {"reversals", 6}, {"hours", 4}, {"holes", 4}};
+    } expected[] = {{"positions", 8},   {"runs", 20},     {"heartbeats", 16}, {"gaps_gone", 4},
+                    {"gaps", 7},        {"rejected", 11}, {"mark_locks", 1},  {"corrected", 5},
+                    {"uncorrected", 4}, {"reversals", 7}, {"days", 6},        {"tallies", 6},
+                    {"corrections", 7}, {"hours", 4},     {"holes", 4}};
     const int count = (int)(sizeof expected / sizeof expected[0]);
     for (int i = 0; i < count; i++) {
         assert_string_equal(store_statements[i].name, expected[i].name);

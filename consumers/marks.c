@@ -1,49 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "reversals.h"
+#include "marks.h"
 
 #include "../common/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-void reversals_init(struct reversals *set, uint64_t seed)
+void mark_set_init(struct mark_set *set, uint64_t seed)
 {
     memset(set, 0, sizeof *set);
     set->seed = seed;
 }
 
-void reversals_release(struct reversals *set)
+void mark_set_release(struct mark_set *set)
 {
     free(set->items);
     free(set->index);
-    reversals_init(set, set->seed);
+    mark_set_init(set, set->seed);
 }
 
-void reversals_reset(struct reversals *set)
+void mark_set_reset(struct mark_set *set)
 {
     set->count = set->stored_count = 0;
     if (set->index_count > 0)
         memset(set->index, 0, set->index_count * sizeof *set->index);
 }
 
-static bool is_same(const struct reversal *a, const struct reversal *b)
+static bool is_same(const struct mark *a, const struct mark *b)
 {
-    return a->reversed_seq == b->reversed_seq && a->reversed_run == b->reversed_run &&
-           a->topic == b->topic && strcmp(a->source, b->source) == 0;
+    return a->seq == b->seq && a->run == b->run && a->topic == b->topic &&
+           strcmp(a->source, b->source) == 0;
 }
 
-static uint32_t find_place(const struct reversals *set, const struct reversal *one)
+static uint32_t find_place(const struct mark_set *set, const struct mark *one)
 {
     uint32_t mask = set->index_count - 1;
-    uint64_t hash = hash_u64((uint64_t)one->reversed_seq, set->seed ^ one->topic);
-    hash = hash_u64((uint64_t)one->reversed_run, hash);
+    uint64_t hash = hash_u64((uint64_t)one->seq, set->seed ^ one->topic);
+    hash = hash_u64((uint64_t)one->run, hash);
     uint32_t place = (uint32_t)hash_bytes(one->source, strlen(one->source), hash) & mask;
     while (set->index[place] != 0 && !is_same(&set->items[set->index[place] - 1], one))
         place = (place + 1) & mask;
     return place;
 }
 
-const struct reversal *reversals_find(const struct reversals *set, const struct reversal *one)
+const struct mark *mark_set_find(const struct mark_set *set, const struct mark *one)
 {
     if (set->index_count == 0)
         return NULL;
@@ -51,16 +51,16 @@ const struct reversal *reversals_find(const struct reversals *set, const struct 
     return found == 0 ? NULL : &set->items[found - 1];
 }
 
-static enum fx_code grow(struct reversals *set, struct fx_err *err)
+static enum fx_code grow(struct mark_set *set, struct fx_err *err)
 {
     int room = set->room == 0 ? 16 : set->room * 2;
-    struct reversal *items = realloc(set->items, (size_t)room * sizeof *items);
+    struct mark *items = realloc(set->items, (size_t)room * sizeof *items);
     if (items != NULL)
         set->items = items;
     uint32_t *index = calloc((size_t)room * 4, sizeof *index);
     if (items == NULL || index == NULL) {
         free(index);
-        return fx_err_set(err, FX_EMEMORY, "no memory for %d reversals", room);
+        return fx_err_set(err, FX_EMEMORY, "no memory for %d marks", room);
     }
     free(set->index);
     set->index = index;
@@ -71,7 +71,7 @@ static enum fx_code grow(struct reversals *set, struct fx_err *err)
     return FX_OK;
 }
 
-enum fx_code reversals_add(struct reversals *set, const struct reversal *one, struct fx_err *err)
+enum fx_code mark_set_add(struct mark_set *set, const struct mark *one, struct fx_err *err)
 {
     if (set->count == set->room && grow(set, err) != FX_OK)
         return err->code;
@@ -84,14 +84,14 @@ enum fx_code reversals_add(struct reversals *set, const struct reversal *one, st
     return FX_OK;
 }
 
-void reversals_sent(struct reversals *set)
+void mark_set_sent(struct mark_set *set)
 {
     for (int i = set->stored_count; i < set->count; i++)
         set->items[i].is_stored = true;
     set->stored_count = set->count;
 }
 
-void reversals_forget(struct reversals *set, int kept)
+void mark_set_forget(struct mark_set *set, int kept)
 {
     if (set->stored_count <= kept)
         return;
@@ -101,4 +101,38 @@ void reversals_forget(struct reversals *set, int kept)
     memset(set->index, 0, set->index_count * sizeof *set->index);
     for (int i = 0; i < set->count; i++)
         set->index[find_place(set, &set->items[i])] = (uint32_t)i + 1;
+}
+
+void marks_init(struct marks *marks, uint64_t seed)
+{
+    mark_set_init(&marks->reversed, seed);
+    mark_set_init(&marks->corrected, seed);
+    mark_set_init(&marks->uncorrected, seed);
+}
+
+void marks_release(struct marks *marks)
+{
+    mark_set_release(&marks->reversed);
+    mark_set_release(&marks->corrected);
+    mark_set_release(&marks->uncorrected);
+}
+
+void marks_reset(struct marks *marks)
+{
+    mark_set_reset(&marks->reversed);
+    mark_set_reset(&marks->corrected);
+    mark_set_reset(&marks->uncorrected);
+}
+
+void marks_sent(struct marks *marks)
+{
+    mark_set_sent(&marks->reversed);
+    mark_set_sent(&marks->corrected);
+    mark_set_reset(&marks->uncorrected);
+}
+
+void marks_forget(struct marks *marks, int kept)
+{
+    mark_set_forget(&marks->reversed, kept);
+    mark_set_forget(&marks->corrected, kept);
 }
