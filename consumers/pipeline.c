@@ -47,11 +47,12 @@ enum fx_code pipeline_open(const struct pipeline_options *options, struct pipeli
     fresh->reported_until_ms = INT64_MIN;
     marks_init(&fresh->marks, options->seed);
     retry_init(&fresh->retry, CLAIM_WAIT_MIN_MS, CLAIM_WAIT_MAX_MS);
-    fresh->hours = calloc(PIPELINE_HOURS_MAX, sizeof *fresh->hours);
-    fresh->tables = calloc((size_t)CATALOG_KINDS_MAX * ROLLUP_PER_KIND_MAX * LEVEL_COUNT,
-                           sizeof *fresh->tables);
-    fresh->days = calloc(PIPELINE_DAYS_MAX, sizeof *fresh->days);
-    fresh->tallies = calloc(PIPELINE_DAYS_MAX, sizeof *fresh->tallies);
+    /* not cleared: a place is written before it is read, and most never are */
+    size_t tables = (size_t)CATALOG_KINDS_MAX * ROLLUP_PER_KIND_MAX * LEVEL_COUNT;
+    fresh->hours = malloc(PIPELINE_HOURS_MAX * sizeof *fresh->hours);
+    fresh->tables = malloc(tables * sizeof *fresh->tables);
+    fresh->days = malloc(PIPELINE_DAYS_MAX * sizeof *fresh->days);
+    fresh->tallies = malloc(PIPELINE_DAYS_MAX * sizeof *fresh->tallies);
     if (fresh->hours == NULL || fresh->tables == NULL || fresh->days == NULL ||
         fresh->tallies == NULL)
         fx_err_set(err, FX_EMEMORY, "no memory for a pipeline");

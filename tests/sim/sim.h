@@ -9,6 +9,7 @@
  *   sim_turn   one step of a worker, which may freeze at any call of intake.h or store.h
  *   sim_group  who has which partition, and who only believes it
  *   sim_feed   the producers: outboxes that send in order, late, twice, never
+ *   sim_decide what a person decides meanwhile: write-offs, a rebuild, a swap
  *   sim_store, sim_intake, sim_alloc   the seams
  */
 #ifndef FX_SIM_H
@@ -27,7 +28,7 @@
     X(zombie_sends) X(lost_answers) X(late_commits) X(held_locks) X(lock_timeouts) X(lock_waits)   \
     X(terminations) X(failovers) X(commits_rolled_back) X(failed_allocations) X(unopened)          \
     X(records) X(resent) X(held_back) X(moved) X(reversed) X(rejected) X(duplicates)               \
-    X(recreated) X(clock_jumps)
+    X(recreated) X(clock_jumps) X(write_offs) X(swaps) X(swap_waits) X(rebuilt)
 /* clang-format on */
 
 #define X(name) SIM_##name,
@@ -36,7 +37,9 @@ enum sim_event { SIM_EVENTS SIM_EVENT_COUNT };
 
 /* Bugs that lie in the database's part of the protocol, which production writes as SQL. */
 /* clang-format off */
-#define SIM_FLAWS X(none) X(no_compare_and_set) X(no_generation) X(no_commit_tag) X(no_claim_lock)
+#define SIM_FLAWS                                                                                  \
+    X(none) X(no_compare_and_set) X(no_generation) X(no_commit_tag) X(no_claim_lock)               \
+    X(write_off_without_claim) X(swap_without_lock) X(swap_behind)
 /* clang-format on */
 #define X(name) FLAW_OF_##name,
 enum sim_flaw { SIM_FLAWS SIM_FLAW_COUNT };
@@ -48,6 +51,8 @@ struct backend {
     bool is_open;   /* the positions are compared and locked */
     bool is_half;   /* the client has not sent the rest yet */
     bool is_doomed; /* will not commit */
+    bool is_next;   /* of the schema "next" */
+    bool is_torn;   /* a swap came between its first statement and the others */
     int owner;      /* worker that waits for the answer, -1: nobody does */
     int64_t sent_ms;
     struct transaction flight;
@@ -70,6 +75,9 @@ struct turn {
 struct sim {
     struct world world;
     struct database replica; /* what a failover goes back to */
+    struct database next;    /* the schema "next", counted anew by the rebuilder */
+    struct database replica_next;
+    int rebuilder; /* worker that counts into next, -1: nobody */
     struct backend backends[SIM_BACKENDS];
     struct turn turns[WORLD_WORKERS];
     unsigned parts[WORLD_WORKERS]; /* as the group sees it */
@@ -116,5 +124,12 @@ void sim_sync_replica(void);
 void sim_failover(void);
 void sim_release_replica(void);
 void sim_add_region(void);
+struct database *sim_database(bool is_next); /* by the name of its schema */
+
+/* sim_decide.c: what a person decides, while workers count */
+void sim_write_off(void);
+void sim_swap(void);
+void sim_rebuild(void);     /* a rebuilder's turn, if there is one */
+void sim_rebuild_end(void); /* it counts all there is; both schemas are checked */
 
 #endif

@@ -40,7 +40,10 @@ static void draw_limits(void)
     world->tick_ms = 1 + dice_below(dice, 100);
     world->overlap = 0;
     world->region_count = KINDS_REGIONS - dice_chance(dice, 50);
-    sim.worker_count = 2 + dice_below(dice, WORLD_WORKERS - 1);
+    sim.worker_count = 2 + dice_below(dice, WORLD_WORKERS - 2);
+    sim.rebuilder = dice_chance(dice, 15) ? WORLD_WORKERS - 1 : -1;
+    if (sim.rebuilder >= 0) /* the regions of both schemas are the same all the time */
+        world->region_count = KINDS_REGIONS;
     sim.freeze_permille = dice_chance(dice, 70) ? dice_below(dice, 30) : 0;
     sim.alloc_every = dice_chance(dice, 40) ? 20 + dice_below(dice, 400) : 0;
 }
@@ -50,6 +53,8 @@ static void open_sim(const struct catalog *catalog, uint64_t seed)
     sim.running = -1;
     sim.is_calm = false;
     sim.alloc_count = sim.broker_shift_ms = 0;
+    sim.rebuilder = -1;
+    database_reset(&sim.next);
     memset(sim.parts, 0, sizeof sim.parts);
     for (int i = 0; i < SIM_BACKENDS; i++)
         sim.backends[i].is_used = sim.backends[i].is_open = false;
@@ -62,6 +67,8 @@ static void open_sim(const struct catalog *catalog, uint64_t seed)
     for (int i = 0; i < sim.worker_count; i++)
         sim_start(i);
     sim_rebalance();
+    if (sim.rebuilder >= 0)
+        sim_rebuild();
 }
 
 static void close_sim(void)
@@ -126,6 +133,10 @@ static void disturb(void)
         sim.world.overlap = dice_below(dice, 4);
     else if (kind < 34)
         jump_clock(worker);
+    else if (kind < 38)
+        sim_write_off();
+    else if (kind < 42)
+        sim_swap();
 }
 
 static void check_turn(int worker)
@@ -145,6 +156,8 @@ static void play_round(void)
             check_turn(worker);
         }
         sim_serve();
+        if (sim.rebuilder >= 0 && dice_chance(dice, 40))
+            sim_rebuild();
     }
     for (int i = 0; i < sim.worker_count; i++) {
         if (sim.world.workers[i].pipeline == NULL && dice_chance(dice, 10))
@@ -220,6 +233,8 @@ void sim_play(const struct catalog *catalog, uint64_t seed, int rounds)
     }
     calm_down();
     world_check(&sim.world);
+    if (sim.rebuilder >= 0)
+        sim_rebuild_end();
     if (dice_chance(&sim.world.dice, 10))
         recreate();
     close_sim();

@@ -26,6 +26,7 @@ static void copy_database(struct database *to, const struct database *from)
     COPY(reversals, to->reversal_count = from->reversal_count);
     COPY(corrected, to->corrected_count = from->corrected_count);
     COPY(holes, to->hole_count = from->hole_count);
+    COPY(write_offs, to->write_off_count = from->write_off_count);
     copy_table(&to->rollups, &from->rollups);
     copy_table(&to->hours, &from->hours);
     copy_table(&to->days, &from->days);
@@ -36,11 +37,15 @@ static void copy_database(struct database *to, const struct database *from)
 void sim_sync_replica(void)
 {
     copy_database(&sim.replica, &sim.world.db);
+    if (sim.rebuilder >= 0)
+        copy_database(&sim.replica_next, &sim.next);
 }
 
 void sim_release_replica(void)
 {
     database_release_tables(&sim.replica);
+    database_release_tables(&sim.replica_next);
+    database_release_tables(&sim.next);
 }
 
 /* Every connection breaks; what had not reached the replica never happened. */
@@ -49,6 +54,8 @@ void sim_failover(void)
     sim.events[SIM_failovers]++;
     sim.events[SIM_commits_rolled_back] += sim.world.db.commits - sim.replica.commits;
     copy_database(&sim.world.db, &sim.replica);
+    if (sim.rebuilder >= 0)
+        copy_database(&sim.next, &sim.replica_next);
     for (int i = 0; i < SIM_BACKENDS; i++)
         sim.backends[i].is_used = false;
     for (int i = 0; i < WORLD_WORKERS; i++)

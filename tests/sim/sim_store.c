@@ -33,6 +33,11 @@ static struct backend *backend_of(int worker)
     return NULL;
 }
 
+struct database *sim_database(bool is_next)
+{
+    return is_next ? &sim.next : &sim.world.db;
+}
+
 static bool has_position(const struct backend *backend, int topic, int32_t partition)
 {
     for (int i = 0; i < backend->flight.position_count; i++)
@@ -47,7 +52,8 @@ static bool is_waiting(const struct backend *backend)
 {
     for (int i = 0; i < SIM_BACKENDS; i++) {
         const struct backend *other = &sim.backends[i];
-        if (other == backend || !other->is_used || !other->is_open)
+        if (other == backend || !other->is_used || !other->is_open ||
+            other->is_next != backend->is_next)
             continue;
         for (int p = 0; p < backend->flight.position_count; p++)
             if (has_position(other, backend->flight.positions[p].topic,
@@ -58,12 +64,12 @@ static bool is_waiting(const struct backend *backend)
 }
 
 /* Planted bugs make the old values look right. */
-static void bend_positions(struct transaction *flight)
+static void bend_positions(struct backend *backend)
 {
-    for (int i = 0; i < flight->position_count; i++) {
-        struct flush_position *to = &flight->positions[i];
+    for (int i = 0; i < backend->flight.position_count; i++) {
+        struct flush_position *to = &backend->flight.positions[i];
         const struct db_position *at =
-            &sim.world.db.positions[part_index(to->topic, to->partition)];
+            &sim_database(backend->is_next)->positions[part_index(to->topic, to->partition)];
         if (sim.flaw == FLAW_OF_no_compare_and_set || sim.flaw == FLAW_OF_no_generation)
             to->generation = at->generation;
         if (sim.flaw == FLAW_OF_no_compare_and_set)
@@ -80,9 +86,12 @@ static void end(struct backend *backend)
 /* The transaction to its end, whose locks are free. */
 static enum verdict finish(struct backend *backend)
 {
-    bend_positions(&backend->flight);
-    enum verdict verdict =
-        backend->is_doomed ? REFUSED_FENCED : db_apply(&sim.world.db, &backend->flight);
+    bend_positions(backend);
+    if (backend->is_torn) /* its first statement took effect elsewhere */
+        backend->flight.position_count = 0;
+    enum verdict verdict = backend->is_doomed
+                               ? REFUSED_FENCED
+                               : db_apply(sim_database(backend->is_next), &backend->flight);
     sim.events[SIM_commits] += verdict == APPLIED;
     sim.events[SIM_late_commits] += verdict == APPLIED && backend->owner < 0;
     sim_trace("end=%d owner=%d verdict=%d", (int)(backend - sim.backends), backend->owner,
@@ -94,11 +103,11 @@ static enum verdict finish(struct backend *backend)
 /* The first statement: compare and lock the positions. */
 static bool open_it(struct backend *backend)
 {
-    bend_positions(&backend->flight);
+    bend_positions(backend);
     for (int i = 0; i < backend->flight.position_count; i++) {
         const struct flush_position *to = &backend->flight.positions[i];
         const struct db_position *at =
-            &sim.world.db.positions[part_index(to->topic, to->partition)];
+            &sim_database(backend->is_next)->positions[part_index(to->topic, to->partition)];
         if (!at->is_there || at->next != to->old_next || at->generation != to->generation)
             return false;
     }
@@ -159,6 +168,8 @@ enum fx_code store_send(struct store *store, const struct flush *flush, struct f
         backend->is_used = true;
         backend->is_open = false;
         backend->is_doomed = false;
+        backend->is_torn = false;
+        backend->is_next = worker == sim.rebuilder;
         backend->is_half = dice_chance(&world->dice, 30);
         backend->owner = worker;
         backend->sent_ms = world->now_ms;
@@ -269,7 +280,8 @@ static bool wait_for_locks(int worker, const struct claim *claim)
     for (int i = 0; i < SIM_BACKENDS; i++) {
         struct backend *backend = &sim.backends[i];
         bool is_held = false;
-        for (int p = 0; p < claim->count && backend->is_used && backend->is_open; p++)
+        bool is_same = backend->is_next == (worker == sim.rebuilder);
+        for (int p = 0; p < claim->count && backend->is_used && backend->is_open && is_same; p++)
             is_held |=
                 has_position(backend, claim->partitions[p].topic, claim->partitions[p].partition);
         if (!is_held)
@@ -289,7 +301,7 @@ static bool wait_for_locks(int worker, const struct claim *claim)
 static enum fx_code claim_all(int worker, struct claim *claim, struct ledger *ledger,
                               struct marks *marks, struct fx_err *err)
 {
-    struct database *db = &sim.world.db;
+    struct database *db = sim_database(worker == sim.rebuilder);
     bool is_early = sim.flaw == FLAW_OF_no_claim_lock;
     terminate_stopped(worker);
     if (is_early && load_claimed(db, claim, ledger, marks, err) != FX_OK)

@@ -17,6 +17,7 @@
 #define WORLD_REJECTED_MAX 2048
 #define WORLD_REVERSALS_MAX 512
 #define WORLD_HOLES_MAX 64
+#define WORLD_WRITE_OFFS_MAX 64
 
 struct db_position {
     bool is_there;
@@ -53,6 +54,13 @@ struct db_gap {
     enum gap_cause cause;
 };
 
+/* Numbers of a run that a person gave up while they were in a gap. */
+struct write_off {
+    int run; /* index */
+    int64_t first;
+    int64_t last;
+};
+
 struct database {
     struct db_position positions[WORLD_PARTS];
     struct db_run runs[WORLD_RUNS_MAX];
@@ -65,6 +73,8 @@ struct database {
     int reversal_count;
     struct flush_hole holes[WORLD_HOLES_MAX];
     int hole_count;
+    struct write_off write_offs[WORLD_WRITE_OFFS_MAX];
+    int write_off_count;
     struct table rollups;
     struct mark corrected[WORLD_REVERSALS_MAX];
     int corrected_count;
@@ -108,24 +118,12 @@ static inline int part_index(int topic, int32_t partition)
     return topic * WORLD_PARTITIONS + (int)partition;
 }
 
-static inline void day_key(char key[TABLE_KEY_MAX], const struct db_run *run,
-                           const struct ledger_day *day)
+/* Empty, and its tables released: the room of the rest is not looked at. */
+static inline void database_reset(struct database *db)
 {
-    snprintf(key, TABLE_KEY_MAX, "%d|%s|%" PRId64 "|%" PRId64 "|%" PRId64, run->topic, run->source,
-             run->run, day->end_ms, day->first);
-}
-
-/* Adds a tally to the three rows of a source's day. */
-static inline void tally_add(struct table *tallies, int topic, const char *source,
-                             const struct ledger_tally *tally)
-{
-    const int64_t values[] = {tally->duplicates, tally->late, tally->clock_corrected};
-    for (int i = 0; i < 3; i++) {
-        char key[TABLE_KEY_MAX];
-        snprintf(key, sizeof key, "%d|%s|%" PRId64 "|%d", topic, source, tally->day_end_ms, i);
-        if (values[i] != 0)
-            table_row(tallies, key, NULL)->values[0] += values[i];
-    }
+    memset(db->positions, 0, sizeof db->positions);
+    db->run_count = db->gap_count = db->rejected_count = db->reversal_count = 0;
+    db->hole_count = db->write_off_count = db->corrected_count = db->commits = 0;
 }
 
 static inline void database_release_tables(struct database *db)

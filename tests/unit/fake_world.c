@@ -6,7 +6,10 @@
 
 void world_open(struct world *world, const struct catalog *catalog, uint64_t seed)
 {
-    memset(world, 0, sizeof *world);
+    memset(world, 0, offsetof(struct world, db));
+    database_reset(&world->db);
+    for (int i = 0; i < WORLD_WORKERS; i++)
+        world->workers[i].pipeline = NULL;
     world->dice.state = seed;
     world->catalog = catalog;
     world->now_ms = WORLD_BEGIN_MS + 3600000;
@@ -78,7 +81,7 @@ void worker_open(struct world *world, int worker)
 {
     struct worker *one = &world->workers[worker];
     memset(&one->intake, 0, sizeof one->intake);
-    memset(&one->store, 0, sizeof one->store);
+    memset(&one->store, 0, offsetof(struct store, flight));
     one->intake.world = one->store.world = world;
     struct pipeline_options options = {.catalog = world->catalog,
                                        .intake = &one->intake,

@@ -8,7 +8,7 @@
 #ifndef FX_FAKE_WORLD_H
 #define FX_FAKE_WORLD_H
 
-#include "fake_database.h"
+#include "fake_days.h"
 #include "fake_encode.h"
 #include "fake_regions.h"
 
@@ -70,10 +70,10 @@ struct store {
     struct world *world;
     bool is_connected;
     bool is_in_flight;
-    struct transaction flight;
     enum fate fate;
     int polls_left;
     enum store_conflict conflict;
+    struct transaction flight; /* last, see world_open */
 };
 
 struct worker {
@@ -87,10 +87,7 @@ struct world {
     const struct catalog *catalog;
     int64_t now_ms;
     struct log logs[WORLD_PARTS]; /* topic * WORLD_PARTITIONS + partition */
-    struct database db;
-    struct transaction late; /* of FATE_LATE */
     bool is_late;
-    struct worker workers[WORLD_WORKERS];
 
     /* what a test turns */
     int tick_ms;
@@ -115,12 +112,15 @@ struct world {
     int skips;         /* times that a delivery leaves a message out */
     enum fx_code code; /* of the last step */
     char text[FX_ERR_TEXT_MAX];
+
+    /* megabytes of room: world_open clears only what counts what is in it */
+    struct database db;
+    struct transaction late; /* of FATE_LATE */
+    struct worker workers[WORLD_WORKERS];
 };
 
 /* fake_store.c: tries to commit what FATE_LATE left, if anything. */
 void store_settle_late(struct world *world);
-/* fake_store.c: the connection is gone; a flush in flight may be committed or not. */
-void store_abandon(struct store *store);
 
 /* fake_world.c */
 void world_open(struct world *world, const struct catalog *catalog, uint64_t seed);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fake_days - rows of source_day and source_tally in a table of numbers by text.
+ */
+#ifndef FX_FAKE_DAYS_H
+#define FX_FAKE_DAYS_H
+
+#include "fake_database.h"
+
+static inline void day_key(char key[TABLE_KEY_MAX], const struct db_run *run,
+                           const struct ledger_day *day)
+{
+    snprintf(key, TABLE_KEY_MAX, "%d|%s|%" PRId64 "|%" PRId64 "|%" PRId64, run->topic, run->source,
+             run->run, day->end_ms, day->first);
+}
+
+/* Adds a tally to the three rows of a source's day. */
+static inline void tally_add(struct table *tallies, int topic, const char *source,
+                             const struct ledger_tally *tally)
+{
+    const int64_t values[] = {tally->duplicates, tally->late, tally->clock_corrected};
+    for (int i = 0; i < 3; i++) {
+        char key[TABLE_KEY_MAX];
+        snprintf(key, sizeof key, "%d|%s|%" PRId64 "|%d", topic, source, tally->day_end_ms, i);
+        if (values[i] != 0)
+            table_row(tallies, key, NULL)->values[0] += values[i];
+    }
+}
+
+#endif
