@@ -9,7 +9,10 @@
 #include <string.h>
 
 #define PATH_SIZE 4096
-#define FUNCTIONS "functions.sql"
+
+/* Files of schemas/views that the generated views need, in order; the others follow by name. */
+static const char *const needed[] = {"ledger.sql", "functions.sql"};
+#define NEEDED_COUNT (sizeof needed / sizeof needed[0])
 
 static enum fx_code read_added(const struct setup *setup, const struct rollup *rollup,
                                bool is_added[ROLLUP_COLUMNS_MAX], struct fx_err *err)
@@ -206,9 +209,11 @@ static enum fx_code run_file(const struct setup *setup, const char *name, struct
 
 static int is_view_file(const struct dirent *entry)
 {
+    for (size_t i = 0; i < NEEDED_COUNT; i++)
+        if (strcmp(entry->d_name, needed[i]) == 0)
+            return 0;
     size_t size = strlen(entry->d_name);
-    return size > 4 && entry->d_name[0] != '.' && strcmp(entry->d_name + size - 4, ".sql") == 0 &&
-           strcmp(entry->d_name, FUNCTIONS) != 0;
+    return size > 4 && entry->d_name[0] != '.' && strcmp(entry->d_name + size - 4, ".sql") == 0;
 }
 
 /* Every other file of schemas/views, by name. */
@@ -231,7 +236,9 @@ static enum fx_code run_view_files(const struct setup *setup, struct fx_err *err
 
 static enum fx_code make_views(struct setup *setup, struct fx_err *err)
 {
-    enum fx_code code = run_file(setup, FUNCTIONS, err);
+    enum fx_code code = FX_OK;
+    for (size_t i = 0; code == FX_OK && i < NEEDED_COUNT; i++)
+        code = run_file(setup, needed[i], err);
     if (code == FX_OK)
         code = make_generated(setup, err);
     if (code == FX_OK)
@@ -274,21 +281,20 @@ static const char restore_grants[] =
     " IS NOT NULL LOOP EXECUTE r; END LOOP; "
     "END $$; DROP TABLE kept";
 
-/* Views first: they use the functions. Both in one statement each, so that their order among
- * themselves does not matter. A view of somebody else's that uses one of ours stops it: only its
- * owner can say whether it may go. */
+/* Views use functions, and functions views: round by round go those that nothing uses any more,
+ * until none is left. A view of somebody else's that uses one of ours stops it: only its owner can
+ * say whether it may go. */
 static const char drop_generated[] =
-    "DO $$ DECLARE list text; BEGIN "
-    "SELECT string_agg(name, ', ') INTO list FROM generated_object WHERE NOT is_function "
-    "AND " OID_OF_NAME " IS NOT NULL; "
-    "IF list IS NOT NULL THEN EXECUTE 'DROP VIEW ' || list; END IF; "
-    "SELECT string_agg(name, ', ') INTO list FROM generated_object WHERE is_function "
-    "AND " OID_OF_NAME " IS NOT NULL; "
-    "IF list IS NOT NULL THEN EXECUTE 'DROP FUNCTION ' || list; END IF; "
+    "DO $$ DECLARE r record; gone boolean := true; detail text; BEGIN WHILE gone LOOP "
+    "gone := false; detail := NULL; "
+    "FOR r IN SELECT name, is_function FROM generated_object WHERE " OID_OF_NAME " IS NOT NULL "
+    "LOOP BEGIN EXECUTE format('DROP %s %s', CASE WHEN r.is_function THEN 'FUNCTION' ELSE 'VIEW' "
+    "END, r.name); gone := true; "
     "EXCEPTION WHEN dependent_objects_still_exist THEN "
-    "GET STACKED DIAGNOSTICS list = PG_EXCEPTION_DETAIL; "
-    "RAISE EXCEPTION 'drop what is not ours first: %', translate(list, E'\n', ' ') "
-    "USING ERRCODE = 'dependent_objects_still_exist'; END $$";
+    "GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL; END; END LOOP; END LOOP; "
+    "IF detail IS NOT NULL THEN "
+    "RAISE EXCEPTION 'drop what is not ours first: %', translate(detail, E'\n', ' ') "
+    "USING ERRCODE = 'dependent_objects_still_exist'; END IF; END $$";
 
 static enum fx_code make_anew(struct setup *setup, struct fx_err *err)
 {

@@ -1,58 +1,56 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Is everything here? Per source, and summed up the tree: who was expected, who was heard, which
 -- numbers were counted and which are known to be missing. The state now, over all runs of a
--- source; for a past day see sources_expected, sources_heard and missing_events in the _daily
--- views.
+-- source; completeness_daily says it per day, source_run per run and missing_range by number.
 --
---   counted + missing + rejected + written_off + before_base = highest number met
---   missing    numbers skipped, and numbers that were acknowledged but never came
+--   counted + missing + rejected + written_off + before_base + pending = announced
+--   announced  every number known to exist: met, told of, or lost
+--   pending    told of, and still to come
+--   missing    numbers skipped, acknowledged but never seen, or lost (see ledger.sql)
 --   rejected   numbers whose event was refused, until it is sent again or written off
---   announced  last number the outbox told of; pending = announced but not yet acknowledged
 --
--- A day is judged up to judged_at, the moment all partitions of the kind were last caught up: a
--- source is heard if it gave a sign of life on that day (an event, or a heartbeat of an open input:
--- no other proves a zero), and an expected one is silent after 15 minutes (three heartbeats)
--- without one, unless its newest run has ended. refused counts the runs whose last heartbeat lies
--- on that day. unknown_since: judged_at is over a minute ago, so that nobody knows what came
--- since, and complete is NULL. A source whose place is unknown is charged to every root.
+-- All is judged as of judged_at, before which every record of the kind was counted, never as of
+-- now(). A source is heard if it gave a sign of life on the judged day: an event, or a heartbeat
+-- of an open input (no other proves a zero). An expected source is silent after 15 minutes (three
+-- heartbeats) without one. One that closed on purpose (its newest run ended, or its input is
+-- closed) is neither silent nor a loss, and one whose input is stale still lives: both are counted
+-- apart. refused counts the lines of runs whose last heartbeat lies on the judged day.
+-- unknown_since: judged_at is over a minute ago, so that nobody knows what came since, and
+-- complete is NULL. A source whose place is unknown is charged to every root.
 CREATE OR REPLACE VIEW completeness AS
-WITH kind AS (
-    SELECT k.kind, k.topic, p.judged_at,
-           (coalesce(p.judged_at, now()) AT TIME ZONE 'Asia/Shanghai')::date AS judged_day
-    FROM (SELECT DISTINCT d.kind, f.topic_prefix || '.' || replace(d.kind, '_', '-') AS topic
-          FROM rollup_definition d CROSS JOIN definition f) k
-    LEFT JOIN (SELECT topic,
-                      CASE WHEN count(caught_up_at) = count(*) THEN min(caught_up_at) END
-                          AS judged_at
-               FROM partition_position GROUP BY topic) p ON p.topic = k.topic
-), gap AS (
+WITH gap AS (
     SELECT topic, source,
            sum(last_seq - first_seq + 1) FILTER (WHERE cause = 'missing') AS missing,
            sum(last_seq - first_seq + 1) FILTER (WHERE cause = 'rejected') AS rejected,
-           sum(last_seq - first_seq + 1) FILTER (WHERE cause = 'written_off') AS written_off
+           sum(last_seq - first_seq + 1) FILTER (WHERE cause = 'written_off') AS written_off,
+           sum(last_seq - first_seq + 1) FILTER (WHERE cause = 'before_base') AS before_base
     FROM source_gap
     GROUP BY topic, source
-), ledger AS (
-    SELECT l.*, greatest(l.heartbeat_at, l.last_appended_at) AS touched_at,
-           greatest(CASE WHEN l.input_state = 'OPEN' THEN l.heartbeat_at END,
-                    l.last_appended_at) AS sign_at,
-           (l.heartbeat_at AT TIME ZONE 'Asia/Shanghai')::date >= k.judged_day AS is_todays,
-           r.code AS place
-    FROM source_ledger l
-    JOIN kind k ON k.topic = l.topic
-    LEFT JOIN region r ON r.code = l.region
+), ledger AS MATERIALIZED (
+    SELECT n.*, k.judged_day,
+           (n.heartbeat_at AT TIME ZONE 'Asia/Shanghai')::date >= k.judged_day AS is_todays,
+           row_number() OVER (PARTITION BY n.topic, n.source
+                              ORDER BY n.met_at DESC, n.run_number) AS nth
+    FROM source_run n
+    JOIN kind_clock k ON k.topic = n.topic
 ), run AS (
-    SELECT topic, source,
-           sum(counted) AS counted, sum(duplicates) AS duplicates,
-           sum(greatest(announced, high)) AS announced,
-           sum(greatest(acked - high, 0)) AS lost,
-           sum(greatest(announced - greatest(high, acked), 0)) AS pending,
+    SELECT topic, source, sum(counted) AS counted, sum(duplicates) AS duplicates, sum(late) AS late,
+           sum(clock_corrected) AS clock_corrected,
+           sum(greatest(high, lost_last_seq) + pending) AS announced, sum(pending) AS pending,
+           sum(lost_last_seq - lost_first_seq + 1) AS lost,
            sum(refused) FILTER (WHERE is_todays) AS refused,
-           max(sign_at) AS last_sign_at,
-           (array_agg(coalesce(heartbeat_state, '') ORDER BY touched_at DESC NULLS LAST))[1]
-               = 'ENDED' AS is_ended,
-           (array_agg(place ORDER BY touched_at DESC NULLS LAST)
-            FILTER (WHERE place IS NOT NULL))[1] AS region
+           count(*) AS opened, count(*) FILTER (WHERE state = 'lost') AS lost_runs,
+           count(*) FILTER (WHERE state = 'cloned') AS cloned_runs,
+           count(*) FILTER (WHERE state = 'replaced') AS replaced_runs,
+           count(*) FILTER (WHERE state IN ('lost', 'cloned') AND day >= judged_day) AS broken,
+           count(*) FILTER (WHERE is_quarantined) AS quarantined_runs,
+           max(greatest(CASE WHEN input_state = 'OPEN' THEN heartbeat_at END,
+                        last_appended_at)) AS heard_at,
+           max(last_sign_at) AS last_sign_at,
+           max(heartbeat_state) FILTER (WHERE nth = 1) AS heartbeat_state,
+           max(input_state) FILTER (WHERE nth = 1) AS input_state,
+           max(clock_offset_ms) FILTER (WHERE nth = 1) AS clock_offset_ms,
+           (array_agg(region ORDER BY nth) FILTER (WHERE region IS NOT NULL))[1] AS region
     FROM ledger
     GROUP BY topic, source
 ), registered AS (
@@ -60,39 +58,51 @@ WITH kind AS (
            k.judged_day BETWEEN s.valid_from AND coalesce(s.valid_to, 'infinity'::date)
                AS is_expected
     FROM source s
-    JOIN kind k ON k.kind = s.kind
+    JOIN kind_clock k ON k.kind = s.kind
     ORDER BY s.kind, s.source,
              k.judged_day BETWEEN s.valid_from AND coalesce(s.valid_to, 'infinity'::date) DESC,
              s.valid_from DESC
 ), named AS (
-    SELECT k.kind, k.topic, k.judged_at, k.judged_day, run.source, NULL::text AS name,
-           run.region, false AS is_expected
+    SELECT k.kind, k.topic, k.judged_at, k.judged_day, k.unknown_since, run.source,
+           NULL::text AS name, run.region, false AS is_expected
     FROM run
-    JOIN kind k ON k.topic = run.topic
+    JOIN kind_clock k ON k.topic = run.topic
     WHERE NOT EXISTS (SELECT FROM registered r WHERE r.kind = k.kind AND r.source = run.source)
     UNION ALL
-    SELECT k.kind, k.topic, k.judged_at, k.judged_day, r.source, r.name, r.region, r.is_expected
+    SELECT k.kind, k.topic, k.judged_at, k.judged_day, k.unknown_since, r.source, r.name, r.region,
+           r.is_expected
     FROM registered r
-    JOIN kind k ON k.kind = r.kind
-), state AS (
-    SELECT n.kind, n.judged_at, n.region, n.source, n.name,
-           CASE WHEN n.is_expected THEN 1 ELSE 0 END AS expected,
-           CASE WHEN (run.last_sign_at AT TIME ZONE 'Asia/Shanghai')::date >= n.judged_day
-                THEN 1 ELSE 0 END AS heard,
-           coalesce(run.counted, 0)::bigint AS counted,
-           coalesce(run.duplicates, 0)::bigint AS duplicates,
-           (coalesce(gap.missing, 0) + coalesce(run.lost, 0))::bigint AS missing,
-           coalesce(gap.rejected, 0)::bigint AS rejected,
-           coalesce(gap.written_off, 0)::bigint AS written_off,
-           coalesce(run.announced, 0)::bigint AS announced,
-           coalesce(run.pending, 0)::bigint AS pending,
-           coalesce(run.refused, 0)::bigint AS refused,
-           CASE WHEN n.is_expected AND NOT run.is_ended
-                     AND run.last_sign_at < n.judged_at - interval '15 minutes'
-                THEN run.last_sign_at END AS silent_since
+    JOIN kind_clock k ON k.kind = r.kind
+), seen AS (
+    SELECT n.*, run.heard_at,
+           coalesce((run.heard_at AT TIME ZONE 'Asia/Shanghai')::date >= n.judged_day, false)
+               AS is_heard,
+           coalesce(run.heartbeat_state = 'ENDED' OR run.input_state = 'CLOSED', false)
+               AS is_closed,
+           coalesce(run.input_state = 'STALE', false)
+               AND run.last_sign_at >= n.judged_at - interval '15 minutes' AS is_stale,
+           run.heard_at IS NULL OR run.heard_at < n.judged_at - interval '15 minutes' AS is_quiet,
+           coalesce(run.counted, 0) AS counted, coalesce(run.duplicates, 0) AS duplicates,
+           coalesce(run.late, 0) AS late, coalesce(run.clock_corrected, 0) AS clock_corrected,
+           coalesce(run.announced, 0) AS announced, coalesce(run.pending, 0) AS pending,
+           coalesce(gap.missing, 0) + coalesce(run.lost, 0) AS missing,
+           coalesce(gap.rejected, 0) AS rejected, coalesce(gap.written_off, 0) AS written_off,
+           coalesce(gap.before_base, 0) AS before_base, coalesce(run.refused, 0) AS refused,
+           coalesce(run.opened, 0) AS runs_opened, coalesce(run.lost_runs, 0) AS runs_lost,
+           coalesce(run.cloned_runs, 0) AS runs_cloned,
+           coalesce(run.replaced_runs, 0) AS runs_replaced,
+           coalesce(run.quarantined_runs, 0) AS runs_quarantined,
+           coalesce(run.broken, 0) AS broken, run.clock_offset_ms
     FROM named n
     LEFT JOIN run ON run.topic = n.topic AND run.source = n.source
     LEFT JOIN gap ON gap.topic = n.topic AND gap.source = n.source
+), state AS (
+    SELECT s.*, s.is_expected::int AS expected, (s.is_expected AND s.is_heard)::int AS heard,
+           (s.is_expected AND s.is_quiet AND NOT s.is_closed AND NOT s.is_stale)::int AS silent,
+           (s.is_expected AND s.is_closed)::int AS closed,
+           (s.is_expected AND s.is_stale AND NOT s.is_closed)::int AS stale,
+           (s.is_expected AND NOT s.is_heard AND NOT s.is_closed)::int AS unheard
+    FROM seen s
 ), charged AS (
     SELECT a.ancestor, s.*
     FROM state s
@@ -104,33 +114,42 @@ WITH kind AS (
     WHERE s.region IS NULL
 ), summed AS (
     SELECT s.kind, 'source'::text AS level, s.region, s.source, s.name,
-           NULL::text AS name_latin, s.judged_at, s.expected::bigint AS sources_expected,
-           (s.heard * s.expected)::bigint AS sources_heard, s.counted, s.duplicates, s.missing,
-           s.rejected, s.written_off, s.announced, s.pending, s.refused, s.silent_since
+           NULL::text AS name_latin, s.judged_at, s.unknown_since, s.expected, s.heard, s.silent,
+           s.closed, s.stale, s.unheard, s.announced, s.counted, s.pending, s.missing, s.rejected,
+           s.written_off, s.before_base, s.duplicates, s.late, s.clock_corrected, s.refused,
+           s.runs_opened, s.runs_lost, s.runs_cloned, s.runs_replaced, s.runs_quarantined,
+           s.broken, CASE WHEN s.silent > 0 THEN s.heard_at END AS silent_since, s.clock_offset_ms
     FROM state s
     UNION ALL
-    SELECT s.kind, r.level, r.code, NULL, r.name, r.name_latin, s.judged_at,
-           sum(s.expected), sum(s.heard * s.expected), sum(s.counted)::bigint,
-           sum(s.duplicates)::bigint, sum(s.missing)::bigint, sum(s.rejected)::bigint,
-           sum(s.written_off)::bigint, sum(s.announced)::bigint, sum(s.pending)::bigint,
-           sum(s.refused)::bigint, min(s.silent_since)
+    SELECT s.kind, r.level, r.code, NULL, r.name, r.name_latin, s.judged_at, s.unknown_since,
+           sum(s.expected), sum(s.heard), sum(s.silent), sum(s.closed), sum(s.stale),
+           sum(s.unheard), sum(s.announced), sum(s.counted), sum(s.pending), sum(s.missing),
+           sum(s.rejected), sum(s.written_off), sum(s.before_base), sum(s.duplicates), sum(s.late),
+           sum(s.clock_corrected), sum(s.refused), sum(s.runs_opened), sum(s.runs_lost),
+           sum(s.runs_cloned), sum(s.runs_replaced), sum(s.runs_quarantined), sum(s.broken),
+           min(s.heard_at) FILTER (WHERE s.silent > 0),
+           CASE WHEN max(s.clock_offset_ms) >= -min(s.clock_offset_ms) THEN max(s.clock_offset_ms)
+                ELSE min(s.clock_offset_ms) END
     FROM charged s
     JOIN region r ON r.code = s.ancestor
-    GROUP BY s.kind, r.level, r.code, r.name, r.name_latin, s.judged_at
-), judged AS (
-    SELECT s.*, CASE WHEN s.judged_at IS NULL OR s.judged_at < now() - interval '1 minute'
-                     THEN coalesce(s.judged_at, (SELECT installed_at FROM definition))
-                END AS unknown_since
-    FROM summed s
+    GROUP BY s.kind, r.level, r.code, r.name, r.name_latin, s.judged_at, s.unknown_since
 )
-SELECT kind, level, region, source, name, name_latin, sources_expected, sources_heard, counted,
-       duplicates, missing, rejected, written_off, announced, pending, refused, silent_since,
-       judged_at, unknown_since,
-       CASE WHEN sources_expected > 0 AND unknown_since IS NULL
-            THEN sources_heard = sources_expected AND silent_since IS NULL
-                 AND missing = 0 AND rejected = 0 AND pending = 0 AND refused = 0
-       END AS complete
-FROM judged;
+SELECT kind, level, region, source, name, name_latin, expected::bigint AS sources_expected,
+       heard::bigint AS sources_heard, silent::bigint AS sources_silent,
+       closed::bigint AS inputs_closed, stale::bigint AS inputs_stale,
+       announced::bigint AS announced, counted::bigint AS counted, pending::bigint AS pending,
+       missing::bigint AS missing, rejected::bigint AS rejected,
+       written_off::bigint AS written_off, before_base::bigint AS before_base,
+       duplicates::bigint AS duplicates, late::bigint AS late,
+       clock_corrected::bigint AS clock_corrected, refused::bigint AS refused,
+       runs_opened::bigint AS runs_opened, runs_lost::bigint AS runs_lost,
+       runs_cloned::bigint AS runs_cloned, silent_since, clock_offset_ms, judged_at, unknown_since,
+       CASE WHEN expected > 0 AND unknown_since IS NULL
+            THEN unheard = 0 AND silent = 0 AND stale = 0 AND missing = 0 AND rejected = 0
+                 AND pending = 0 AND refused = 0 AND broken = 0
+       END AS complete,
+       runs_replaced::bigint AS runs_replaced, runs_quarantined::bigint AS runs_quarantined
+FROM summed;
 COMMENT ON VIEW completeness IS
     'who was expected and heard, what was counted and what is missing, per kind 完整性';
 COMMENT ON COLUMN completeness.kind IS 'kind of event 事件种类';
@@ -139,19 +158,46 @@ COMMENT ON COLUMN completeness.region IS 'the place, or where the source is 地�
 COMMENT ON COLUMN completeness.source IS 'device or post, at level source 来源';
 COMMENT ON COLUMN completeness.name IS 'name; NULL: the source is not registered 名称';
 COMMENT ON COLUMN completeness.name_latin IS 'name in Latin letters 拉丁字母名称';
-COMMENT ON COLUMN completeness.sources_expected IS 'registered for the judged day 应报来源数';
-COMMENT ON COLUMN completeness.sources_heard IS 'those heard on that day 已报来源数';
-COMMENT ON COLUMN completeness.counted IS 'events counted, once each 已计数事件';
-COMMENT ON COLUMN completeness.duplicates IS 'copies dropped 丢弃的重复';
-COMMENT ON COLUMN completeness.missing IS 'numbers skipped or lost 缺失事件数';
-COMMENT ON COLUMN completeness.rejected IS 'numbers refused and not settled 拒收事件数';
-COMMENT ON COLUMN completeness.written_off IS 'numbers a person gave up 核销事件数';
-COMMENT ON COLUMN completeness.announced IS 'numbers the outboxes told of 已告知事件数';
-COMMENT ON COLUMN completeness.pending IS 'told of, still in the outbox 待发事件数';
-COMMENT ON COLUMN completeness.refused IS 'lines refused, in runs heard today 拒收行数';
-COMMENT ON COLUMN completeness.silent_since IS 'last sign of life, if too long ago 静默起始时间';
-COMMENT ON COLUMN completeness.judged_at IS 'all partitions were caught up then 判定时间';
+COMMENT ON COLUMN completeness.sources_expected IS 'registered for the judged day 应报来源数(个)';
+COMMENT ON COLUMN completeness.sources_heard IS 'those heard on that day 已报来源数(个)';
+COMMENT ON COLUMN completeness.sources_silent IS
+    'expected, not closed, no sign of life in the 15 minutes before judged_at 静默来源数(个)';
+COMMENT ON COLUMN completeness.inputs_closed IS
+    'expected, and closed on purpose: ended, or input closed 已关闭来源数(个)';
+COMMENT ON COLUMN completeness.inputs_stale IS
+    'expected, alive, but its input brings nothing it should 输入停滞来源数(个)';
+COMMENT ON COLUMN completeness.announced IS
+    'numbers known to exist: met, told of or lost 已知事件(条)';
+COMMENT ON COLUMN completeness.counted IS 'events counted, once each 已计数事件(条)';
+COMMENT ON COLUMN completeness.pending IS 'told of, and still to come 待收事件(条)';
+COMMENT ON COLUMN completeness.missing IS
+    'numbers skipped, acknowledged but never seen, or lost 缺失事件(条)';
+COMMENT ON COLUMN completeness.rejected IS 'numbers refused and not settled 拒收事件(条)';
+COMMENT ON COLUMN completeness.written_off IS 'numbers a person gave up 核销事件(条)';
+COMMENT ON COLUMN completeness.before_base IS
+    'numbers from before this schema began to count 起始前事件(条)';
+COMMENT ON COLUMN completeness.duplicates IS 'copies dropped 丢弃的重复(条)';
+COMMENT ON COLUMN completeness.late IS 'counted over an hour after they occurred 迟到事件(条)';
+COMMENT ON COLUMN completeness.clock_corrected IS
+    'wrong clock: counted in the append hour 时钟更正(条)';
+COMMENT ON COLUMN completeness.refused IS 'lines refused, in runs heard today 拒收行数(行)';
+COMMENT ON COLUMN completeness.runs_opened IS 'runs met, ever 运行次数';
+COMMENT ON COLUMN completeness.runs_lost IS
+    'runs whose device or outbox was lost, ever, see source_run 丢失的运行数';
+COMMENT ON COLUMN completeness.runs_cloned IS
+    'runs of one name on more than one device, ever, see source_run 克隆的运行数';
+COMMENT ON COLUMN completeness.silent_since IS
+    'last sign of life of the longest silent source; NULL: none, or never heard 静默起始时间';
+COMMENT ON COLUMN completeness.clock_offset_ms IS
+    'append time - device time of the newest run; per region the farthest from 0, ms '
+    '时钟偏差(毫秒)';
+COMMENT ON COLUMN completeness.judged_at IS 'all that was appended before is counted 判定时间';
 COMMENT ON COLUMN completeness.unknown_since IS
     'set when that is over a minute ago: nothing is known since 自此状况不明';
 COMMENT ON COLUMN completeness.complete IS
-    'all expected were heard, none silent, nothing missing; NULL: none, or unknown 是否完整';
+    'all expected heard or closed, none silent or stale, nothing missing or to come, no run of '
+    'today lost or cloned; NULL: none expected, or unknown 是否完整';
+COMMENT ON COLUMN completeness.runs_replaced IS
+    'runs that a crash and restart ended, ever 重启接替的运行数';
+COMMENT ON COLUMN completeness.runs_quarantined IS
+    'runs rejected until released: too many gaps 已隔离的运行数';

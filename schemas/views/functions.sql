@@ -31,166 +31,58 @@ END;
 COMMENT ON FUNCTION quantile(double precision, bigint, bigint[], bigint[]) IS
     'p-quantile from cumulative counts per edge 由累计直方图求分位数';
 
--- One row per region of a level (NULL: of every level), for the time from starts (included) to ends (not included):
---   expected   sources of the kind registered on the local day of starts at the node or below
---   heard      those of them with a sign of life in that time: an event, or a heartbeat of an open
---              input
---   missing    numbers known to be missing or rejected, of sources at the node or below. A number
---              that was not counted has no time of its own; it is charged to the time it was found
---              missing and to all time before, since it may belong to any of it, and to none
---              after. Settling it (a resend, a write-off) takes the charge away.
---              An unregistered source lies where its heartbeat or its latest event says; as long
---              as neither said, it is charged to every root.
---   complete   NULL if none was expected, or if a partition was not caught up up to the end of
---              that time (for a time that is not over: in the last minute). Else: every expected
---              source was heard in every whole hour of it that is over, nothing is missing, and
---              nothing that an outbox told of since starts is still to come.
--- is_everywhere: the rollup's region is a role (whence a person came), not the source's place, so
--- all sources of the kind answer for every node.
+-- One row per source that is registered for the kind or has a ledger, for the time from starts
+-- (included) to ends (not included), which lies within one local day:
+--   expected   1: registered on that day
+--   heard      1: gave a sign of life in that time: an event, or a heartbeat of an open input
+--   is_whole   heard in every whole hour of it that is over
+--   silent_minutes  five for each five-minute slot that is over and has no sign of life; NULL:
+--              not expected. Heartbeats come every five minutes, so that one slot may be skipped
+--   missing    numbers of that day that are missing, rejected or lost (missing_range): an hour
+--              shows its day's, since a number that was not counted has no hour
+--   pending    numbers told of on that day and still to come
+--   is_open    numbers of that day may be still to come: told of on that day or later, and the
+--              newest ones that came are of that day or before
+--   runs_opened, runs_lost, runs_cloned  runs charged to that day
+--   is_known   all partitions were caught up to the end of that time; for a time that is not over:
+--              in the last minute
+--   complete   NULL unless expected and is_known; else is_whole and nothing missing, still to
+--              come, lost or cloned
+-- A source that is not registered lies where its newest heartbeat or event says.
 --
 -- SECURITY DEFINER: analysts read the result, not the ledger. It also keeps the planner from
--- merging the body into a view and running it once per region instead of once per day. ROWS lies
--- between a province's cities and a prefecture's towns; a high guess would have the planner compile
--- (JIT) a query over one day, which takes longer than to run it.
-CREATE OR REPLACE FUNCTION region_status(kind text, topic text, level text, is_everywhere boolean,
-                                         starts timestamptz, ends timestamptz)
-    RETURNS TABLE (of_level text, region text, name text, name_latin text, is_registered boolean,
-                   expected bigint, heard bigint, missing bigint, complete boolean)
-    LANGUAGE sql STABLE SECURITY DEFINER ROWS 10
-BEGIN ATOMIC
-    WITH clock AS MATERIALIZED (
-        SELECT p.judged_at >= least(region_status.ends, now() - interval '1 minute') AS is_known,
-               o.hours, region_status.starts + o.hours * interval '1 hour' AS until
-        FROM (SELECT CASE WHEN count(caught_up_at) = count(*) THEN min(caught_up_at) END
-                         AS judged_at
-              FROM partition_position
-              WHERE partition_position.topic = region_status.topic) p
-        CROSS JOIN LATERAL (SELECT greatest(floor(extract(
-            epoch FROM least(region_status.ends, p.judged_at) - region_status.starts) / 3600),
-            0)::bigint AS hours) o
-    ), alive AS MATERIALIZED (
-        SELECT h.source,
-               count(*) FILTER (WHERE h.hour_start >= region_status.starts
-                                  AND h.hour_start < clock.until) AS hours
-        FROM source_hour h
-        CROSS JOIN clock
-        WHERE h.topic = region_status.topic
-          AND h.hour_start > region_status.starts - interval '1 hour'
-          AND h.hour_start < region_status.ends
-        GROUP BY h.source
-    ), registered AS MATERIALIZED (
-        SELECT s.region,
-               (region_status.starts AT TIME ZONE 'Asia/Shanghai')::date
-                   BETWEEN s.valid_from AND coalesce(s.valid_to, 'infinity'::date) AS is_expected,
-               alive.source IS NOT NULL AS is_alive,
-               alive.hours >= clock.hours AS is_whole
-        FROM source s
-        CROSS JOIN clock
-        LEFT JOIN alive ON alive.source = s.source
-        WHERE s.kind = region_status.kind
-    ), owed AS MATERIALIZED (
-        SELECT coalesce((SELECT s.region FROM source s
-                         WHERE s.kind = region_status.kind AND s.source = x.source
-                         ORDER BY s.valid_from DESC LIMIT 1),
-                        (SELECT r.code FROM source_ledger l JOIN region r ON r.code = l.region
-                         WHERE l.topic = region_status.topic AND l.source = x.source
-                           AND l.run = x.run)) AS region,
-               x.missing, x.pending
-        FROM (SELECT g.source, g.run, sum(g.last_seq - g.first_seq + 1) AS missing, 0 AS pending
-              FROM source_gap g
-              WHERE g.topic = region_status.topic
-                AND g.cause IN ('missing', 'rejected')
-                AND g.opened_at >= region_status.starts
-              GROUP BY g.source, g.run
-              UNION ALL
-              SELECT l.source, l.run, 0, l.announced - l.high
-              FROM source_ledger l
-              WHERE l.topic = region_status.topic
-                AND l.announced > l.high
-                AND l.heartbeat_at >= region_status.starts) x
-    ), station AS (
-        SELECT a.ancestor,
-               count(*) FILTER (WHERE registered.is_expected) AS expected,
-               count(*) FILTER (WHERE registered.is_expected AND registered.is_alive) AS heard,
-               count(*) FILTER (WHERE registered.is_expected AND registered.is_whole) AS whole
-        FROM registered
-        JOIN region_ancestor a ON a.region = registered.region
-        GROUP BY a.ancestor
-    ), charge AS (
-        SELECT a.ancestor, sum(owed.missing)::bigint AS missing,
-               sum(owed.pending)::bigint AS pending
-        FROM owed
-        JOIN region_ancestor a ON a.region = owed.region
-        GROUP BY a.ancestor
-        UNION ALL
-        SELECT r.code, sum(owed.missing)::bigint, sum(owed.pending)::bigint
-        FROM owed
-        JOIN region r ON r.parent IS NULL AND r.code <> '-'
-        WHERE owed.region IS NULL
-        GROUP BY r.code
-    ), node AS (
-        SELECT station.ancestor, station.expected, station.heard, station.whole,
-               0::bigint AS missing, 0::bigint AS pending
-        FROM station
-        WHERE NOT region_status.is_everywhere
-        UNION ALL
-        SELECT charge.ancestor, 0, 0, 0, charge.missing, charge.pending
-        FROM charge
-        WHERE NOT region_status.is_everywhere
-        UNION ALL
-        SELECT r.code, e.expected, e.heard, e.whole, o.missing, o.pending
-        FROM region r
-        CROSS JOIN (SELECT count(*) AS expected,
-                           count(*) FILTER (WHERE registered.is_alive) AS heard,
-                           count(*) FILTER (WHERE registered.is_whole) AS whole
-                    FROM registered
-                    WHERE registered.is_expected) e
-        CROSS JOIN (SELECT coalesce(sum(owed.missing), 0)::bigint AS missing,
-                           coalesce(sum(owed.pending), 0)::bigint AS pending
-                    FROM owed) o
-        WHERE region_status.is_everywhere
-    ), summed AS (
-        SELECT node.ancestor, sum(node.expected)::bigint AS expected,
-               sum(node.heard)::bigint AS heard, sum(node.whole)::bigint AS whole,
-               sum(node.missing)::bigint AS missing, sum(node.pending)::bigint AS pending
-        FROM node
-        GROUP BY node.ancestor
-    )
-    SELECT r.level, r.code, r.name, r.name_latin,
-           NOT region_status.is_everywhere
-               AND EXISTS (SELECT FROM station WHERE station.ancestor = r.code),
-           coalesce(n.expected, 0), coalesce(n.heard, 0), coalesce(n.missing, 0),
-           CASE WHEN n.expected > 0 AND clock.is_known
-                THEN n.whole = n.expected AND n.missing = 0 AND n.pending = 0 END
-    FROM region r
-    CROSS JOIN clock
-    LEFT JOIN summed n ON n.ancestor = r.code
-    WHERE region_status.level IS NULL OR r.level = region_status.level;
-END;
-COMMENT ON FUNCTION region_status(text, text, text, boolean, timestamptz, timestamptz) IS
-    'who was expected and heard, and what is missing, per region 各地区应报、已报与缺失';
-
--- The same per source: every source that is registered for the kind or has a ledger.
+-- merging the body into a view and running it once per source instead of once per day. ROWS is
+-- low on purpose: a high guess would have the planner compile (JIT) a query over one day, which
+-- takes longer than to run it.
 CREATE OR REPLACE FUNCTION source_status(kind text, topic text, starts timestamptz,
                                          ends timestamptz)
     RETURNS TABLE (source text, name text, region text, is_registered boolean,
-                   expected bigint, heard bigint, missing bigint, complete boolean)
+                   expected bigint, heard bigint, missing bigint, complete boolean,
+                   is_whole boolean, silent_minutes bigint, pending bigint, is_open boolean,
+                   runs_opened bigint, runs_lost bigint, runs_cloned bigint, is_known boolean)
     LANGUAGE sql STABLE SECURITY DEFINER ROWS 50
 BEGIN ATOMIC
     WITH clock AS MATERIALIZED (
-        SELECT p.judged_at >= least(source_status.ends, now() - interval '1 minute') AS is_known,
-               o.hours, source_status.starts + o.hours * interval '1 hour' AS until
-        FROM (SELECT CASE WHEN count(caught_up_at) = count(*) THEN min(caught_up_at) END
-                         AS judged_at
-              FROM partition_position
-              WHERE partition_position.topic = source_status.topic) p
+        SELECT (source_status.starts AT TIME ZONE 'Asia/Shanghai')::date AS day,
+               k.judged_at >= least(source_status.ends, now() - interval '1 minute') AS is_known,
+               o.slots / 12 AS hours,
+               source_status.starts + o.slots / 12 * interval '1 hour' AS until,
+               o.slots, source_status.starts + o.slots * interval '5 minutes' AS silent_until
+        FROM kind_clock k
         CROSS JOIN LATERAL (SELECT greatest(floor(extract(
-            epoch FROM least(source_status.ends, p.judged_at) - source_status.starts) / 3600),
-            0)::bigint AS hours) o
+            epoch FROM least(source_status.ends, k.judged_at) - source_status.starts) / 300),
+            0)::bigint AS slots) o
+        WHERE k.kind = source_status.kind
     ), alive AS MATERIALIZED (
         SELECT h.source,
                count(*) FILTER (WHERE h.hour_start >= source_status.starts
-                                  AND h.hour_start < clock.until) AS hours
+                                  AND h.hour_start < clock.until) AS hours,
+               coalesce(sum(bit_count(h.slots::bit(12) & (CASE
+                   WHEN h.hour_start < clock.until THEN 4095
+                   ELSE (1 << (extract(epoch FROM clock.silent_until - h.hour_start) / 300)::int)
+                            - 1 END)::bit(12)))
+                   FILTER (WHERE h.hour_start >= source_status.starts
+                             AND h.hour_start < clock.silent_until), 0)::bigint AS slots
         FROM source_hour h
         CROSS JOIN clock
         WHERE h.topic = source_status.topic
@@ -200,43 +92,214 @@ BEGIN ATOMIC
     ), registered AS (
         SELECT DISTINCT ON (x.source) x.source, x.name, x.region, x.is_expected
         FROM (SELECT s.source, s.name, s.region, s.valid_from,
-                     (source_status.starts AT TIME ZONE 'Asia/Shanghai')::date
-                         BETWEEN s.valid_from AND coalesce(s.valid_to, 'infinity'::date)
+                     clock.day BETWEEN s.valid_from AND coalesce(s.valid_to, 'infinity'::date)
                          AS is_expected
               FROM source s
+              CROSS JOIN clock
               WHERE s.kind = source_status.kind) x
         ORDER BY x.source, x.is_expected DESC, x.valid_from DESC
     ), run AS (
-        SELECT l.source,
-               (array_agg(l.region ORDER BY greatest(l.heartbeat_at, l.last_appended_at) DESC
-                                            NULLS LAST)
-                FILTER (WHERE l.region IS NOT NULL))[1] AS region,
-               sum(greatest(l.announced - l.high, 0))
-                   FILTER (WHERE l.heartbeat_at >= source_status.starts) AS pending
-        FROM source_ledger l
-        WHERE l.topic = source_status.topic
-        GROUP BY l.source
+        SELECT n.source,
+               (array_agg(n.region ORDER BY n.met_at DESC)
+                FILTER (WHERE n.region IS NOT NULL))[1] AS region,
+               coalesce(sum(n.pending) FILTER (WHERE n.told_day = clock.day), 0)::bigint
+                   AS pending,
+               coalesce(bool_or(n.pending > 0 AND clock.day BETWEEN n.open_day AND n.told_day),
+                        false) AS is_open,
+               count(*) FILTER (WHERE n.met_day = clock.day) AS opened,
+               count(*) FILTER (WHERE n.state = 'lost' AND n.day = clock.day) AS lost,
+               count(*) FILTER (WHERE n.state = 'cloned' AND n.day = clock.day) AS cloned
+        FROM (SELECT r.source, r.region, r.met_at, r.pending, r.state, r.day,
+                     (r.met_at AT TIME ZONE 'Asia/Shanghai')::date AS met_day,
+                     (r.heartbeat_at AT TIME ZONE 'Asia/Shanghai')::date AS told_day,
+                     least(r.day, (r.last_occurred_at AT TIME ZONE 'Asia/Shanghai')::date)
+                         AS open_day
+              FROM source_run r
+              WHERE r.topic = source_status.topic) n
+        CROSS JOIN clock
+        GROUP BY n.source
     ), loss AS (
-        SELECT g.source, sum(g.last_seq - g.first_seq + 1)::bigint AS missing
-        FROM source_gap g
-        WHERE g.topic = source_status.topic
-          AND g.cause IN ('missing', 'rejected')
-          AND g.opened_at >= source_status.starts
-        GROUP BY g.source
+        SELECT m.source, sum(m.events)::bigint AS missing
+        FROM missing_range m
+        JOIN clock ON clock.day = m.day
+        WHERE m.topic = source_status.topic AND m.cause IN ('missing', 'rejected', 'lost')
+        GROUP BY m.source
+    ), state AS (
+        SELECT coalesce(s.source, run.source) AS source, s.name,
+               coalesce(s.region, run.region) AS region, s.source IS NOT NULL AS is_registered,
+               coalesce(s.is_expected, false) AS is_expected, alive.source IS NOT NULL AS is_alive,
+               coalesce(loss.missing, 0) AS missing,
+               coalesce(alive.hours, 0) >= clock.hours AND alive.source IS NOT NULL AS is_whole,
+               (clock.slots - coalesce(alive.slots, 0)) * 5 AS silent_minutes,
+               coalesce(run.pending, 0) AS pending, coalesce(run.is_open, false) AS is_open,
+               coalesce(run.opened, 0) AS opened, coalesce(run.lost, 0) AS lost,
+               coalesce(run.cloned, 0) AS cloned, clock.is_known
+        FROM registered s
+        FULL JOIN run ON run.source = s.source
+        CROSS JOIN clock
+        LEFT JOIN alive ON alive.source = coalesce(s.source, run.source)
+        LEFT JOIN loss ON loss.source = coalesce(s.source, run.source)
     )
-    SELECT coalesce(s.source, run.source), s.name, coalesce(s.region, run.region),
-           s.source IS NOT NULL,
-           CASE WHEN s.is_expected THEN 1 ELSE 0 END,
-           CASE WHEN alive.source IS NULL THEN 0 ELSE 1 END,
-           coalesce(loss.missing, 0),
-           CASE WHEN s.is_expected AND clock.is_known
-                THEN coalesce(alive.hours >= clock.hours, false) AND loss.missing IS NULL
-                     AND coalesce(run.pending, 0) = 0 END
-    FROM registered s
-    FULL JOIN run ON run.source = s.source
-    CROSS JOIN clock
-    LEFT JOIN alive ON alive.source = coalesce(s.source, run.source)
-    LEFT JOIN loss ON loss.source = coalesce(s.source, run.source);
+    SELECT s.source, s.name, s.region, s.is_registered, s.is_expected::int, s.is_alive::int,
+           s.missing,
+           CASE WHEN s.is_expected AND s.is_known
+                THEN s.is_whole AND s.missing = 0 AND NOT s.is_open AND s.lost + s.cloned = 0 END,
+           s.is_whole, CASE WHEN s.is_expected THEN s.silent_minutes END, s.pending, s.is_open,
+           s.opened, s.lost, s.cloned, coalesce(s.is_known, false)
+    FROM state s;
 END;
 COMMENT ON FUNCTION source_status(text, text, timestamptz, timestamptz) IS
     'who was expected and heard, and what is missing, per source 各来源应报、已报与缺失';
+
+-- The same summed up the tree: one row per region of a level (NULL: of every level), over the
+-- sources at the node or below. expected and heard count the expected ones. A source whose place is
+-- unknown is charged to every root. is_everywhere: the rollup's region is a role (whence a person
+-- came), not the source's place, so all sources of the kind answer for every node.
+CREATE OR REPLACE FUNCTION region_status(kind text, topic text, level text, is_everywhere boolean,
+                                         starts timestamptz, ends timestamptz)
+    RETURNS TABLE (of_level text, region text, name text, name_latin text, is_registered boolean,
+                   expected bigint, heard bigint, missing bigint, complete boolean,
+                   silent_minutes bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER ROWS 10
+BEGIN ATOMIC
+    WITH state AS MATERIALIZED (
+        SELECT * FROM source_status(region_status.kind, region_status.topic,
+                                    region_status.starts, region_status.ends)
+    ), placed AS (
+        -- per place first: a county has many sources and few ancestors
+        SELECT s.region, bool_or(s.is_registered) AS is_registered, sum(s.expected) AS expected,
+               sum(s.heard * s.expected) AS heard, sum(s.missing) AS missing,
+               bool_and(s.is_whole OR s.expected = 0) AND sum(s.missing) = 0
+                   AND NOT bool_or(s.is_open) AND sum(s.runs_lost + s.runs_cloned) = 0
+                   AS is_complete,
+               bool_and(s.is_known) AS is_known, sum(s.silent_minutes) AS silent_minutes
+        FROM state s
+        GROUP BY s.region
+    ), charged AS (
+        SELECT a.ancestor, p.*
+        FROM placed p
+        JOIN region_ancestor a ON a.region = p.region
+        WHERE NOT region_status.is_everywhere
+        UNION ALL
+        SELECT r.code, p.*
+        FROM placed p
+        JOIN region r ON region_status.is_everywhere
+             OR (p.region IS NULL AND r.parent IS NULL AND r.code <> '-')
+    ), summed AS (
+        SELECT c.ancestor, bool_or(c.is_registered) AND NOT region_status.is_everywhere
+                   AS is_registered,
+               sum(c.expected)::bigint AS expected, sum(c.heard)::bigint AS heard,
+               sum(c.missing)::bigint AS missing,
+               CASE WHEN sum(c.expected) > 0 AND bool_and(c.is_known)
+                    THEN bool_and(c.is_complete) END AS complete,
+               sum(c.silent_minutes)::bigint AS silent_minutes
+        FROM charged c
+        GROUP BY c.ancestor
+    )
+    SELECT r.level, r.code, r.name, r.name_latin, coalesce(n.is_registered, false),
+           coalesce(n.expected, 0), coalesce(n.heard, 0), coalesce(n.missing, 0), n.complete,
+           n.silent_minutes
+    FROM region r
+    LEFT JOIN summed n ON n.ancestor = r.code
+    WHERE region_status.level IS NULL OR r.level = region_status.level;
+END;
+COMMENT ON FUNCTION region_status(text, text, text, boolean, timestamptz, timestamptz) IS
+    'who was expected and heard, and what is missing, per region 各地区应报、已报与缺失';
+
+-- What completeness_daily shows of one day: per source, then per region of every level.
+CREATE OR REPLACE FUNCTION day_completeness(kind text, topic text, day date, starts timestamptz,
+                                            ends timestamptz)
+    RETURNS TABLE (level text, region text, source text, name text, name_latin text,
+                   sources_expected bigint, sources_heard bigint, silent_minutes bigint,
+                   announced bigint, counted bigint, pending bigint, missing bigint,
+                   rejected bigint, written_off bigint, before_base bigint, duplicates bigint,
+                   late bigint, clock_corrected bigint, runs_opened bigint, runs_lost bigint,
+                   runs_cloned bigint, complete boolean, rejected_events bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
+BEGIN ATOMIC
+    WITH met AS (
+        SELECT r.source, sum(r.last_seq - r.first_seq + 1) AS numbers
+        FROM number_range r
+        WHERE r.topic = day_completeness.topic AND r.day = day_completeness.day
+        GROUP BY r.source
+    ), loss AS (
+        SELECT m.source, coalesce(sum(m.events) FILTER (WHERE m.cause = 'lost'), 0) AS lost,
+               coalesce(sum(m.events) FILTER (WHERE m.cause = 'missing'), 0) AS missing,
+               coalesce(sum(m.events) FILTER (WHERE m.cause = 'rejected'), 0) AS rejected,
+               coalesce(sum(m.events) FILTER (WHERE m.cause = 'written_off'), 0) AS written_off,
+               coalesce(sum(m.events) FILTER (WHERE m.cause = 'before_base'), 0) AS before_base
+        FROM missing_range m
+        WHERE m.topic = day_completeness.topic AND m.day = day_completeness.day
+        GROUP BY m.source
+    ), refused AS (
+        SELECT e.source, count(*) AS events
+        FROM rejected_event e
+        WHERE e.topic = day_completeness.topic AND e.appended_at >= day_completeness.starts
+          AND e.appended_at < day_completeness.ends
+        GROUP BY e.source
+    ), state AS MATERIALIZED (
+        SELECT s.region, s.source, s.name, s.expected, s.expected * s.heard AS heard,
+               s.silent_minutes,
+               coalesce(met.numbers, 0) + coalesce(loss.lost, 0) + s.pending AS announced,
+               coalesce(met.numbers, 0) - coalesce(loss.missing, 0) - coalesce(loss.rejected, 0)
+                   - coalesce(loss.written_off, 0) - coalesce(loss.before_base, 0) AS counted,
+               s.pending, coalesce(loss.missing, 0) + coalesce(loss.lost, 0) AS missing,
+               coalesce(loss.rejected, 0) AS rejected,
+               coalesce(loss.written_off, 0) AS written_off,
+               coalesce(loss.before_base, 0) AS before_base,
+               coalesce(t.duplicates, 0) AS duplicates, coalesce(t.late, 0) AS late,
+               coalesce(t.clock_corrected, 0) AS clock_corrected, s.runs_opened, s.runs_lost,
+               s.runs_cloned, s.complete,
+               s.missing = 0 AND NOT s.is_open AND s.runs_lost + s.runs_cloned = 0
+                   AND (s.is_whole OR s.expected = 0) AS is_complete, s.is_known,
+               coalesce(refused.events, 0) AS rejected_events
+        FROM source_status(day_completeness.kind, day_completeness.topic, day_completeness.starts,
+                           day_completeness.ends) s
+        LEFT JOIN met ON met.source = s.source
+        LEFT JOIN loss ON loss.source = s.source
+        LEFT JOIN refused ON refused.source = s.source
+        LEFT JOIN source_tally t ON t.topic = day_completeness.topic AND t.source = s.source
+             AND t.day = day_completeness.day
+    ), placed AS (
+        SELECT s.region, sum(s.expected) AS expected, sum(s.heard) AS heard,
+               sum(s.silent_minutes) AS silent_minutes, sum(s.announced) AS announced,
+               sum(s.counted) AS counted, sum(s.pending) AS pending, sum(s.missing) AS missing,
+               sum(s.rejected) AS rejected, sum(s.written_off) AS written_off,
+               sum(s.before_base) AS before_base, sum(s.duplicates) AS duplicates,
+               sum(s.late) AS late, sum(s.clock_corrected) AS clock_corrected,
+               sum(s.runs_opened) AS runs_opened, sum(s.runs_lost) AS runs_lost,
+               sum(s.runs_cloned) AS runs_cloned, bool_and(s.is_complete) AS is_complete,
+               bool_and(s.is_known) AS is_known, sum(s.rejected_events) AS rejected_events
+        FROM state s
+        GROUP BY s.region
+    ), charged AS (
+        SELECT a.ancestor, p.*
+        FROM placed p
+        JOIN region_ancestor a ON a.region = p.region
+        UNION ALL
+        SELECT r.code, p.*
+        FROM placed p
+        JOIN region r ON p.region IS NULL AND r.parent IS NULL AND r.code <> '-'
+    )
+    SELECT 'source', s.region, s.source, s.name, NULL, s.expected, s.heard, s.silent_minutes,
+           s.announced::bigint, s.counted::bigint, s.pending, s.missing::bigint,
+           s.rejected::bigint, s.written_off::bigint, s.before_base::bigint, s.duplicates, s.late,
+           s.clock_corrected, s.runs_opened, s.runs_lost, s.runs_cloned, s.complete,
+           s.rejected_events
+    FROM state s
+    UNION ALL
+    SELECT r.level, r.code, NULL, r.name, r.name_latin, sum(c.expected)::bigint,
+           sum(c.heard)::bigint, sum(c.silent_minutes)::bigint, sum(c.announced)::bigint,
+           sum(c.counted)::bigint, sum(c.pending)::bigint, sum(c.missing)::bigint,
+           sum(c.rejected)::bigint, sum(c.written_off)::bigint, sum(c.before_base)::bigint,
+           sum(c.duplicates)::bigint, sum(c.late)::bigint, sum(c.clock_corrected)::bigint,
+           sum(c.runs_opened)::bigint, sum(c.runs_lost)::bigint, sum(c.runs_cloned)::bigint,
+           CASE WHEN sum(c.expected) > 0 AND bool_and(c.is_known)
+                THEN bool_and(c.is_complete) END,
+           sum(c.rejected_events)::bigint
+    FROM charged c
+    JOIN region r ON r.code = c.ancestor
+    GROUP BY r.level, r.code, r.name, r.name_latin;
+END;
+COMMENT ON FUNCTION day_completeness(text, text, date, timestamptz, timestamptz) IS
+    'what is known of one day, per source and region 某日完整性';
