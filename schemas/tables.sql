@@ -325,6 +325,15 @@ BEGIN
     IF to_regclass('source_hour_by_hour') IS NULL THEN
         CREATE INDEX source_hour_by_hour ON source_hour (topic, hour_start);
     END IF;
+    IF to_regclass('source_day_by_day') IS NULL THEN
+        CREATE INDEX source_day_by_day ON source_day (topic, day);
+    END IF;
+    IF to_regclass('source_ledger_by_day') IS NULL THEN
+        CREATE INDEX source_ledger_by_day ON source_ledger (topic, day);
+    END IF;
+    IF to_regclass('rejected_event_by_time') IS NULL THEN
+        CREATE INDEX rejected_event_by_time ON rejected_event (topic, appended_at);
+    END IF;
 END $$;
 
 CREATE TABLE IF NOT EXISTS offset_hole (

@@ -43,7 +43,8 @@ COMMENT ON FUNCTION quantile(double precision, bigint, bigint[], bigint[]) IS
 --   pending    numbers told of on that day and still to come
 --   is_open    numbers of that day may be still to come: told of on that day or later, and the
 --              newest ones that came are of that day or before
---   runs_opened, runs_lost, runs_cloned  runs charged to that day
+--   lost       those of missing that lie above what was ever met
+--   runs_lost, runs_cloned  runs charged to that day
 --   is_known   all partitions were caught up to the end of that time; for a time that is not over:
 --              in the last minute
 --   complete   NULL unless expected and is_known; else is_whole and nothing missing, still to
@@ -59,11 +60,11 @@ CREATE OR REPLACE FUNCTION source_status(kind text, topic text, starts timestamp
     RETURNS TABLE (source text, name text, region text, is_registered boolean,
                    expected bigint, heard bigint, missing bigint, complete boolean,
                    is_whole boolean, silent_minutes bigint, pending bigint, is_open boolean,
-                   runs_opened bigint, runs_lost bigint, runs_cloned bigint, is_known boolean)
+                   lost bigint, runs_lost bigint, runs_cloned bigint, is_known boolean)
     LANGUAGE sql STABLE SECURITY DEFINER ROWS 50
 BEGIN ATOMIC
     WITH clock AS MATERIALIZED (
-        SELECT (source_status.starts AT TIME ZONE 'Asia/Shanghai')::date AS day,
+        SELECT (source_status.starts AT TIME ZONE 'Asia/Shanghai')::date AS day, k.judged_at,
                k.judged_at >= least(source_status.ends, now() - interval '1 minute') AS is_known,
                o.slots / 12 AS hours,
                source_status.starts + o.slots / 12 * interval '1 hour' AS until,
@@ -89,7 +90,7 @@ BEGIN ATOMIC
           AND h.hour_start > source_status.starts - interval '1 hour'
           AND h.hour_start < source_status.ends
         GROUP BY h.source
-    ), registered AS (
+    ), registered AS MATERIALIZED (
         SELECT DISTINCT ON (x.source) x.source, x.name, x.region, x.is_expected
         FROM (SELECT s.source, s.name, s.region, s.valid_from,
                      clock.day BETWEEN s.valid_from AND coalesce(s.valid_to, 'infinity'::date)
@@ -98,54 +99,85 @@ BEGIN ATOMIC
               CROSS JOIN clock
               WHERE s.kind = source_status.kind) x
         ORDER BY x.source, x.is_expected DESC, x.valid_from DESC
-    ), run AS (
-        SELECT n.source,
-               (array_agg(n.region ORDER BY n.met_at DESC)
-                FILTER (WHERE n.region IS NOT NULL))[1] AS region,
-               coalesce(sum(n.pending) FILTER (WHERE n.told_day = clock.day), 0)::bigint
-                   AS pending,
-               coalesce(bool_or(n.pending > 0 AND clock.day BETWEEN n.open_day AND n.told_day),
-                        false) AS is_open,
-               count(*) FILTER (WHERE n.met_day = clock.day) AS opened,
-               count(*) FILTER (WHERE n.state = 'lost' AND n.day = clock.day) AS lost,
-               count(*) FILTER (WHERE n.state = 'cloned' AND n.day = clock.day) AS cloned
-        FROM (SELECT r.source, r.region, r.met_at, r.pending, r.state, r.day,
-                     (r.met_at AT TIME ZONE 'Asia/Shanghai')::date AS met_day,
-                     (r.heartbeat_at AT TIME ZONE 'Asia/Shanghai')::date AS told_day,
-                     least(r.day, (r.last_occurred_at AT TIME ZONE 'Asia/Shanghai')::date)
-                         AS open_day
-              FROM source_run r
-              WHERE r.topic = source_status.topic) n
+    ), chain AS MATERIALIZED (
+        SELECT c.source, c.is_chain
+        FROM run_chain c
+        WHERE c.topic = source_status.topic
+    ), verdict AS MATERIALIZED (
+        SELECT c.source, j.run, j.is_cloned, j.is_lost, j.lost_last_seq
+        FROM chain c
         CROSS JOIN clock
-        GROUP BY n.source
+        CROSS JOIN LATERAL judge_runs(source_status.topic, c.source, clock.judged_at) j
+        WHERE NOT c.is_chain AND (j.is_cloned OR j.is_lost OR j.lost_last_seq IS NOT NULL)
+    ), odd AS (
+        SELECT l.source, coalesce(v.is_lost AND NOT v.is_cloned, false) AS is_lost,
+               coalesce(v.is_cloned, false) AS is_cloned,
+               greatest(v.lost_last_seq - l.high, 0) AS lost,
+               CASE WHEN v.is_lost THEN 0
+                    ELSE greatest(l.announced - greatest(l.high, v.lost_last_seq), 0) END
+                   AS pending,
+               coalesce(l.day, (coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at)
+                                    AT TIME ZONE 'Asia/Shanghai')::date) AS day,
+               (l.last_occurred_at AT TIME ZONE 'Asia/Shanghai')::date AS occurred_day,
+               (l.heartbeat_at AT TIME ZONE 'Asia/Shanghai')::date AS told_day
+        FROM source_ledger l
+        LEFT JOIN verdict v ON v.source = l.source AND v.run = l.run
+        WHERE l.topic = source_status.topic
+          AND (l.announced > l.high OR (l.source, l.run) IN (SELECT x.source, x.run FROM verdict x))
+    ), run AS (
+        SELECT o.source,
+               coalesce(sum(o.pending) FILTER (WHERE o.told_day = clock.day), 0)::bigint
+                   AS pending,
+               coalesce(bool_or(o.pending > 0 AND clock.day BETWEEN least(o.day, o.occurred_day)
+                                                            AND o.told_day), false) AS is_open,
+               coalesce(sum(o.lost) FILTER (WHERE o.day = clock.day), 0)::bigint AS lost,
+               count(*) FILTER (WHERE o.is_lost AND o.day = clock.day) AS runs_lost,
+               count(*) FILTER (WHERE o.is_cloned AND o.day = clock.day) AS runs_cloned
+        FROM odd o
+        CROSS JOIN clock
+        GROUP BY o.source
     ), loss AS (
-        SELECT m.source, sum(m.events)::bigint AS missing
-        FROM missing_range m
-        JOIN clock ON clock.day = m.day
-        WHERE m.topic = source_status.topic AND m.cause IN ('missing', 'rejected', 'lost')
-        GROUP BY m.source
+        SELECT g.source, sum(g.last_seq - g.first_seq + 1)::bigint AS missing
+        FROM gap_range g
+        JOIN clock ON clock.day = g.day
+        WHERE g.topic = source_status.topic AND g.cause IN ('missing', 'rejected')
+        GROUP BY g.source
+    ), stranger AS (
+        SELECT DISTINCT ON (l.source) l.source, r.code AS region
+        FROM chain c
+        JOIN source_ledger l ON l.topic = source_status.topic AND l.source = c.source
+        LEFT JOIN region r ON r.code = l.region
+        WHERE c.source NOT IN (SELECT x.source FROM registered x)
+        ORDER BY l.source, r.code IS NULL,
+                 coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) DESC
+    ), known AS (
+        SELECT s.source, s.name, s.region, true AS is_registered, s.is_expected
+        FROM registered s
+        UNION ALL
+        SELECT s.source, NULL, s.region, false, false
+        FROM stranger s
     ), state AS (
-        SELECT coalesce(s.source, run.source) AS source, s.name,
-               coalesce(s.region, run.region) AS region, s.source IS NOT NULL AS is_registered,
-               coalesce(s.is_expected, false) AS is_expected, alive.source IS NOT NULL AS is_alive,
-               coalesce(loss.missing, 0) AS missing,
-               coalesce(alive.hours, 0) >= clock.hours AND alive.source IS NOT NULL AS is_whole,
+        SELECT s.*, alive.source IS NOT NULL AS is_alive,
+               coalesce(loss.missing, 0) + coalesce(run.lost, 0) AS missing,
+               coalesce(run.lost, 0) AS lost,
+               alive.source IS NOT NULL AND alive.hours >= clock.hours AS is_whole,
                (clock.slots - coalesce(alive.slots, 0)) * 5 AS silent_minutes,
                coalesce(run.pending, 0) AS pending, coalesce(run.is_open, false) AS is_open,
-               coalesce(run.opened, 0) AS opened, coalesce(run.lost, 0) AS lost,
-               coalesce(run.cloned, 0) AS cloned, clock.is_known
-        FROM registered s
-        FULL JOIN run ON run.source = s.source
+               coalesce(run.runs_lost, 0) AS runs_lost,
+               coalesce(run.runs_cloned, 0) AS runs_cloned, clock.is_known
+        FROM known s
         CROSS JOIN clock
-        LEFT JOIN alive ON alive.source = coalesce(s.source, run.source)
-        LEFT JOIN loss ON loss.source = coalesce(s.source, run.source)
+        LEFT JOIN alive ON alive.source = s.source
+        LEFT JOIN run ON run.source = s.source
+        LEFT JOIN loss ON loss.source = s.source
     )
     SELECT s.source, s.name, s.region, s.is_registered, s.is_expected::int, s.is_alive::int,
            s.missing,
            CASE WHEN s.is_expected AND s.is_known
-                THEN s.is_whole AND s.missing = 0 AND NOT s.is_open AND s.lost + s.cloned = 0 END,
+                THEN s.is_whole AND s.missing = 0 AND NOT s.is_open
+                     AND s.runs_lost + s.runs_cloned = 0 END,
            s.is_whole, CASE WHEN s.is_expected THEN s.silent_minutes END, s.pending, s.is_open,
-           s.opened, s.lost, s.cloned, coalesce(s.is_known, false)
+           s.lost, s.runs_lost, s.runs_cloned, coalesce(s.is_known, false)
     FROM state s;
 END;
 COMMENT ON FUNCTION source_status(text, text, timestamptz, timestamptz) IS
@@ -223,14 +255,22 @@ BEGIN ATOMIC
         WHERE r.topic = day_completeness.topic AND r.day = day_completeness.day
         GROUP BY r.source
     ), loss AS (
-        SELECT m.source, coalesce(sum(m.events) FILTER (WHERE m.cause = 'lost'), 0) AS lost,
-               coalesce(sum(m.events) FILTER (WHERE m.cause = 'missing'), 0) AS missing,
-               coalesce(sum(m.events) FILTER (WHERE m.cause = 'rejected'), 0) AS rejected,
-               coalesce(sum(m.events) FILTER (WHERE m.cause = 'written_off'), 0) AS written_off,
-               coalesce(sum(m.events) FILTER (WHERE m.cause = 'before_base'), 0) AS before_base
-        FROM missing_range m
-        WHERE m.topic = day_completeness.topic AND m.day = day_completeness.day
-        GROUP BY m.source
+        SELECT g.source,
+               coalesce(sum(g.events) FILTER (WHERE g.cause = 'missing'), 0) AS missing,
+               coalesce(sum(g.events) FILTER (WHERE g.cause = 'rejected'), 0) AS rejected,
+               coalesce(sum(g.events) FILTER (WHERE g.cause = 'written_off'), 0) AS written_off,
+               coalesce(sum(g.events) FILTER (WHERE g.cause = 'before_base'), 0) AS before_base
+        FROM (SELECT x.source, x.cause, x.last_seq - x.first_seq + 1 AS events
+              FROM gap_range x
+              WHERE x.topic = day_completeness.topic AND x.day = day_completeness.day) g
+        GROUP BY g.source
+    ), opened AS (
+        SELECT l.source, count(*) AS runs
+        FROM source_ledger l
+        WHERE l.topic = day_completeness.topic
+          AND coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) >= day_completeness.starts
+          AND coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) < day_completeness.ends
+        GROUP BY l.source
     ), refused AS (
         SELECT e.source, count(*) AS events
         FROM rejected_event e
@@ -240,16 +280,16 @@ BEGIN ATOMIC
     ), state AS MATERIALIZED (
         SELECT s.region, s.source, s.name, s.expected, s.expected * s.heard AS heard,
                s.silent_minutes,
-               coalesce(met.numbers, 0) + coalesce(loss.lost, 0) + s.pending AS announced,
+               coalesce(met.numbers, 0) + s.lost + s.pending AS announced,
                coalesce(met.numbers, 0) - coalesce(loss.missing, 0) - coalesce(loss.rejected, 0)
                    - coalesce(loss.written_off, 0) - coalesce(loss.before_base, 0) AS counted,
-               s.pending, coalesce(loss.missing, 0) + coalesce(loss.lost, 0) AS missing,
+               s.pending, coalesce(loss.missing, 0) + s.lost AS missing,
                coalesce(loss.rejected, 0) AS rejected,
                coalesce(loss.written_off, 0) AS written_off,
                coalesce(loss.before_base, 0) AS before_base,
                coalesce(t.duplicates, 0) AS duplicates, coalesce(t.late, 0) AS late,
-               coalesce(t.clock_corrected, 0) AS clock_corrected, s.runs_opened, s.runs_lost,
-               s.runs_cloned, s.complete,
+               coalesce(t.clock_corrected, 0) AS clock_corrected,
+               coalesce(opened.runs, 0) AS runs_opened, s.runs_lost, s.runs_cloned, s.complete,
                s.missing = 0 AND NOT s.is_open AND s.runs_lost + s.runs_cloned = 0
                    AND (s.is_whole OR s.expected = 0) AS is_complete, s.is_known,
                coalesce(refused.events, 0) AS rejected_events
@@ -258,6 +298,7 @@ BEGIN ATOMIC
         LEFT JOIN met ON met.source = s.source
         LEFT JOIN loss ON loss.source = s.source
         LEFT JOIN refused ON refused.source = s.source
+        LEFT JOIN opened ON opened.source = s.source
         LEFT JOIN source_tally t ON t.topic = day_completeness.topic AND t.source = s.source
              AND t.day = day_completeness.day
     ), placed AS (

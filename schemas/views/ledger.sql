@@ -74,81 +74,129 @@ COMMENT ON COLUMN number_range.day IS
 COMMENT ON COLUMN number_range.first_seq IS 'first number 起始序号';
 COMMENT ON COLUMN number_range.last_seq IS 'last number 结束序号';
 
+-- The runs of one outbox form a chain. Weighed: look at every pair of runs (slow: a source has a run
+-- per restart, and all days are asked for), keep a verdict in a table (one more thing to go wrong);
+-- chosen: prove in one pass that a source is well, and judge only the others. Each run is hashed
+-- with its last number, as it says itself and as its successor says; in a chain that agrees all
+-- cancel out but the newest run (one in 2^64 other sets of runs would pass too).
+CREATE OR REPLACE VIEW run_chain AS
+SELECT c.topic, c.source, c.runs, c.tip,
+       c.runs = 1 OR (c.runs = c.links + 1 AND c.tip = ANY (c.hashes)) AS is_chain
+FROM (SELECT l.topic, l.source, count(*) AS runs, count(l.previous_run) AS links,
+             bit_xor(hashint8extended(l.run, greatest(l.high, l.announced)))
+                 # coalesce(bit_xor(hashint8extended(l.previous_run, l.previous_last_seq)), 0)
+                 AS tip,
+             array_agg(hashint8extended(l.run, greatest(l.high, l.announced))) AS hashes
+      FROM source_ledger l
+      GROUP BY l.topic, l.source) c;
+COMMENT ON VIEW run_chain IS 'do the runs of a source form one chain? 运行链';
+COMMENT ON COLUMN run_chain.topic IS 'Kafka topic 主题';
+COMMENT ON COLUMN run_chain.source IS 'device or post 来源';
+COMMENT ON COLUMN run_chain.runs IS 'runs met 运行次数';
+COMMENT ON COLUMN run_chain.tip IS 'hash of the newest run, if it is a chain 链末摘要';
+COMMENT ON COLUMN run_chain.is_chain IS
+    'one chain, whose ends agree: nothing lost or cloned 是否为完整的链';
+
+-- The verdict on each run of a source whose runs are no chain, as of judged_at.
+CREATE OR REPLACE FUNCTION judge_runs(topic text, source text, judged_at timestamptz)
+    RETURNS TABLE (run bigint, has_heir boolean, is_cloned boolean, is_lost boolean,
+                   lost_last_seq bigint, lost_at timestamptz)
+    LANGUAGE sql STABLE SECURITY DEFINER ROWS 3
+BEGIN ATOMIC
+    WITH met AS MATERIALIZED (
+        SELECT l.run, l.high, l.announced, l.previous_run, l.previous_last_seq, l.heartbeat_at,
+               coalesce(l.heartbeat_state = 'ENDED', false) AS is_ended,
+               coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) AS met_at,
+               greatest(l.heartbeat_at, l.last_appended_at) AS last_sign_at
+        FROM source_ledger l
+        WHERE l.topic = judge_runs.topic AND l.source = judge_runs.source
+    ), heir AS MATERIALIZED (
+        SELECT s.previous_run AS run, count(*) AS heirs, min(s.met_at) AS heir_at,
+               max(s.previous_last_seq) AS said, min(s.previous_last_seq) AS least_said
+        FROM met s
+        WHERE s.previous_run IS NOT NULL AND s.met_at <= judge_runs.judged_at
+        GROUP BY s.previous_run
+    ), alive AS (
+        -- From when to when each gave signs of life: not after a successor opened (what comes then
+        -- was sent again), nor after it ended. Clocks of brokers differ: not from after a
+        -- successor either.
+        SELECT m.run, m.high, m.announced, m.is_ended, h.heir_at, h.said, h.least_said,
+               coalesce(f.heirs > 1, false) AS is_forked,
+               least(m.met_at, h.heir_at) AS from_at,
+               least(CASE WHEN m.is_ended THEN m.heartbeat_at ELSE m.last_sign_at END, h.heir_at)
+                   AS until_at
+        FROM met m
+        LEFT JOIN heir h ON h.run = m.run
+        LEFT JOIN heir f ON f.run = m.previous_run
+    ), beside AS (
+        SELECT a.*,
+               max(a.from_at) FILTER (WHERE a.heir_at IS NULL
+                                        AND a.from_at <= judge_runs.judged_at) OVER
+                   (w ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS newest_tip_at,
+               max(a.until_at) OVER
+                   (w ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS others_until_at,
+               lead(a.from_at) OVER w AS next_from_at
+        FROM alive a
+        WINDOW w AS (ORDER BY a.from_at, a.run)
+    ), judged AS (
+        SELECT b.*,
+               b.is_forked OR coalesce(greatest(b.high, b.announced) > b.least_said, false)
+                   OR coalesce(b.others_until_at > b.from_at
+                               AND b.from_at <= judge_runs.judged_at, false)
+                   OR coalesce(b.next_from_at < b.until_at
+                               AND b.next_from_at <= judge_runs.judged_at, false) AS is_cloned,
+               NOT b.is_ended AND b.heir_at IS NULL
+                   AND coalesce(b.newest_tip_at > b.from_at AND b.newest_tip_at >= b.until_at,
+                                false) AS is_lost
+        FROM beside b
+    ), known AS (
+        SELECT j.*, greatest(j.said, CASE WHEN j.is_lost THEN j.announced END) AS last_seq
+        FROM judged j
+    )
+    SELECT n.run, n.heir_at IS NOT NULL, n.is_cloned, n.is_lost,
+           CASE WHEN n.last_seq > n.high THEN n.last_seq END,
+           CASE WHEN n.last_seq > n.high OR n.is_lost
+                THEN coalesce(n.heir_at, n.newest_tip_at) END
+    FROM known n;
+END;
+COMMENT ON FUNCTION judge_runs(text, text, timestamptz) IS
+    'which runs of a source are lost or cloned 判定来源的各次运行';
+
 CREATE OR REPLACE VIEW source_run AS
-WITH met AS (
-    SELECT l.*, k.kind, k.judged_at,
-           coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) AS met_at,
-           greatest(l.heartbeat_at, l.last_appended_at) AS last_sign_at,
-           c.said AS successor_said, c.least_said, c.heir_at, f.siblings,
-           coalesce(l.heartbeat_state = 'ENDED', false) AS is_ended
-    FROM source_ledger l
-    JOIN kind_clock k ON k.topic = l.topic
-    -- its successors, as far as they are judged
-    LEFT JOIN (SELECT s.topic, s.source, s.previous_run,
-                      min(coalesce(s.opened_at, s.heartbeat_at)) AS heir_at,
-                      max(s.previous_last_seq) AS said, min(s.previous_last_seq) AS least_said
-               FROM source_ledger s
-               JOIN kind_clock k ON k.topic = s.topic
-               WHERE s.previous_run IS NOT NULL
-                 AND coalesce(s.opened_at, s.heartbeat_at) <= k.judged_at
-               GROUP BY s.topic, s.source, s.previous_run) c
-        ON c.topic = l.topic AND c.source = l.source AND c.previous_run = l.run
-    -- who shares its previous run
-    LEFT JOIN (SELECT s.topic, s.source, s.previous_run, count(*) AS siblings
-               FROM source_ledger s
-               WHERE s.previous_run IS NOT NULL
-               GROUP BY s.topic, s.source, s.previous_run
-               HAVING count(*) > 1) f
-        ON f.topic = l.topic AND f.source = l.source AND f.previous_run = l.previous_run
-), alive AS (
-    -- from when to when each gave signs of life: not after a successor opened (what comes then was
-    -- sent again), nor after it ended. Clocks of brokers differ: not from after a successor either.
-    SELECT m.*, least(m.met_at, m.heir_at) AS from_at,
-           least(CASE WHEN m.is_ended THEN m.heartbeat_at ELSE m.last_sign_at END, m.heir_at)
-               AS until_at
-    FROM met m
-), beside AS (
-    SELECT a.*,
-           max(a.from_at) FILTER (WHERE a.heir_at IS NULL AND a.from_at <= a.judged_at) OVER
-               (w ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS newest_tip_at,
-           max(a.until_at) OVER
-               (w ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS others_until_at,
-           lead(a.from_at) OVER w AS next_from_at
-    FROM alive a
-    WINDOW w AS (PARTITION BY a.topic, a.source ORDER BY a.from_at, a.run)
-), judged AS (
-    SELECT b.*,
-           coalesce(b.siblings > 1, false)
-               OR coalesce(greatest(b.high, b.announced) > b.least_said, false)
-               OR coalesce(b.others_until_at > b.from_at AND b.from_at <= b.judged_at, false)
-               OR coalesce(b.next_from_at < b.until_at AND b.next_from_at <= b.judged_at, false)
-               AS is_cloned,
-           NOT b.is_ended AND b.heir_at IS NULL
-               AND coalesce(b.newest_tip_at > b.from_at AND b.newest_tip_at >= b.until_at, false)
-               AS is_lost
-    FROM beside b
-), known AS (
-    SELECT j.*,
-           CASE WHEN greatest(j.successor_said, CASE WHEN j.is_lost THEN j.announced END) > j.high
-                THEN greatest(j.successor_said, CASE WHEN j.is_lost THEN j.announced END)
-           END AS lost_last_seq
-    FROM judged j
+WITH chain AS (
+    SELECT c.topic, c.source, c.runs, c.tip, c.is_chain, k.kind, k.judged_at
+    FROM run_chain c
+    JOIN kind_clock k ON k.topic = c.topic
+), verdict AS (
+    SELECT c.topic, c.source, j.*
+    FROM chain c
+    CROSS JOIN LATERAL judge_runs(c.topic, c.source, c.judged_at) j
+    WHERE NOT c.is_chain
 )
-SELECT n.kind, n.topic, n.source, lpad(to_hex(n.run), 12, '0') AS run, n.run AS run_number,
-       CASE WHEN n.is_cloned THEN 'cloned' WHEN n.is_lost THEN 'lost' WHEN n.is_ended THEN 'ended'
-            WHEN n.heir_at IS NOT NULL THEN 'replaced' ELSE 'current' END AS state,
-       n.opened_at, n.last_sign_at, n.high, n.counted, n.announced, n.acked,
-       CASE WHEN n.lost_last_seq IS NOT NULL THEN n.high + 1 END AS lost_first_seq,
-       n.lost_last_seq, lpad(to_hex(n.previous_run), 12, '0') AS previous_run, n.is_quarantined,
-       n.clock_offset_ms, n.partition,
-       greatest(n.announced - greatest(n.high, n.lost_last_seq), 0)
-           * CASE WHEN n.is_lost THEN 0 ELSE 1 END AS pending,
-       coalesce(n.day, (n.met_at AT TIME ZONE 'Asia/Shanghai')::date) AS day,
-       coalesce(n.heir_at, CASE WHEN n.is_lost THEN n.newest_tip_at END) AS replaced_at,
-       n.met_at, n.heartbeat_at, n.heartbeat_state, n.input_state, n.oldest_kept, n.refused,
-       n.last_line_at, n.last_occurred_at, n.last_appended_at, n.duplicates, n.late, n.clock_corrected,
-       (SELECT r.code FROM region r WHERE r.code = n.region) AS region
-FROM known n;
+SELECT c.kind, l.topic, l.source, lpad(to_hex(l.run), 12, '0') AS run, l.run AS run_number,
+       CASE WHEN v.is_cloned THEN 'cloned' WHEN v.is_lost THEN 'lost'
+            WHEN l.heartbeat_state = 'ENDED' THEN 'ended'
+            WHEN v.has_heir OR (c.is_chain AND c.tip
+                                <> hashint8extended(l.run, greatest(l.high, l.announced)))
+            THEN 'replaced'
+            ELSE 'current' END AS state,
+       l.opened_at, greatest(l.heartbeat_at, l.last_appended_at) AS last_sign_at, l.high,
+       l.counted, l.announced, l.acked,
+       CASE WHEN v.lost_last_seq IS NOT NULL THEN l.high + 1 END AS lost_first_seq,
+       v.lost_last_seq, lpad(to_hex(l.previous_run), 12, '0') AS previous_run, l.is_quarantined,
+       l.clock_offset_ms, l.partition,
+       CASE WHEN v.is_lost THEN 0
+            ELSE greatest(l.announced - greatest(l.high, v.lost_last_seq), 0) END AS pending,
+       coalesce(l.day, (coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at)
+                            AT TIME ZONE 'Asia/Shanghai')::date) AS day,
+       v.lost_at, coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) AS met_at,
+       l.heartbeat_at, l.heartbeat_state, l.input_state, l.oldest_kept, l.refused, l.last_line_at,
+       l.last_occurred_at, l.last_appended_at, l.duplicates, l.late, l.clock_corrected,
+       r.code AS region
+FROM source_ledger l
+JOIN chain c ON c.topic = l.topic AND c.source = l.source
+LEFT JOIN verdict v ON v.topic = l.topic AND v.source = l.source AND v.run = l.run
+LEFT JOIN region r ON r.code = l.region;
 COMMENT ON VIEW source_run IS 'every run of every source, and what became of it 来源运行';
 COMMENT ON COLUMN source_run.kind IS 'kind of event 事件种类';
 COMMENT ON COLUMN source_run.topic IS 'Kafka topic 主题';
@@ -177,7 +225,8 @@ COMMENT ON COLUMN source_run.pending IS
     'numbers told of, neither met nor known to be lost 待收事件(条)';
 COMMENT ON COLUMN source_run.day IS
     'day of its newest numbers, Asia/Shanghai; none: it was first met 最新序号所属日';
-COMMENT ON COLUMN source_run.replaced_at IS 'when what replaced it opened 被接替时间';
+COMMENT ON COLUMN source_run.lost_at IS
+    'append time of what showed that it or its numbers are lost 发现丢失的时间';
 COMMENT ON COLUMN source_run.met_at IS
     'opened_at, or the earliest record known of an old run 首见时间';
 COMMENT ON COLUMN source_run.heartbeat_at IS 'append time of the last heartbeat 最近心跳时间';
@@ -195,6 +244,22 @@ COMMENT ON COLUMN source_run.clock_corrected IS 'counted in the append hour 时�
 COMMENT ON COLUMN source_run.region IS
     'place of the last heartbeat, else of the last event; NULL: unknown 地区代码';
 
+CREATE OR REPLACE VIEW gap_range AS
+SELECT r.topic, r.source, r.run, r.day, greatest(g.first_seq, r.first_seq) AS first_seq,
+       least(g.last_seq, r.last_seq) AS last_seq, g.cause, g.opened_at
+FROM number_range r
+JOIN source_gap g ON g.topic = r.topic AND g.source = r.source AND g.run = r.run
+     AND g.first_seq <= r.last_seq AND g.last_seq >= r.first_seq;
+COMMENT ON VIEW gap_range IS 'gaps, split by the day of their numbers 按日划分的缺口';
+COMMENT ON COLUMN gap_range.topic IS 'Kafka topic 主题';
+COMMENT ON COLUMN gap_range.source IS 'device or post 来源';
+COMMENT ON COLUMN gap_range.run IS 'run number 运行号';
+COMMENT ON COLUMN gap_range.day IS 'day of these numbers, see number_range 所属日期';
+COMMENT ON COLUMN gap_range.first_seq IS 'first number 起始序号';
+COMMENT ON COLUMN gap_range.last_seq IS 'last number 结束序号';
+COMMENT ON COLUMN gap_range.cause IS 'why: missing, rejected, written_off, before_base 原因';
+COMMENT ON COLUMN gap_range.opened_at IS 'append time of what showed it 发现时间';
+
 -- One row per range that is not counted, split where the day changes and where the source says
 -- that it holds no older number.
 CREATE OR REPLACE VIEW missing_range AS
@@ -204,31 +269,26 @@ SELECT k.kind, m.topic, m.source,
                  ORDER BY m.day BETWEEN s.valid_from AND coalesce(s.valid_to, 'infinity'::date)
                           DESC, s.valid_from DESC
                  LIMIT 1),
-                (SELECT r.code FROM source_ledger l JOIN region r ON r.code = l.region
-                 WHERE l.topic = m.topic AND l.source = m.source AND l.run = m.run)) AS region,
+                (SELECT r.code FROM region r WHERE r.code = m.region)) AS region,
        lpad(to_hex(m.run), 12, '0') AS run, m.run AS run_number, m.day, v.first_seq, v.last_seq,
        v.last_seq - v.first_seq + 1 AS events, m.cause, m.found_at, v.is_gone
-FROM (SELECT g.topic, g.source, g.run, r.day, greatest(g.first_seq, r.first_seq) AS first_seq,
-             least(g.last_seq, r.last_seq) AS last_seq, g.cause, g.opened_at AS found_at,
-             CASE WHEN l.oldest_kept = 0 AND l.announced > 0 THEN 9223372036854775807
-                  ELSE l.oldest_kept END AS kept
-      FROM source_gap g
-      JOIN number_range r ON r.topic = g.topic AND r.source = g.source AND r.run = g.run
-           AND r.first_seq <= g.last_seq AND r.last_seq >= g.first_seq
+FROM (SELECT g.topic, g.source, g.run, l.region, g.day, g.first_seq, g.last_seq, g.cause,
+             g.opened_at AS found_at, l.oldest_kept, l.announced
+      FROM gap_range g
       JOIN source_ledger l ON l.topic = g.topic AND l.source = g.source AND l.run = g.run
       UNION ALL
-      SELECT n.topic, n.source, n.run_number, n.day, n.lost_first_seq, n.lost_last_seq, 'lost',
-             n.replaced_at,
-             CASE WHEN n.oldest_kept = 0 AND n.announced > 0 THEN 9223372036854775807
-                  ELSE n.oldest_kept END
+      SELECT n.topic, n.source, n.run_number, n.region, n.day, n.lost_first_seq, n.lost_last_seq,
+             'lost', n.lost_at, n.oldest_kept, n.announced
       FROM source_run n
       WHERE n.lost_last_seq IS NOT NULL) m
 JOIN kind_clock k ON k.topic = m.topic
+CROSS JOIN LATERAL (SELECT CASE WHEN m.oldest_kept = 0 AND m.announced > 0
+                                THEN 9223372036854775807 ELSE m.oldest_kept END AS kept) h
 CROSS JOIN LATERAL (
-    SELECT m.first_seq, least(m.last_seq, coalesce(m.kept, 1) - 1) AS last_seq, true AS is_gone
+    SELECT m.first_seq, least(m.last_seq, coalesce(h.kept, 1) - 1) AS last_seq, true AS is_gone
     UNION ALL
-    SELECT greatest(m.first_seq, coalesce(m.kept, 1)), m.last_seq,
-           CASE WHEN m.kept IS NOT NULL THEN false END) v
+    SELECT greatest(m.first_seq, coalesce(h.kept, 1)), m.last_seq,
+           CASE WHEN h.kept IS NOT NULL THEN false END) v
 WHERE v.first_seq <= v.last_seq;
 COMMENT ON VIEW missing_range IS 'numbers that are not counted, by day and cause 未计数的序号';
 COMMENT ON COLUMN missing_range.kind IS 'kind of event 事件种类';
