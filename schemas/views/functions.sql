@@ -100,7 +100,7 @@ BEGIN ATOMIC
               WHERE s.kind = source_status.kind) x
         ORDER BY x.source, x.is_expected DESC, x.valid_from DESC
     ), chain AS MATERIALIZED (
-        SELECT c.source, c.is_chain
+        SELECT c.source, c.is_chain, c.has_pending
         FROM run_chain c
         WHERE c.topic = source_status.topic
     ), verdict AS MATERIALIZED (
@@ -120,10 +120,13 @@ BEGIN ATOMIC
                                     AT TIME ZONE 'Asia/Shanghai')::date) AS day,
                (l.last_occurred_at AT TIME ZONE 'Asia/Shanghai')::date AS occurred_day,
                (l.heartbeat_at AT TIME ZONE 'Asia/Shanghai')::date AS told_day
-        FROM source_ledger l
+        FROM chain c
+        CROSS JOIN LATERAL (SELECT * FROM source_ledger x
+                            WHERE x.topic = source_status.topic AND x.source = c.source
+                            OFFSET 0) l
         LEFT JOIN verdict v ON v.source = l.source AND v.run = l.run
-        WHERE l.topic = source_status.topic
-          AND (l.announced > l.high OR (l.source, l.run) IN (SELECT x.source, x.run FROM verdict x))
+        WHERE (c.has_pending OR NOT c.is_chain)
+          AND (l.announced > l.high OR v.run IS NOT NULL)
     ), run AS (
         SELECT o.source,
                coalesce(sum(o.pending) FILTER (WHERE o.told_day = clock.day), 0)::bigint
@@ -139,13 +142,15 @@ BEGIN ATOMIC
     ), loss AS (
         SELECT g.source, sum(g.last_seq - g.first_seq + 1)::bigint AS missing
         FROM gap_range g
-        JOIN clock ON clock.day = g.day
         WHERE g.topic = source_status.topic AND g.cause IN ('missing', 'rejected')
+          AND g.day = (source_status.starts AT TIME ZONE 'Asia/Shanghai')::date
         GROUP BY g.source
     ), stranger AS (
         SELECT DISTINCT ON (l.source) l.source, r.code AS region
         FROM chain c
-        JOIN source_ledger l ON l.topic = source_status.topic AND l.source = c.source
+        CROSS JOIN LATERAL (SELECT * FROM source_ledger x
+                            WHERE x.topic = source_status.topic AND x.source = c.source
+                            OFFSET 0) l -- each by its key, whatever the planner thinks of filters
         LEFT JOIN region r ON r.code = l.region
         WHERE c.source NOT IN (SELECT x.source FROM registered x)
         ORDER BY l.source, r.code IS NULL,

@@ -54,15 +54,21 @@ SELECT topic, source, run, day, day_first_seq, high
 FROM source_ledger
 WHERE day IS NOT NULL AND day_first_seq <= high
 UNION ALL
+SELECT topic, source, run, (coalesce(opened_at, last_appended_at) AT TIME ZONE 'Asia/Shanghai')::date,
+       1, high
+FROM source_ledger
+WHERE day IS NULL AND high > 0
+UNION ALL
 SELECT topic, source, run, opened_day, 1, below
 FROM (SELECT l.topic, l.source, l.run,
-             (coalesce(l.opened_at, l.last_appended_at, l.heartbeat_at)
+             (coalesce(l.opened_at, l.last_appended_at, g.opened_at)
                   AT TIME ZONE 'Asia/Shanghai')::date AS opened_day,
              coalesce((SELECT min(d.first_seq) FROM source_day d
                        WHERE d.topic = l.topic AND d.source = l.source AND d.run = l.run),
-                      l.day_first_seq, l.high + 1) - 1 AS below
-      FROM source_ledger l
-      WHERE l.high > 0 AND l.day_first_seq IS DISTINCT FROM 1) x
+                      l.day_first_seq) - 1 AS below
+      FROM source_gap g
+      JOIN source_ledger l ON l.topic = g.topic AND l.source = g.source AND l.run = g.run
+      WHERE g.cause = 'before_base' AND g.first_seq = 1 AND l.day IS NOT NULL) x
 WHERE below > 0;
 COMMENT ON VIEW number_range IS 'which numbers of a run belong to which day 每日序号区间';
 COMMENT ON COLUMN number_range.topic IS 'Kafka topic 主题';
@@ -74,21 +80,28 @@ COMMENT ON COLUMN number_range.day IS
 COMMENT ON COLUMN number_range.first_seq IS 'first number 起始序号';
 COMMENT ON COLUMN number_range.last_seq IS 'last number 结束序号';
 
--- The runs of one outbox form a chain. Weighed: look at every pair of runs (slow: a source has a run
--- per restart, and all days are asked for), keep a verdict in a table (one more thing to go wrong);
--- chosen: prove in one pass that a source is well, and judge only the others. Each run is hashed
--- with its last number, as it says itself and as its successor says; in a chain that agrees all
--- cancel out but the newest run (one in 2^64 other sets of runs would pass too).
+-- Weighed: look at every pair of runs (slow: a source has a run per restart, and all days are asked
+-- for); keep a verdict in a table (one more thing to go wrong); chosen: prove in one pass that a
+-- source is well, and judge the runs of the others only. Each run is hashed with its last number,
+-- as it says itself and as its successor says. In a chain whose ends agree all hashes cancel out
+-- but that of the newest run. (Of other sets of runs one in 2^32 passes, until its next change.)
 CREATE OR REPLACE VIEW run_chain AS
 SELECT c.topic, c.source, c.runs, c.tip,
-       c.runs = 1 OR (c.runs = c.links + 1 AND c.tip = ANY (c.hashes)) AS is_chain
-FROM (SELECT l.topic, l.source, count(*) AS runs, count(l.previous_run) AS links,
-             bit_xor(hashint8extended(l.run, greatest(l.high, l.announced)))
-                 # coalesce(bit_xor(hashint8extended(l.previous_run, l.previous_last_seq)), 0)
-                 AS tip,
-             array_agg(hashint8extended(l.run, greatest(l.high, l.announced))) AS hashes
-      FROM source_ledger l
-      GROUP BY l.topic, l.source) c;
+       c.runs = 1 OR (c.runs = c.links + 1 AND (c.newest & 4294967295) = (c.tip & 4294967295))
+           AS is_chain,
+       c.has_pending
+FROM (SELECT h.topic, h.source, count(*) AS runs, count(h.previous_run) AS links,
+             bit_xor(h.said) # coalesce(bit_xor(h.told), 0) AS tip,
+             max((h.met_s << 32) | (h.said & 4294967295)) AS newest,
+             bool_or(h.is_pending) AS has_pending
+      FROM (SELECT l.topic, l.source, l.previous_run, l.announced > l.high AS is_pending,
+                   hashint8extended(l.run, CASE WHEN l.announced > l.high THEN -l.announced
+                                                ELSE l.high END) AS said,
+                   hashint8extended(l.previous_run, l.previous_last_seq) AS told,
+                   date_part('epoch', coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at)
+                                          - timestamptz '2020-01-01 00:00+00')::bigint AS met_s
+            FROM source_ledger l) h
+      GROUP BY h.topic, h.source) c;
 COMMENT ON VIEW run_chain IS 'do the runs of a source form one chain? 运行链';
 COMMENT ON COLUMN run_chain.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN run_chain.source IS 'device or post 来源';
@@ -96,6 +109,7 @@ COMMENT ON COLUMN run_chain.runs IS 'runs met 运行次数';
 COMMENT ON COLUMN run_chain.tip IS 'hash of the newest run, if it is a chain 链末摘要';
 COMMENT ON COLUMN run_chain.is_chain IS
     'one chain, whose ends agree: nothing lost or cloned 是否为完整的链';
+COMMENT ON COLUMN run_chain.has_pending IS 'a run told of numbers not met 是否有待收事件';
 
 -- The verdict on each run of a source whose runs are no chain, as of judged_at.
 CREATE OR REPLACE FUNCTION judge_runs(topic text, source text, judged_at timestamptz)
@@ -176,8 +190,10 @@ WITH chain AS (
 SELECT c.kind, l.topic, l.source, lpad(to_hex(l.run), 12, '0') AS run, l.run AS run_number,
        CASE WHEN v.is_cloned THEN 'cloned' WHEN v.is_lost THEN 'lost'
             WHEN l.heartbeat_state = 'ENDED' THEN 'ended'
-            WHEN v.has_heir OR (c.is_chain AND c.tip
-                                <> hashint8extended(l.run, greatest(l.high, l.announced)))
+            WHEN v.has_heir OR (c.is_chain AND c.runs > 1 AND c.tip
+                                <> hashint8extended(l.run, CASE WHEN l.announced > l.high
+                                                                THEN -l.announced
+                                                                ELSE l.high END))
             THEN 'replaced'
             ELSE 'current' END AS state,
        l.opened_at, greatest(l.heartbeat_at, l.last_appended_at) AS last_sign_at, l.high,
