@@ -10,9 +10,10 @@
 
 /* Names that views and tables give to columns of their own. */
 static const char *const taken[] = {
-    "region",        "source",         "bucket_start", "day",  "hour",  "level",
-    "name",          "name_latin",     "starts",       "ends", "cells", "sources_expected",
-    "sources_heard", "missing_events", "complete",
+    "region",        "source",         "bucket_start", "day",
+    "hour",          "level",          "name",         "name_latin",
+    "starts",        "ends",           "cells",        "sources_expected",
+    "sources_heard", "missing_events", "complete",     "silent_minutes",
 };
 
 static enum fx_code check_name(const struct rollup *rollup, const char *name, struct fx_err *err)

@@ -40,12 +40,16 @@ static const struct status_column {
     const char *name;
     const char *doc;
 } status_columns[] = {
-    {"sources_expected", "sources registered at or below it 应报来源数"},
-    {"sources_heard", "those that gave a sign of life 已报来源数"},
-    {"missing_events", "numbers known missing or rejected, this time or earlier 缺失事件数"},
-    {"complete", "all expected heard in every hour so far, nothing missing or still to come; "
-                 "NULL: none expected, or not known yet 是否完整"},
+    {"sources_expected", "sources registered at or below it 应报来源数(个)"},
+    {"sources_heard", "those that gave a sign of life 已报来源数(个)"},
+    {"missing_events", "numbers of the day that are missing, rejected or lost; an hour shows its "
+                       "day's 缺失事件数(条)"},
+    {"complete", "all expected heard in every hour so far, nothing missing or still to come, no "
+                 "run lost or cloned; NULL: none expected, or not known yet 是否完整"},
 };
+static const struct status_column silent_minutes = {
+    "silent_minutes", "five per five-minute slot without a sign of life, so far; NULL: not "
+                      "expected 静默分钟数(分钟)"};
 
 /* A view that is being written: name, whose comments come after it. */
 struct view {
@@ -170,16 +174,19 @@ static void append_dimensions(struct buf *out, const struct views_target *target
                           target->schema->fields[target->rollup->dimensions[i]].name);
 }
 
-/* What readers see of q: its head, whose names these are, then columns in the views' order. */
+/* What readers see of q: its head, whose names these are, then columns in the views' order. Views
+ * by source have last values and silent minutes too. */
 static void append_outer(struct buf *out, const struct views_target *target, const char *head,
-                         bool is_detail, bool with_last)
+                         bool is_detail, bool is_source)
 {
     buf_append_format(out, "SELECT %s", head);
     if (is_detail)
         append_dimensions(out, target, "q", ", ");
     for (size_t i = 0; i < sizeof status_columns / sizeof status_columns[0]; i++)
         buf_append_format(out, ", q.%s", status_columns[i].name);
-    views_columns(out, target, with_last);
+    if (is_source)
+        buf_append_format(out, ", q.%s", silent_minutes.name);
+    views_columns(out, target, is_source);
     buf_append_text(out, " FROM (");
 }
 
@@ -320,6 +327,8 @@ static void append_source_view(struct buf *out, const struct views_target *targe
     append_outer(out, target, step->source_head, false, true);
     buf_append_format(out, "SELECT d.%s, c.source, c.name, c.region", step->name);
     append_status(out, target, &view);
+    buf_append_format(out, ", c.%s", silent_minutes.name);
+    describe(&view, silent_minutes.name, silent_minutes.doc);
     views_values(out, target);
     append_last_values(out, target);
     buf_append_format(out,

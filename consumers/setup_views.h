@@ -11,11 +11,12 @@
  *   <rollup>_levels                     the three _daily views in one, with a column level
  *   <rollup>_direct                     a node's own part: the node minus the sum of its children
  *   <rollup>_stock_at(T)                running totals of "change" and last values before T
- * and for rollups by source: <rollup>_source_daily, <rollup>_source_hourly.
+ * and for rollups by source: <rollup>_source_daily, <rollup>_source_hourly, with silent_minutes.
  *
  * Dense: a row per day and region that has a registered source or was ever counted. A sum is the
  * counted value; 0 if nothing was counted but a source was heard; NULL if none was heard.
- * complete: see region_status in schemas/views/functions.sql.
+ * missing_events, complete, silent_minutes: see source_status in schemas/views/functions.sql; a
+ * number that was not counted has no hour, so an hour shows its day's missing_events.
  *
  * Columns added later, derived ones too, come at the end, so that CREATE OR REPLACE can add them.
  *

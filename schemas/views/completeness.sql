@@ -26,33 +26,30 @@ WITH gap AS (
            sum(last_seq - first_seq + 1) FILTER (WHERE cause = 'before_base') AS before_base
     FROM source_gap
     GROUP BY topic, source
-), ledger AS MATERIALIZED (
-    SELECT n.*, k.judged_day,
-           (n.heartbeat_at AT TIME ZONE 'Asia/Shanghai')::date >= k.judged_day AS is_todays,
-           row_number() OVER (PARTITION BY n.topic, n.source
-                              ORDER BY n.met_at DESC, n.run_number) AS nth
-    FROM source_run n
-    JOIN kind_clock k ON k.topic = n.topic
 ), run AS (
-    SELECT topic, source, sum(counted) AS counted, sum(duplicates) AS duplicates, sum(late) AS late,
-           sum(clock_corrected) AS clock_corrected,
-           sum(greatest(high, lost_last_seq) + pending) AS announced, sum(pending) AS pending,
-           sum(lost_last_seq - lost_first_seq + 1) AS lost,
-           sum(refused) FILTER (WHERE is_todays) AS refused,
-           count(*) AS opened, count(*) FILTER (WHERE state = 'lost') AS lost_runs,
-           count(*) FILTER (WHERE state = 'cloned') AS cloned_runs,
-           count(*) FILTER (WHERE state = 'replaced') AS replaced_runs,
-           count(*) FILTER (WHERE state IN ('lost', 'cloned') AND day >= judged_day) AS broken,
-           count(*) FILTER (WHERE is_quarantined) AS quarantined_runs,
-           max(greatest(CASE WHEN input_state = 'OPEN' THEN heartbeat_at END,
-                        last_appended_at)) AS heard_at,
-           max(last_sign_at) AS last_sign_at,
-           max(heartbeat_state) FILTER (WHERE nth = 1) AS heartbeat_state,
-           max(input_state) FILTER (WHERE nth = 1) AS input_state,
-           max(clock_offset_ms) FILTER (WHERE nth = 1) AS clock_offset_ms,
-           (array_agg(region ORDER BY nth) FILTER (WHERE region IS NOT NULL))[1] AS region
-    FROM ledger
-    GROUP BY topic, source
+    SELECT n.topic, n.source, sum(n.counted) AS counted, sum(n.duplicates) AS duplicates,
+           sum(n.late) AS late, sum(n.clock_corrected) AS clock_corrected,
+           sum(greatest(n.high, n.lost_last_seq) + n.pending) AS announced,
+           sum(n.pending) AS pending, sum(n.lost_last_seq - n.lost_first_seq + 1) AS lost,
+           sum(n.refused) FILTER (WHERE (n.heartbeat_at AT TIME ZONE 'Asia/Shanghai')::date
+                                        >= (n.judged_at AT TIME ZONE 'Asia/Shanghai')::date)
+               AS refused,
+           count(*) AS opened, count(*) FILTER (WHERE n.state = 'lost') AS lost_runs,
+           count(*) FILTER (WHERE n.state = 'cloned') AS cloned_runs,
+           count(*) FILTER (WHERE n.state = 'replaced') AS replaced_runs,
+           count(*) FILTER (WHERE n.state IN ('lost', 'cloned')
+                              AND n.day >= (n.judged_at AT TIME ZONE 'Asia/Shanghai')::date)
+               AS broken,
+           count(*) FILTER (WHERE n.is_quarantined) AS quarantined_runs,
+           max(greatest(CASE WHEN n.input_state = 'OPEN' THEN n.heartbeat_at END,
+                        n.last_appended_at)) AS heard_at,
+           max(n.last_sign_at) AS last_sign_at,
+           max(n.heartbeat_state) FILTER (WHERE n.is_newest) AS heartbeat_state,
+           max(n.input_state) FILTER (WHERE n.is_newest) AS input_state,
+           max(n.clock_offset_ms) FILTER (WHERE n.is_newest) AS clock_offset_ms,
+           coalesce(max(n.region) FILTER (WHERE n.is_newest), max(n.region)) AS region
+    FROM source_run n
+    GROUP BY n.topic, n.source
 ), registered AS (
     SELECT DISTINCT ON (s.kind, s.source) s.kind, s.source, s.name, s.region,
            k.judged_day BETWEEN s.valid_from AND coalesce(s.valid_to, 'infinity'::date)
@@ -103,36 +100,54 @@ WITH gap AS (
            (s.is_expected AND s.is_stale AND NOT s.is_closed)::int AS stale,
            (s.is_expected AND NOT s.is_heard AND NOT s.is_closed)::int AS unheard
     FROM seen s
+), placed AS (
+    -- per place first: a county has many sources and few ancestors
+    SELECT s.kind, s.judged_at, s.unknown_since, s.region,
+           sum(s.expected) AS expected, sum(s.heard) AS heard, sum(s.silent) AS silent,
+           sum(s.closed) AS closed, sum(s.stale) AS stale, sum(s.unheard) AS unheard,
+           sum(s.announced) AS announced, sum(s.counted) AS counted, sum(s.pending) AS pending,
+           sum(s.missing) AS missing, sum(s.rejected) AS rejected,
+           sum(s.written_off) AS written_off, sum(s.before_base) AS before_base,
+           sum(s.duplicates) AS duplicates, sum(s.late) AS late,
+           sum(s.clock_corrected) AS clock_corrected, sum(s.refused) AS refused,
+           sum(s.runs_opened) AS runs_opened, sum(s.runs_lost) AS runs_lost,
+           sum(s.runs_cloned) AS runs_cloned, sum(s.runs_replaced) AS runs_replaced,
+           sum(s.runs_quarantined) AS runs_quarantined, sum(s.broken) AS broken,
+           min(s.heard_at) FILTER (WHERE s.silent > 0) AS silent_since,
+           max(s.clock_offset_ms) AS most_ms, min(s.clock_offset_ms) AS least_ms
+    FROM state s
+    GROUP BY s.kind, s.judged_at, s.unknown_since, s.region
 ), charged AS (
-    SELECT a.ancestor, s.*
-    FROM state s
-    JOIN region_ancestor a ON a.region = s.region
+    SELECT a.ancestor, p.*
+    FROM placed p
+    JOIN region_ancestor a ON a.region = p.region
     UNION ALL
-    SELECT r.code, s.*
-    FROM state s
-    JOIN region r ON r.parent IS NULL AND r.code <> '-'
-    WHERE s.region IS NULL
+    SELECT r.code, p.*
+    FROM placed p
+    JOIN region r ON p.region IS NULL AND r.parent IS NULL AND r.code <> '-'
 ), summed AS (
     SELECT s.kind, 'source'::text AS level, s.region, s.source, s.name,
-           NULL::text AS name_latin, s.judged_at, s.unknown_since, s.expected, s.heard, s.silent,
-           s.closed, s.stale, s.unheard, s.announced, s.counted, s.pending, s.missing, s.rejected,
-           s.written_off, s.before_base, s.duplicates, s.late, s.clock_corrected, s.refused,
-           s.runs_opened, s.runs_lost, s.runs_cloned, s.runs_replaced, s.runs_quarantined,
-           s.broken, CASE WHEN s.silent > 0 THEN s.heard_at END AS silent_since, s.clock_offset_ms
+           NULL::text AS name_latin, s.judged_at, s.unknown_since,
+           s.expected, s.heard, s.silent, s.closed, s.stale, s.unheard, s.announced, s.counted,
+           s.pending, s.missing, s.rejected, s.written_off, s.before_base, s.duplicates, s.late,
+           s.clock_corrected, s.refused, s.runs_opened, s.runs_lost, s.runs_cloned,
+           s.runs_replaced, s.runs_quarantined, s.broken,
+           CASE WHEN s.silent > 0 THEN s.heard_at END AS silent_since, s.clock_offset_ms
     FROM state s
     UNION ALL
-    SELECT s.kind, r.level, r.code, NULL, r.name, r.name_latin, s.judged_at, s.unknown_since,
-           sum(s.expected), sum(s.heard), sum(s.silent), sum(s.closed), sum(s.stale),
-           sum(s.unheard), sum(s.announced), sum(s.counted), sum(s.pending), sum(s.missing),
-           sum(s.rejected), sum(s.written_off), sum(s.before_base), sum(s.duplicates), sum(s.late),
-           sum(s.clock_corrected), sum(s.refused), sum(s.runs_opened), sum(s.runs_lost),
-           sum(s.runs_cloned), sum(s.runs_replaced), sum(s.runs_quarantined), sum(s.broken),
-           min(s.heard_at) FILTER (WHERE s.silent > 0),
-           CASE WHEN max(s.clock_offset_ms) >= -min(s.clock_offset_ms) THEN max(s.clock_offset_ms)
-                ELSE min(s.clock_offset_ms) END
-    FROM charged s
-    JOIN region r ON r.code = s.ancestor
-    GROUP BY s.kind, r.level, r.code, r.name, r.name_latin, s.judged_at, s.unknown_since
+    SELECT c.kind, r.level, r.code, NULL, r.name, r.name_latin, c.judged_at, c.unknown_since,
+           sum(c.expected), sum(c.heard), sum(c.silent), sum(c.closed), sum(c.stale),
+           sum(c.unheard), sum(c.announced), sum(c.counted), sum(c.pending), sum(c.missing),
+           sum(c.rejected), sum(c.written_off), sum(c.before_base), sum(c.duplicates),
+           sum(c.late), sum(c.clock_corrected), sum(c.refused), sum(c.runs_opened),
+           sum(c.runs_lost), sum(c.runs_cloned), sum(c.runs_replaced), sum(c.runs_quarantined),
+           sum(c.broken),
+           min(c.silent_since),
+           CASE WHEN max(c.most_ms) >= -min(c.least_ms) THEN max(c.most_ms)
+                ELSE min(c.least_ms) END
+    FROM charged c
+    JOIN region r ON r.code = c.ancestor
+    GROUP BY c.kind, r.level, r.code, r.name, r.name_latin, c.judged_at, c.unknown_since
 )
 SELECT kind, level, region, source, name, name_latin, expected::bigint AS sources_expected,
        heard::bigint AS sources_heard, silent::bigint AS sources_silent,

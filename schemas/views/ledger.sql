@@ -54,8 +54,8 @@ SELECT topic, source, run, day, day_first_seq, high
 FROM source_ledger
 WHERE day IS NOT NULL AND day_first_seq <= high
 UNION ALL
-SELECT topic, source, run, (coalesce(opened_at, last_appended_at) AT TIME ZONE 'Asia/Shanghai')::date,
-       1, high
+SELECT topic, source, run,
+       (coalesce(opened_at, last_appended_at) AT TIME ZONE 'Asia/Shanghai')::date, 1, high
 FROM source_ledger
 WHERE day IS NULL AND high > 0
 UNION ALL
@@ -89,17 +89,17 @@ CREATE OR REPLACE VIEW run_chain AS
 SELECT c.topic, c.source, c.runs, c.tip,
        c.runs = 1 OR (c.runs = c.links + 1 AND (c.newest & 4294967295) = (c.tip & 4294967295))
            AS is_chain,
-       c.has_pending
+       c.has_pending, c.newest_at
 FROM (SELECT h.topic, h.source, count(*) AS runs, count(h.previous_run) AS links,
              bit_xor(h.said) # coalesce(bit_xor(h.told), 0) AS tip,
-             max((h.met_s << 32) | (h.said & 4294967295)) AS newest,
-             bool_or(h.is_pending) AS has_pending
+             max((date_part('epoch', h.met_at - timestamptz '2020-01-01 00:00+00')::bigint << 32)
+                     | (h.said & 4294967295)) AS newest,
+             bool_or(h.is_pending) AS has_pending, max(h.met_at) AS newest_at
       FROM (SELECT l.topic, l.source, l.previous_run, l.announced > l.high AS is_pending,
                    hashint8extended(l.run, CASE WHEN l.announced > l.high THEN -l.announced
                                                 ELSE l.high END) AS said,
                    hashint8extended(l.previous_run, l.previous_last_seq) AS told,
-                   date_part('epoch', coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at)
-                                          - timestamptz '2020-01-01 00:00+00')::bigint AS met_s
+                   coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) AS met_at
             FROM source_ledger l) h
       GROUP BY h.topic, h.source) c;
 COMMENT ON VIEW run_chain IS 'do the runs of a source form one chain? 运行链';
@@ -110,6 +110,7 @@ COMMENT ON COLUMN run_chain.tip IS 'hash of the newest run, if it is a chain 链
 COMMENT ON COLUMN run_chain.is_chain IS
     'one chain, whose ends agree: nothing lost or cloned 是否为完整的链';
 COMMENT ON COLUMN run_chain.has_pending IS 'a run told of numbers not met 是否有待收事件';
+COMMENT ON COLUMN run_chain.newest_at IS 'when the newest run was first met 最新运行首见时间';
 
 -- The verdict on each run of a source whose runs are no chain, as of judged_at.
 CREATE OR REPLACE FUNCTION judge_runs(topic text, source text, judged_at timestamptz)
@@ -178,7 +179,7 @@ COMMENT ON FUNCTION judge_runs(text, text, timestamptz) IS
 
 CREATE OR REPLACE VIEW source_run AS
 WITH chain AS (
-    SELECT c.topic, c.source, c.runs, c.tip, c.is_chain, k.kind, k.judged_at
+    SELECT c.topic, c.source, c.runs, c.tip, c.is_chain, c.newest_at, k.kind, k.judged_at
     FROM run_chain c
     JOIN kind_clock k ON k.topic = c.topic
 ), verdict AS (
@@ -208,7 +209,9 @@ SELECT c.kind, l.topic, l.source, lpad(to_hex(l.run), 12, '0') AS run, l.run AS 
        v.lost_at, coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) AS met_at,
        l.heartbeat_at, l.heartbeat_state, l.input_state, l.oldest_kept, l.refused, l.last_line_at,
        l.last_occurred_at, l.last_appended_at, l.duplicates, l.late, l.clock_corrected,
-       r.code AS region
+       r.code AS region,
+       coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) = c.newest_at AS is_newest,
+       c.judged_at
 FROM source_ledger l
 JOIN chain c ON c.topic = l.topic AND c.source = l.source
 LEFT JOIN verdict v ON v.topic = l.topic AND v.source = l.source AND v.run = l.run
@@ -259,6 +262,8 @@ COMMENT ON COLUMN source_run.late IS 'counted over an hour after they occurred �
 COMMENT ON COLUMN source_run.clock_corrected IS 'counted in the append hour 时钟更正(条)';
 COMMENT ON COLUMN source_run.region IS
     'place of the last heartbeat, else of the last event; NULL: unknown 地区代码';
+COMMENT ON COLUMN source_run.is_newest IS 'the run of its source that opened last 是否最新运行';
+COMMENT ON COLUMN source_run.judged_at IS 'all that was appended before is counted 判定时间';
 
 CREATE OR REPLACE VIEW gap_range AS
 SELECT r.topic, r.source, r.run, r.day, greatest(g.first_seq, r.first_seq) AS first_seq,

@@ -314,6 +314,17 @@ static void days_reach_from_sign_of_life_to_what_is_judged(void **state)
     free(text);
 }
 
+static void a_source_shows_its_silence(void **state)
+{
+    (void)state;
+    char *text = views_text("checkpoint", "checkpoint", NULL, false);
+    assert_has(text, "q.complete, q.silent_minutes, q.\"checked_groups\"");
+    assert_has(text, "END AS complete, c.silent_minutes, CASE");
+    assert_has(text, "COMMENT ON COLUMN \"checkpoint_source_hourly\".\"silent_minutes\" IS");
+    assert_null(strstr(text, "\"checkpoint_town_daily\".\"silent_minutes\""));
+    free(text);
+}
+
 static void an_added_rollup_knows_no_zero_before_it(void **state)
 {
     (void)state;
@@ -377,6 +388,7 @@ int main(void)
         cmocka_unit_test(an_added_column_is_whole_or_null),
         cmocka_unit_test(an_added_column_follows_the_derived_ones),
         cmocka_unit_test(days_reach_from_sign_of_life_to_what_is_judged),
+        cmocka_unit_test(a_source_shows_its_silence),
         cmocka_unit_test(an_added_rollup_knows_no_zero_before_it),
         cmocka_unit_test(a_role_is_everybodys),
         cmocka_unit_test(stocks_have_a_function),
