@@ -403,6 +403,7 @@ def test_nothing_is_lost_before_the_successor_is_judged(city):
     first = post.run
     city.count()
     post.reopen(5).beat(0, state="OPEN")
+    city.system.sent()
     other = Outbox(city, source=post.source)
     other.beat(0, state="OPEN")
     city.count()
@@ -435,6 +436,7 @@ def test_a_device_that_ended_is_not_lost(city):
     post = Outbox(city)
     post.send(1)
     post.beat(1, state="ENDED", input_state="CLOSED")
+    city.system.sent()
     other = Outbox(city, source=post.source)
     other.beat(0, state="OPEN")
     city.count()
