@@ -36,7 +36,7 @@ enum fx_code {
         FX_CODE_COUNT
 };
 
-#define FX_ERR_TEXT_MAX 512
+#define FX_ERR_TEXT_MAX 768 /* a message may end in the command that mends it */
 
 struct fx_err {
     enum fx_code code;          /* FX_OK until something failed */

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOG_LINE_MAX 1024
+#define LOG_LINE_MAX 1280
 
 static const char *log_program = "fangxian";
 static enum fx_log_level log_level = FX_LOG_INFO;
@@ -70,7 +70,7 @@ void fx_log_err(const char *event, const struct fx_err *err)
 char *fx_log_quote(char *out, size_t size, const char *text)
 {
     fx_assert(size >= 16);
-    size_t limit = size - 8 < 300 ? size - 8 : 300;
+    size_t limit = size - 8 < FX_ERR_TEXT_MAX ? size - 8 : FX_ERR_TEXT_MAX;
     size_t used = 0;
     out[used++] = '"';
     for (; *text != '\0' && used < limit; text++) {

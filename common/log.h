@@ -6,7 +6,7 @@
  *
  * ev is a stable identifier an operator can search for. Values are counts, codes, offsets and
  * our own words: never text of an event, a token or a name. Text that came from outside (a
- * library's message) goes through fx_log_quote, which escapes control bytes and cuts at 300 bytes.
+ * library's message) goes through fx_log_quote, which escapes control bytes and cuts at 768 bytes.
  * Thread-safe: a line is written with one write(2).
  */
 #ifndef FX_LOG_H

@@ -23,7 +23,9 @@ static const struct fx_opt opts[] = {
     {"schema-name", 0, FX_OPT_TEXT, offsetof(struct setup_options, schema_name), "NAME",
      "FX_SCHEMA_NAME", 0, 0, "PostgreSQL schema (fangxian)"},
     {"record-schema", 0, FX_OPT_TEXT, offsetof(struct setup_options, record_schema), "NAME",
-     "FX_RECORD_SCHEMA", 0, 0, "schema of what people decided (SCHEMA-NAME_record)"},
+     "FX_RECORD_SCHEMA", 0, 0,
+     "schema of what people decided (SCHEMA-NAME_record);\nthat of another schema: this one is "
+     "counted anew beside it"},
     {"topic-prefix", 0, FX_OPT_TEXT, offsetof(struct setup_options, topic_prefix), "TEXT",
      "FX_TOPIC_PREFIX", 0, 0, "topics are TEXT.kind (fangxian)"},
     {"partitions", 0, FX_OPT_NUMBER, offsetof(struct setup_options, partitions), "N", NULL, 1,
@@ -48,6 +50,23 @@ static const struct fx_opt opts[] = {
      "leave Kafka alone"},
     {"no-database", 0, FX_OPT_FLAG, offsetof(struct setup_options, has_no_database), NULL, NULL, 0,
      0, "leave PostgreSQL alone"},
+    {"write-off", 0, FX_OPT_TEXT, offsetof(struct setup_options, decide.write_off), "RANGE", NULL,
+     0, 0, "only this: give up numbers that will never come;\nRANGE is SOURCE:RUN:FIRST-LAST"},
+    {"release", 0, FX_OPT_TEXT, offsetof(struct setup_options, decide.release), "SOURCE:RUN", NULL,
+     0, 0, "only this: a quarantined run counts again"},
+    {"accept-loss", 0, FX_OPT_TEXT, offsetof(struct setup_options, decide.accept_loss), "OFFSETS",
+     NULL, 0, 0,
+     "only this: go on although Kafka lost records;\nOFFSETS is TOPIC:PARTITION:FIRST-LAST"},
+    {"accept-cluster", 0, FX_OPT_FLAG, offsetof(struct setup_options, decide.is_cluster_accepted),
+     NULL, NULL, 0, 0, "only this: the topics moved to the Kafka at -b"},
+    {"cut-off", 0, FX_OPT_TIME, offsetof(struct setup_options, decide.cut_off_ms), "TIME", NULL, 0,
+     0, "only this: hours up to TIME are reported;\nwhat changes them from now on is a correction"},
+    {"swap", 0, FX_OPT_TEXT, offsetof(struct setup_options, decide.swap), "SCHEMA", NULL, 0, 0,
+     "only this: exchange the schema with SCHEMA, which\nwas counted anew; again: back"},
+    {"kind", 0, FX_OPT_TEXT, offsetof(struct setup_options, decide.kind), "KIND", NULL, 0, 0,
+     "of a run that is met in several topics"},
+    {"reason", 0, FX_OPT_TEXT, offsetof(struct setup_options, decide.reason), "TEXT", NULL, 0, 0,
+     "why: with --write-off, --accept-loss, --accept-cluster"},
     {"log-level", 0, FX_OPT_TEXT, offsetof(struct setup_options, log_level), "LEVEL",
      "FX_LOG_LEVEL", 0, 0, "error, warn, info or debug (info)"},
     {NULL, 0, FX_OPT_FLAG, 0, NULL, NULL, 0, 0, NULL},
@@ -59,8 +78,11 @@ static const struct fx_program program = {
     .summary = "Makes Kafka topics, PostgreSQL schema, tables, views and roles from the "
                "definitions.\nSafe to run again; refuses what would change what old figures mean.",
     .opts = opts,
-    .notes = "Exit status: 0 done, or --check found no difference; 1 --check found some;\n"
-             "2 usage, definition or refusal; 3 a person must decide; 4 a service is away.",
+    .notes =
+        "What a person decides is recorded with who and why. It does only that, at once, while\n"
+        "fx-rollup goes on.\n\n"
+        "Exit status: 0 done, or --check found no difference; 1 --check found some;\n"
+        "2 usage, definition or refusal; 3 a person must decide; 4 a service is away.",
 };
 
 void setup_change(struct setup *setup, const char *format, ...)
@@ -124,9 +146,20 @@ static enum fx_code parse(int argc, char **argv, struct setup_options *options, 
     return complete_options(options, err);
 }
 
+static enum fx_code decide(const struct setup_options *options, struct fx_err *err)
+{
+    struct decide_place place = {options->conninfo, options->schema_name, options->topic_prefix,
+                                 &options->kafka};
+    if (options->is_check || options->has_no_database)
+        return fx_err_set(err, FX_ECONFIG, "a decision goes without --check and --no-database");
+    return decide_run(&options->decide, &place, err);
+}
+
 static enum fx_code run(struct setup *setup, struct fx_err *err)
 {
     const struct setup_options *options = &setup->options;
+    if (decide_is_asked(&options->decide))
+        return decide(options, err);
     if (catalog_load(options->schemas, &setup->catalog, err) != FX_OK)
         return err->code;
     enum fx_code code = FX_OK;
@@ -149,7 +182,8 @@ int main(int argc, char **argv)
         .options = {.schema_name = "fangxian",
                     .topic_prefix = "fangxian",
                     .log_level = "info",
-                    .retention_ms = SETUP_RETENTION_KEPT},
+                    .retention_ms = SETUP_RETENTION_KEPT,
+                    .decide = {.cut_off_ms = DECIDE_NO_TIME}},
     };
     struct fx_err err = FX_ERR_INIT;
     bool is_done = false;

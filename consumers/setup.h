@@ -17,12 +17,14 @@
  *   setup_install.c     runs the generated views and schemas/views/
  *   setup_views.c, setup_sums.c, setup_stocks.c    the generated views, as text
  *   setup_roles.c       roles and grants
+ *   decide.h            instead of all this: what a person decides
  */
 #ifndef FX_SETUP_H
 #define FX_SETUP_H
 
 #include "../common/kafka.h"
 #include "catalog.h"
+#include "decide.h"
 #include "pg.h"
 
 #include <stdbool.h>
@@ -47,6 +49,7 @@ struct setup_options {
     bool is_check;
     bool has_no_topics;
     bool has_no_database;
+    struct decide_options decide; /* what a person decides instead of all else */
 };
 
 struct setup {

@@ -91,6 +91,8 @@ static enum fx_code make_all(struct setup *setup, struct fx_err *err)
     if (code == FX_OK)
         code = run_file(setup, "tables.sql", err);
     if (code == FX_OK)
+        code = run_file(setup, "decide.sql", err);
+    if (code == FX_OK)
         code = check_definition(setup, err);
     if (code == FX_OK)
         code = setup_fence(setup, false, err);
