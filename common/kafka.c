@@ -107,6 +107,17 @@ enum fx_code kafka_partition_count(rd_kafka_t *rk, const char *topic, int timeou
     return code;
 }
 
+enum fx_code kafka_cluster(rd_kafka_t *rk, int timeout_ms, char out[KAFKA_CLUSTER_MAX],
+                           struct fx_err *err)
+{
+    char *id = rd_kafka_clusterid(rk, timeout_ms);
+    if (id == NULL)
+        return fx_err_set(err, FX_ERETRY, "no Kafka broker tells its cluster's id");
+    snprintf(out, KAFKA_CLUSTER_MAX, "%s", id);
+    rd_kafka_mem_free(rk, id);
+    return FX_OK;
+}
+
 char *kafka_topic_name(char *out, const char *prefix, const char *kind)
 {
     snprintf(out, KAFKA_TOPIC_MAX, "%s.%s", prefix, kind);

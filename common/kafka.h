@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #define KAFKA_TOPIC_MAX 250
+#define KAFKA_CLUSTER_MAX 64
 
 struct kafka_options {
     const char *brokers;       /* -b, FX_BROKERS: host:port,host:port */
@@ -57,6 +58,11 @@ FX_MUST_CHECK enum fx_code kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *con
  */
 FX_MUST_CHECK enum fx_code kafka_partition_count(rd_kafka_t *rk, const char *topic, int timeout_ms,
                                                  int32_t *count, struct fx_err *err);
+
+/* The id of the cluster, at most KAFKA_CLUSTER_MAX - 1 bytes. FX_ERETRY: no broker told it in time.
+ */
+FX_MUST_CHECK enum fx_code kafka_cluster(rd_kafka_t *rk, int timeout_ms,
+                                         char out[KAFKA_CLUSTER_MAX], struct fx_err *err);
 
 /* PREFIX.kind-with-dashes into out (KAFKA_TOPIC_MAX bytes). Returns out. */
 char *kafka_topic_name(char *out, const char *prefix, const char *kind);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* arrive - which message is the next one of its partition, and whether it is the Kafka we knew. */
-#include "pipeline_state.h"
+#include "claim.h"
 
 #include <string.h>
 
@@ -67,10 +67,11 @@ static void verify_bookmark(struct pipeline *pipeline, struct part *part,
     if (!is_there || arrive_bookmark(part) != expected) {
         part->bookmark = expected;
         part->last_size = 0;
-        fx_err_set(&pipeline->doubt, FX_ESTATE,
-                   "topic %d partition %d: record %lld is not the one that was counted: the topic "
-                   "was recreated or truncated, or this is another cluster",
-                   part->topic, (int)part->partition, (long long)part->next - 1);
+        struct claim_range lost = {.first = part->low, .last = part->next - 1};
+        (void)claim_refuse_loss(pipeline, part, &lost,
+                                "were counted, but the last of them is another record now: the "
+                                "topic was recreated or truncated, or this is another cluster",
+                                &pipeline->doubt);
         return;
     }
     part->is_verifying = false;
@@ -100,6 +101,42 @@ static bool is_next(struct pipeline *pipeline, struct part *part,
     return true;
 }
 
+/* Whether a person accepted that the record has no time of Kafka's. */
+static bool is_untimed(const struct pipeline *pipeline, const struct intake_message *message)
+{
+    for (int i = 0; i < pipeline->untimed_count; i++) {
+        const struct claim_range *range = &pipeline->untimed[i];
+        if (range->topic == message->topic && range->partition == message->partition &&
+            range->first <= message->offset && message->offset <= range->last)
+            return true;
+    }
+    return false;
+}
+
+/* The producer's clock may say anything: it would decide when wrong clocks are found out. What
+ * Kafka said last is older than the record, but true; where it never said anything, the producer's
+ * time is believed as far as it is past. */
+static int64_t trusted_ms(const struct pipeline *pipeline, const struct part *part,
+                          const struct intake_message *message)
+{
+    if (message->is_append_time)
+        return message->append_ms;
+    if (part->append_high_ms > 0)
+        return part->append_high_ms;
+    return message->append_ms < pipeline->now_ms ? message->append_ms : pipeline->now_ms;
+}
+
+static void refuse_time(struct pipeline *pipeline, const struct part *part)
+{
+    struct claim_range lost = {.first = part->next, .last = part->next};
+    if (part->end - 1 > lost.last)
+        lost.last = part->end - 1;
+    (void)claim_refuse_loss(pipeline, part, &lost,
+                            "bear their producer's time from the first on: run fx-setup, which "
+                            "sets message.timestamp.type=LogAppendTime",
+                            &pipeline->doubt);
+}
+
 bool arrive_message(void *context, const struct intake_message *message)
 {
     struct pipeline *pipeline = context;
@@ -108,17 +145,17 @@ bool arrive_message(void *context, const struct intake_message *message)
         return false;
     if (part == NULL || !is_next(pipeline, part, message))
         return pipeline->doubt.code == FX_OK;
-    if (!message->is_append_time) {
-        fx_err_set(&pipeline->doubt, FX_ESTATE,
-                   "topic %d does not have message.timestamp.type=LogAppendTime: run fx-setup",
-                   message->topic);
+    if (!message->is_append_time && !is_untimed(pipeline, message)) {
+        refuse_time(pipeline, part);
         return false;
     }
+    struct intake_message timed = *message;
+    timed.append_ms = trusted_ms(pipeline, part, message);
     pipeline->latest = (struct refused){part->topic, part->partition, message->offset};
-    if (take_event(pipeline, part, message, &pipeline->doubt) != FX_OK)
+    if (take_event(pipeline, part, &timed, &pipeline->doubt) != FX_OK)
         return false; /* half done, perhaps: everything uncommitted is dropped */
-    if (message->append_ms > part->append_high_ms)
-        part->append_high_ms = message->append_ms;
+    if (timed.append_ms > part->append_high_ms)
+        part->append_high_ms = timed.append_ms;
     part->next = message->offset + 1;
     keep_last(part, message);
     pipeline->stats.messages++;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* claim - from where a worker counts: positions, ledger and gaps, read under PostgreSQL's locks. */
-#include "pipeline_state.h"
+#include "claim.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +82,8 @@ static enum fx_code ask_broker(struct pipeline *pipeline, struct claim *claim,
     for (int i = 0; i < claim->count; i++)
         ranges[i] =
             (struct intake_range){claim->partitions[i].topic, claim->partitions[i].partition, 0, 0};
-    if (intake_ask_ranges(pipeline->options.intake, ranges, claim->count, err) != FX_OK)
+    if (intake_ask_ranges(pipeline->options.intake, ranges, claim->count, err) != FX_OK ||
+        intake_cluster(pipeline->options.intake, &claim->cluster, err) != FX_OK)
         return fx_err_wrap(err, "claim");
     for (int i = 0; i < claim->count; i++) {
         claim->partitions[i].low_offset = ranges[i].low;
@@ -90,50 +92,55 @@ static enum fx_code ask_broker(struct pipeline *pipeline, struct claim *claim,
     return FX_OK;
 }
 
-/* Loud loss: what was not counted is gone from Kafka, or Kafka is not the one we knew. */
-static enum fx_code check_position(const struct claim_partition *claimed, int64_t end,
+enum fx_code claim_refuse_loss(const struct pipeline *pipeline, const struct part *part,
+                               const struct claim_range *lost, const char *why, struct fx_err *err)
+{
+    const char *topic = pipeline->options.topics[part->topic];
+    return fx_err_set(err, FX_ESTATE,
+                      "topic %s partition %d: offsets %lld to %lld %s; to go on all the same: "
+                      "fx-setup --accept-loss %s:%d:%lld-%lld --reason TEXT",
+                      topic, (int)part->partition, (long long)lost->first, (long long)lost->last,
+                      why, topic, (int)part->partition, (long long)lost->first,
+                      (long long)lost->last);
+}
+
+/* Loud loss: what was not counted is gone from Kafka, or Kafka is not the one we knew. Where the
+ * log ends too early nobody knows from where on it is another one: the whole of it is named. */
+static enum fx_code check_position(const struct pipeline *pipeline, const struct part *part,
                                    struct fx_err *err)
 {
-    if (end < claimed->next_offset && claimed->accepted_from > end)
-        return fx_err_set(err, FX_ESTATE,
-                          "topic %d partition %d ends at offset %lld but %lld are counted: it was "
-                          "recreated or truncated, or this is another cluster",
-                          claimed->topic, (int)claimed->partition, (long long)end,
-                          (long long)claimed->next_offset);
-    if (claimed->low_offset > claimed->next_offset &&
-        claimed->accepted_to < claimed->low_offset - 1)
-        return fx_err_set(
-            err, FX_ESTATE,
-            "topic %d partition %d: offsets %lld to %lld are gone from Kafka and were "
-            "never counted; to go on, record the acceptance of this loss",
-            claimed->topic, (int)claimed->partition, (long long)claimed->next_offset,
-            (long long)claimed->low_offset - 1);
+    char why[160];
+    if (part->end < part->next) {
+        snprintf(why, sizeof why,
+                 "were counted, but the log ends at offset %lld: it was recreated or truncated, "
+                 "or this is another cluster",
+                 (long long)part->end);
+        struct claim_range lost = {.first = part->low, .last = part->next - 1};
+        return claim_refuse_loss(pipeline, part, &lost, why, err);
+    }
+    if (part->low > part->next) {
+        struct claim_range lost = {.first = part->next, .last = part->low - 1};
+        return claim_refuse_loss(pipeline, part, &lost,
+                                 "are gone from Kafka and were never counted", err);
+    }
     return FX_OK;
 }
 
-/* The part as the claim found it, and the offset to begin at. */
-static struct intake_partition take_over(struct part *part, const struct claim_partition *claimed,
-                                         int64_t end)
+/* The part as the claim found it. */
+static void take_over(struct part *part, const struct claim_partition *claimed,
+                      const struct intake_range *range)
 {
     *part = (struct part){.topic = claimed->topic, .partition = claimed->partition};
     part->generation = claimed->generation;
     part->base = claimed->base_offset;
+    part->low = range->low;
+    part->end = range->high;
     part->next = part->sent_next = claimed->next_offset;
     part->append_high_ms = claimed->append_high_ms;
     part->has_bookmark = claimed->has_bookmark;
     part->bookmark = claimed->bookmark;
     part->sought = part->seek_wanted = -1;
-    if (claimed->low_offset > part->next) {
-        part->next = claimed->low_offset; /* a loss that a person accepted */
-        part->has_bookmark = false;
-    }
-    if (claimed->accepted_from < part->next)
-        part->has_bookmark = false; /* so was the loss of the record it is of */
-    if (end < part->next)
-        part->next = end; /* the ledger drops what comes again */
-    part->is_verifying = part->has_bookmark && claimed->low_offset < part->next;
-    return (struct intake_partition){part->topic, part->partition,
-                                     part->is_verifying ? part->next - 1 : part->next};
+    part->is_verifying = part->has_bookmark && part->low < part->next;
 }
 
 /* Room for count parts; never less than there was, so that a failure leaves the old ones whole. */
@@ -162,15 +169,21 @@ static enum fx_code begin_at(struct pipeline *pipeline, const struct claim *clai
     struct intake_partition *list = calloc((size_t)claim->count + 1, sizeof *list);
     if (list == NULL)
         return fx_err_set(err, FX_EMEMORY, "no memory for %d partitions", claim->count);
-    for (int i = 0; i < claim->count && err->code == FX_OK; i++)
-        if (check_position(&claim->partitions[i], ranges[i].high, err) == FX_OK)
-            list[i] = take_over(&pipeline->parts[i], &claim->partitions[i], ranges[i].high);
+    for (int i = 0; i < claim->count && err->code == FX_OK; i++) {
+        struct part *part = &pipeline->parts[i];
+        take_over(part, &claim->partitions[i], &ranges[i]);
+        list[i] = (struct intake_partition){part->topic, part->partition,
+                                            part->is_verifying ? part->next - 1 : part->next};
+        (void)(check_position(pipeline, part, err) == FX_OK);
+    }
     pipeline->part_count = err->code == FX_OK ? claim->count : 0; /* parts are whole, or unused */
     if (err->code == FX_OK &&
         intake_assign(pipeline->options.intake, list, claim->count, err) == FX_OK) {
         pipeline->is_claimed = true;
         pipeline->accept_simulated = claim->accept_simulated;
         pipeline->reported_until_ms = claim->reported_until_ms;
+        pipeline->untimed_count = claim->untimed_count;
+        memcpy(pipeline->untimed, claim->untimed, sizeof pipeline->untimed);
     }
     free(list);
     return err->code;
@@ -193,8 +206,6 @@ static enum fx_code list_partitions(struct pipeline *pipeline, struct claim *cla
     for (int i = 0; i < count; i++) {
         claim->partitions[i].topic = list ? list[i].topic : pipeline->parts[i].topic;
         claim->partitions[i].partition = list ? list[i].partition : pipeline->parts[i].partition;
-        claim->partitions[i].accepted_to = -1;
-        claim->partitions[i].accepted_from = INT64_MAX;
     }
     qsort(claim->partitions, (size_t)count, sizeof *claim->partitions, compare_parts);
     return FX_OK;
@@ -227,6 +238,14 @@ enum fx_code claim_partitions(struct pipeline *pipeline, struct fx_err *err)
     pipeline->stats.is_connected = code == FX_OK;
     pipeline->stats.partitions = pipeline->part_count;
     return code;
+}
+
+bool claim_is_verified(const struct pipeline *pipeline)
+{
+    for (int i = 0; i < pipeline->part_count; i++)
+        if (pipeline->parts[i].is_verifying)
+            return false;
+    return pipeline->stats.claims > 0;
 }
 
 enum fx_code claim_list_ends(struct pipeline *pipeline, struct fx_err *err)

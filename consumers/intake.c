@@ -26,6 +26,7 @@ struct intake {
     intake_take_cb *take; /* of the running intake_poll */
     void *take_context;
     struct fx_err failure;
+    char cluster[KAFKA_CLUSTER_MAX]; /* "": not known yet */
 };
 
 static int topic_index(const struct intake *intake, const char *name)
@@ -186,7 +187,7 @@ static void note_failure(struct intake *intake, const rd_kafka_message_t *messag
     char quoted[360];
     switch ((int)message->err) {
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-        fx_err_set(&intake->failure, FX_ESTATE,
+        fx_err_set(&intake->failure, FX_ECLAIM,
                    "topic %s partition %d: the broker does not have offset %lld: %.200s", topic,
                    (int)message->partition, (long long)message->offset, text);
         break;
@@ -385,6 +386,15 @@ enum fx_code intake_ask_ranges(struct intake *intake, struct intake_range *range
     if (count > 0 && ask_offsets(intake, ranges, count, RD_KAFKA_OFFSET_BEGINNING, err) == FX_OK)
         (void)(ask_offsets(intake, ranges, count, RD_KAFKA_OFFSET_END, err) == FX_OK);
     return err->code;
+}
+
+enum fx_code intake_cluster(struct intake *intake, const char **cluster, struct fx_err *err)
+{
+    if (intake->cluster[0] == '\0' &&
+        kafka_cluster(intake->asker, ASK_TIMEOUT_MS, intake->cluster, err) != FX_OK)
+        return err->code;
+    *cluster = intake->cluster;
+    return FX_OK;
 }
 
 enum fx_code intake_partition_count(struct intake *intake, int topic, int32_t *count,

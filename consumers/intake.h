@@ -50,7 +50,8 @@ FX_MUST_CHECK enum fx_code intake_subscribe(struct intake *intake, struct fx_err
  * Serves callbacks and delivers waiting messages to take, waiting up to timeout_ms for the first.
  * take NULL: serves callbacks only (push-back).
  *
- * FX_ESTATE   offsets are out of range, the group fenced this member, a topic is gone.
+ * FX_ECLAIM   an offset is not there: a claim finds out what became of it.
+ * FX_ESTATE   the group fenced this member, a topic is gone.
  * FX_ECONFIG  not authorised.
  */
 FX_MUST_CHECK enum fx_code intake_poll(struct intake *intake, int timeout_ms, intake_take_cb *take,
@@ -81,6 +82,10 @@ struct intake_range {
 /* Asks the brokers now for all ranges at once. FX_ERETRY: not all answered in time. */
 FX_MUST_CHECK enum fx_code intake_ask_ranges(struct intake *intake, struct intake_range *ranges,
                                              int count, struct fx_err *err);
+
+/* The id of the Kafka cluster, borrowed; stays what it was first. FX_ERETRY: not known yet. */
+FX_MUST_CHECK enum fx_code intake_cluster(struct intake *intake, const char **cluster,
+                                          struct fx_err *err);
 
 /* How many partitions topic has. FX_ERETRY; FX_ECONFIG: it does not exist. */
 FX_MUST_CHECK enum fx_code intake_partition_count(struct intake *intake, int topic, int32_t *count,

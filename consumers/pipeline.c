@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pipeline - when a worker takes, flushes, claims and drops. See pipeline.h. */
-#include "pipeline_state.h"
+#include "claim.h"
 
 #include "../common/log.h"
 
@@ -296,7 +296,7 @@ static void check_done(struct pipeline *pipeline)
         return;
     }
     if (!pipeline->options.until_end || pipeline->now_ms < pipeline->end_next_ms ||
-        !pipeline->is_subscribed)
+        !claim_is_verified(pipeline))
         return;
     pipeline->end_next_ms = pipeline->now_ms + END_EVERY_MS;
     struct fx_err err = FX_ERR_INIT;
@@ -335,8 +335,12 @@ enum fx_code pipeline_step(struct pipeline *pipeline, int64_t now_ms, int wait_m
                     pipeline->doubt.code == FX_OK && take_has_room(pipeline);
     bool has_work = pipeline->is_in_flight || pipeline->pending > 0;
     if (intake_poll(pipeline->options.intake, has_work ? 1 : wait_ms,
-                    may_take ? arrive_message : NULL, pipeline, err) != FX_OK)
-        return err->code;
+                    may_take ? arrive_message : NULL, pipeline, err) != FX_OK) {
+        if (err->code != FX_ECLAIM)
+            return err->code;
+        pipeline->doubt = *err;
+        fx_err_clear(err);
+    }
     pipeline->must_poll = false;
     seek_wanted(pipeline);
     if (pipeline->is_in_flight && pipeline->doubt.code == FX_OK)

@@ -35,6 +35,7 @@ struct pipeline;
 
 struct pipeline_options {
     const struct catalog *catalog;
+    const char *const *topics; /* names, by kind */
     struct intake *intake;
     struct store *store;
     uint64_t seed;    /* of hashes, tokens and back-off */

@@ -25,6 +25,8 @@ struct part {
     int32_t partition;
     int64_t generation;
     int64_t base;
+    int64_t low; /* at the claim: first offset there is, and the one behind the last */
+    int64_t end;
     int64_t next;      /* offset of the next message to take */
     int64_t sent_next; /* next as the last flush wrote it */
     int64_t append_high_ms;
@@ -61,6 +63,8 @@ struct pipeline {
     struct ledger *ledger;
     struct marks marks;
     bool accept_simulated;
+    struct claim_range untimed[CLAIM_UNTIMED_MAX];
+    int untimed_count;
     uint64_t random_state;
 
     struct part *parts; /* by topic, partition */
@@ -135,16 +139,5 @@ FX_MUST_CHECK enum fx_code take_event(struct pipeline *pipeline, struct part *pa
                                       const struct intake_message *message, struct fx_err *err);
 
 bool take_has_room(const struct pipeline *pipeline); /* take.c: one more message surely fits */
-
-/* claim.c: claims the partitions of the waiting change, or the assigned ones anew. */
-FX_MUST_CHECK enum fx_code claim_partitions(struct pipeline *pipeline, struct fx_err *err);
-
-/* claim.c: the next claims look up what the refused flush presumed new; its replay is no larger. */
-void claim_want_presumed(struct pipeline *pipeline);
-
-/* claim.c: where every partition of every topic ends now, for --until-end. */
-FX_MUST_CHECK enum fx_code claim_list_ends(struct pipeline *pipeline, struct fx_err *err);
-
-void claim_drop(struct pipeline *pipeline); /* claim.c: drops all that is not committed */
 
 #endif

@@ -163,7 +163,9 @@ static enum fx_code run(struct setup *setup, struct fx_err *err)
     if (catalog_load(options->schemas, &setup->catalog, err) != FX_OK)
         return err->code;
     enum fx_code code = FX_OK;
-    if (!options->has_no_database)
+    if (!options->has_no_topics)
+        code = setup_cluster(setup, err);
+    if (code == FX_OK && !options->has_no_database)
         code = setup_database(setup, err);
     if (code == FX_OK && !options->has_no_topics)
         code = setup_topics(setup, err);

@@ -56,8 +56,9 @@ struct setup {
     struct setup_options options;
     struct catalog catalog;
     PGconn *conn;
-    bool accepts_simulated; /* known once the definition row was read */
-    int changes;            /* found to differ, and made unless is_check */
+    char cluster[KAFKA_CLUSTER_MAX]; /* id of the Kafka at -b, "" with --no-topics */
+    bool accepts_simulated;          /* known once the definition row was read */
+    int changes;                     /* found to differ, and made unless is_check */
 };
 
 /* One thing that differs: a line on stdout with --check, else a log line. */
@@ -65,6 +66,9 @@ void setup_change(struct setup *setup, const char *format, ...) FX_PRINTF(2, 3);
 
 /* FX_ERETRY: no broker; FX_ECONFIG: refused. */
 FX_MUST_CHECK enum fx_code setup_topics(struct setup *setup, struct fx_err *err);
+
+/* Fills setup->cluster. FX_ERETRY: no broker. */
+FX_MUST_CHECK enum fx_code setup_cluster(struct setup *setup, struct fx_err *err);
 
 /* All that is in PostgreSQL. On error nothing changed. */
 FX_MUST_CHECK enum fx_code setup_database(struct setup *setup, struct fx_err *err);

@@ -30,7 +30,8 @@ static enum fx_code check_definition(struct setup *setup, struct fx_err *err)
     if (pg_query(
             setup->conn,
             &(struct pg_statement){
-                "SELECT topic_prefix, record_schema, accept_simulated FROM definition", 0, NULL},
+                "SELECT topic_prefix, record_schema, accept_simulated, cluster_id FROM definition",
+                0, NULL},
             &rows, err) != FX_OK)
         return err->code;
     const struct setup_options *options = &setup->options;
@@ -46,6 +47,12 @@ static enum fx_code check_definition(struct setup *setup, struct fx_err *err)
     else if (PQntuples(rows) == 1 && strcmp(PQgetvalue(rows, 0, 1), options->record_schema) != 0)
         code = fx_err_set(err, FX_ECONFIG, "schema %s has the record schema %s, not %s",
                           options->schema_name, PQgetvalue(rows, 0, 1), options->record_schema);
+    else if (PQntuples(rows) == 1 && setup->cluster[0] != '\0' && !PQgetisnull(rows, 0, 3) &&
+             strcmp(PQgetvalue(rows, 0, 3), setup->cluster) != 0)
+        code = fx_err_set(err, FX_ESTATE,
+                          "schema %s counts Kafka cluster %s, -b is cluster %s: correct -b; if the "
+                          "topics were moved: fx-setup --accept-cluster --reason TEXT",
+                          options->schema_name, PQgetvalue(rows, 0, 3), setup->cluster);
     else if (PQntuples(rows) == 1 && was_accepted != setup->accepts_simulated)
         fx_log(FX_LOG_WARN, "accept_simulated", "was=%s is=%s msg=\"events of sources SIM-… %s\"",
                was_accepted ? "on" : "off", setup->accepts_simulated ? "on" : "off",
@@ -70,15 +77,22 @@ enum fx_code setup_fence(const struct setup *setup, bool is_changed, struct fx_e
 
 static enum fx_code write_definition(const struct setup *setup, struct fx_err *err)
 {
-    const char *values[] = {setup->catalog.hash, setup->options.topic_prefix,
-                            setup->options.record_schema,
-                            setup->accepts_simulated ? "true" : "false"};
+    const struct setup_options *options = &setup->options;
+    const char *values[] = {setup->catalog.hash,
+                            options->topic_prefix,
+                            options->record_schema,
+                            setup->accepts_simulated ? "true" : "false",
+                            setup->cluster[0] == '\0' ? NULL : setup->cluster,
+                            options->schema_name};
+    /* who shares another schema's record counts anew what that one counts, until the swap */
     return sql_execute(setup->conn,
-                       "INSERT INTO definition (hash, topic_prefix, record_schema, "
-                       "accept_simulated) VALUES ($1, $2, $3, $4) ON CONFLICT (is_only) DO UPDATE "
+                       "INSERT INTO definition AS d (hash, topic_prefix, record_schema, "
+                       "accept_simulated, cluster_id, is_rebuild) VALUES ($1, $2, $3, $4, $5, "
+                       "$3 <> $6::text || '_record') ON CONFLICT (is_only) DO UPDATE "
                        "SET hash = EXCLUDED.hash, accept_simulated = EXCLUDED.accept_simulated, "
+                       "cluster_id = coalesce(d.cluster_id, EXCLUDED.cluster_id), "
                        "installed_at = now()",
-                       4, values, err);
+                       6, values, err);
 }
 
 static enum fx_code make_all(struct setup *setup, struct fx_err *err)

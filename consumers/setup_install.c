@@ -199,6 +199,35 @@ static enum fx_code make_source_view(const struct setup *setup, struct fx_err *e
     return code;
 }
 
+/* What Kafka lost and a person accepted stays in sight of whoever reads the figures. */
+static enum fx_code make_loss_view(const struct setup *setup, struct fx_err *err)
+{
+    struct buf sql = BUF_INIT;
+    buf_append_format(&sql,
+                      "CREATE OR REPLACE VIEW accepted_loss AS SELECT a.topic, a.partition, "
+                      "a.first_offset, a.last_offset, a.is_counted, a.reason, a.accepted_at, "
+                      "coalesce(p.accepted_at >= a.accepted_at, false) OR (NOT a.is_counted AND "
+                      "p.next_offset > a.last_offset) AS is_applied FROM \"%s\".acceptance a "
+                      "JOIN partition_position p USING (topic, partition)",
+                      setup->options.record_schema);
+    sql_end(&sql);
+    sql_comment(&sql, "VIEW", "accepted_loss", "what Kafka lost, and a person accepted",
+                "已接受的丢失");
+    sql_comment_column(&sql, "accepted_loss", "topic", "Kafka topic 主题");
+    sql_comment_column(&sql, "accepted_loss", "partition", "Kafka partition 分区");
+    sql_comment_column(&sql, "accepted_loss", "first_offset", "first lost offset 起始位点");
+    sql_comment_column(&sql, "accepted_loss", "last_offset", "last lost offset 结束位点");
+    sql_comment_column(&sql, "accepted_loss", "is_counted",
+                       "had been counted before; else what was in it is not, unless it only "
+                       "lacked Kafka's time 是否已计数");
+    sql_comment_column(&sql, "accepted_loss", "reason", "why it was accepted 原因");
+    sql_comment_column(&sql, "accepted_loss", "accepted_at", "when it was accepted 接受时间");
+    sql_comment_column(&sql, "accepted_loss", "is_applied", "counting went on 是否已继续计数");
+    enum fx_code code = sql_run_list(setup->conn, &sql, err);
+    buf_release(&sql);
+    return code;
+}
+
 /* Runs schemas/views/NAME. */
 static enum fx_code run_file(const struct setup *setup, const char *name, struct fx_err *err)
 {
@@ -322,7 +351,7 @@ enum fx_code setup_rollup_views(struct setup *setup, struct fx_err *err)
 {
     if (make_source_view(setup, err) != FX_OK ||     /* stays: our functions need it */
         make_correction_view(setup, err) != FX_OK || /* and fx-rollup writes through this one */
-        sql_run(setup->conn, note_standing, err) != FX_OK ||
+        make_loss_view(setup, err) != FX_OK || sql_run(setup->conn, note_standing, err) != FX_OK ||
         sql_run(setup->conn, "SAVEPOINT views", err) != FX_OK)
         return err->code;
     struct fx_err first = FX_ERR_INIT;

@@ -323,6 +323,16 @@ static void close_session(struct session *session)
         rd_kafka_destroy(session->rk);
 }
 
+enum fx_code setup_cluster(struct setup *setup, struct fx_err *err)
+{
+    struct session session = {.setup = setup};
+    enum fx_code code = open_session(&session, err);
+    if (code == FX_OK)
+        code = kafka_cluster(session.rk, METADATA_MS, setup->cluster, err);
+    close_session(&session);
+    return code;
+}
+
 enum fx_code setup_topics(struct setup *setup, struct fx_err *err)
 {
     struct session session = {.setup = setup};

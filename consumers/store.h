@@ -15,6 +15,19 @@
  * workers, settles a COMMIT whose answer was lost and survives a failover that rolled back
  * (PostgreSQL documentation, 13.2.1 Read Committed).
  *
+ * Loss. What Kafka lost stops every worker (claim.c, arrive.c) until a person accepts it. An
+ * acceptance is applied by the first claim after it, in the claim's transaction, once: it is newer
+ * than partition_position.accepted_at, which takes its time over.
+ *
+ *   of counted offsets    the log was made anew or cut off: next_offset goes back to the first of
+ *                         them. What is there now is read again; the ledger drops the copies.
+ *   of uncounted offsets  they are gone: if they reach from next_offset to Kafka's first offset,
+ *                         next_offset moves there. Those that are there, but bear their producer's
+ *                         time, count by the partition's highest append time.
+ *
+ * Both forget the bookmark, and base_offset stays <= next_offset. Offsets of counted ones are a
+ * log that is no more: acceptances before them, and rejected events in them, are no longer of it.
+ *
  * Any error but FX_ECONFIG and FX_ESTATE means: drop all uncommitted memory, claim again. After
  * an error the connection is gone; store_claim makes a new one.
  */
@@ -51,12 +64,17 @@ struct claim_partition {
     int64_t append_high_ms;
     bool has_bookmark;
     int64_t bookmark;
-    /* Losses that a person accepted: of offsets from next_offset up to accepted_to (gone from
-     * Kafka before they were counted), and of counted ones from accepted_from up to
-     * next_offset - 1 (the log was cut off or made anew). */
-    int64_t accepted_to;   /* -1: none */
-    int64_t accepted_from; /* INT64_MAX: none */
 };
+
+/* Offsets that a person accepted. */
+struct claim_range {
+    int topic;
+    int32_t partition;
+    int64_t first;
+    int64_t last;
+};
+
+#define CLAIM_UNTIMED_MAX 64
 
 /* A run or a marked event that must be looked up because it was presumed new and was not. */
 struct claim_wanted {
@@ -72,8 +90,11 @@ struct claim {
     const struct claim_wanted *wanted;
     int wanted_count;
     int runs_max;              /* how many of the partitions' newest runs to load */
+    const char *cluster;       /* id of the Kafka that is asked */
     bool accept_simulated;     /* out, as below */
     int64_t reported_until_ms; /* buckets before it stand in a report; INT64_MIN: none do */
+    struct claim_range untimed[CLAIM_UNTIMED_MAX]; /* accepted, not counted yet: the lowest */
+    int untimed_count;
 };
 
 /*
@@ -82,6 +103,7 @@ struct claim {
  *
  * FX_ERETRY, FX_ECLAIM  not now: back off, poll Kafka, try again if still assigned.
  * FX_ECONFIG  another definition hash, tables missing: run fx-setup, restart.
+ * FX_ESTATE   another Kafka than the one that is counted.
  */
 FX_MUST_CHECK enum fx_code store_claim(struct store *store, struct claim *claim,
                                        struct ledger *ledger, struct marks *marks,

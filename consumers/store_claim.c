@@ -78,7 +78,8 @@ static enum fx_code check_definition(struct store *store, struct claim *claim, c
                                      struct fx_err *err)
 {
     PGresult *rows = NULL;
-    struct pg_statement statement = {"SELECT hash, accept_simulated, record_schema FROM definition",
+    struct pg_statement statement = {"SELECT hash, accept_simulated, record_schema, "
+                                     "cluster_id FROM definition",
                                      0, NULL};
     if (pg_query(store->conn, &statement, &rows, err) != FX_OK)
         return err->code;
@@ -93,6 +94,11 @@ static enum fx_code check_definition(struct store *store, struct claim *claim, c
                    hash, store->options.schema_name, PQgetvalue(rows, 0, 0));
     else if (!text_is_identifier(PQgetvalue(rows, 0, 2)))
         fx_err_set(err, FX_ESTATE, "definition.record_schema is no identifier");
+    else if (!PQgetisnull(rows, 0, 3) && strcmp(PQgetvalue(rows, 0, 3), claim->cluster) != 0)
+        fx_err_set(err, FX_ESTATE,
+                   "this Kafka is cluster %s, but schema %s counts cluster %s: correct -b; if the "
+                   "topics were moved: fx-setup --accept-cluster --reason TEXT",
+                   claim->cluster, store->options.schema_name, PQgetvalue(rows, 0, 3));
     if (err->code == FX_OK) {
         claim->accept_simulated = PQgetvalue(rows, 0, 1)[0] == 't';
         text_copy(record_schema, 64, PQgetvalue(rows, 0, 2));
@@ -136,13 +142,24 @@ static enum fx_code read_positions(const struct store *store, const PGresult *ro
         part->has_bookmark = !PQgetisnull(rows, i, 4);
         part->bookmark = number_at(rows, i, 4, 0);
         part->append_high_ms = number_at(rows, i, 5, 0);
-        part->accepted_to = number_at(rows, i, 6, -1);
-        part->accepted_from = number_at(rows, i, 7, INT64_MAX);
     }
     return FX_OK;
 }
 
-/* Locks the position rows in order, reads them, and makes them ours. */
+/* A partition that is met for the first time: losses that were accepted before are of a log that
+ * this schema never knew. */
+static const char insert_sql[] =
+    "INSERT INTO partition_position (topic, partition, generation, base_offset, next_offset, "
+    "accepted_at) SELECT d.topic, d.partition, d.generation, d.low, d.low, (SELECT "
+    "max(a.accepted_at) FROM %s.acceptance a WHERE a.topic = d.topic AND "
+    "a.partition = d.partition AND a.is_counted) FROM unnest($1::text[], $2::int[], $3::bigint[], "
+    "$4::bigint[]) AS d(topic, partition, generation, low) ORDER BY 1, 2 ON CONFLICT DO NOTHING";
+
+static const char lock_sql[] =
+    "SELECT FROM partition_position p WHERE (p.topic, p.partition) IN "
+    "(SELECT * FROM unnest($1::text[], $2::int[])) ORDER BY p.topic, p.partition FOR UPDATE OF p";
+
+/* Locks the position rows in order, makes them ours, and reads them. */
 static enum fx_code lock_positions(struct store *store, struct claim *claim,
                                    struct literals *literals, const char *record_schema,
                                    struct fx_err *err)
@@ -150,39 +167,19 @@ static enum fx_code lock_positions(struct store *store, struct claim *claim,
     const char *values[] = {close_literal(&literals->topics), close_literal(&literals->partitions),
                             close_literal(&literals->generations), close_literal(&literals->lows),
                             store->options.worker};
-    char sql[900];
-    if (run_with(store,
-                 "INSERT INTO partition_position (topic, partition, generation, base_offset, "
-                 "next_offset) SELECT d.topic, d.partition, d.generation, d.low, d.low FROM "
-                 "unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS d(topic, partition, "
-                 "generation, low) ORDER BY 1, 2 ON CONFLICT DO NOTHING",
-                 4, values, err) != FX_OK)
-        return err->code;
-    snprintf(sql, sizeof sql,
-             "SELECT p.topic, p.partition, p.base_offset, p.next_offset, p.bookmark, "
-             "p.append_high_ms, (SELECT max(a.last_offset) FROM \"%s\".acceptance a "
-             "WHERE a.topic = p.topic AND a.partition = p.partition "
-             "AND a.first_offset <= p.next_offset), (SELECT min(a.first_offset) FROM "
-             "\"%s\".acceptance a WHERE a.topic = p.topic AND a.partition = p.partition "
-             "AND a.last_offset >= p.next_offset - 1) FROM partition_position p "
-             "WHERE (p.topic, p.partition) IN (SELECT * FROM unnest($1::text[], $2::int[])) "
-             "ORDER BY p.topic, p.partition FOR UPDATE OF p",
-             record_schema, record_schema);
     PGresult *rows = NULL;
-    struct pg_statement lock = {sql, 2, values};
-    if (pg_query(store->conn, &lock, &rows, err) != FX_OK)
+    struct pg_statement insert = {insert_sql, 4, values};
+    if (store_record_query(store, record_schema, &insert, &rows, err) != FX_OK)
+        return err->code;
+    PQclear(rows);
+    if (run_with(store, lock_sql, 2, values, err) != FX_OK ||
+        store_take_positions(store, record_schema, values, &rows, err) != FX_OK)
         return err->code;
     (void)(read_positions(store, rows, claim, err) == FX_OK);
     PQclear(rows);
-    if (err->code != FX_OK)
-        return err->code;
-    const char *own[] = {values[0], values[1], values[2], values[4]};
-    return run_with(store,
-                    "UPDATE partition_position p SET generation = d.generation, claimed_by = $4, "
-                    "claimed_at = now() FROM unnest($1::text[], $2::int[], $3::bigint[]) AS "
-                    "d(topic, partition, generation) WHERE p.topic = d.topic AND "
-                    "p.partition = d.partition",
-                    4, own, err);
+    if (err->code == FX_OK)
+        (void)(store_read_untimed(store, record_schema, values, claim, err) == FX_OK);
+    return err->code;
 }
 
 #define WANTED_RUNS                                                                                \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store_state - what store.c (connection, poll), store_claim.c (reads) and store_send.c (writes)
- * share. Private to them.
+ * store_state - what store.c (connection, poll), store_claim.c (reads), store_accept.c (losses) and
+ * store_send.c (writes) share. Private to them.
  */
 #ifndef FX_STORE_STATE_H
 #define FX_STORE_STATE_H
@@ -58,6 +58,22 @@ FX_MUST_CHECK enum fx_code store_send_corrections(struct store *store, const str
 /* store.c: a connection with all statements prepared. */
 FX_MUST_CHECK enum fx_code store_connect(struct store *store, struct fx_err *err);
 void store_disconnect(struct store *store);
+
+/* store_accept.c: runs the statement, in whose text each %s stands for the quoted record schema. */
+FX_MUST_CHECK enum fx_code store_record_query(struct store *store, const char *record_schema,
+                                              const struct pg_statement *statement, PGresult **rows,
+                                              struct fx_err *err);
+
+/* store_accept.c: the locked positions get their new generations, and what was accepted is applied.
+ * values: topics, partitions, generations, low offsets, worker. The caller clears *rows. */
+FX_MUST_CHECK enum fx_code store_take_positions(struct store *store, const char *record_schema,
+                                                const char *const values[5], PGresult **rows,
+                                                struct fx_err *err);
+
+/* store_accept.c: the accepted offsets that are not counted yet. values: topics, partitions. */
+FX_MUST_CHECK enum fx_code store_read_untimed(struct store *store, const char *record_schema,
+                                              const char *const values[2], struct claim *claim,
+                                              struct fx_err *err);
 
 /* Index of the topic called name, -1: not ours. */
 int store_topic(const struct store *store, const char *name);

@@ -98,6 +98,7 @@ static void *run(void *context)
         intake_open(&worker->options.intake, &intake, err) == FX_OK) {
         struct pipeline_options options = {
             .catalog = worker->options.catalog,
+            .topics = worker->options.intake.topics,
             .intake = intake,
             .store = store,
             .seed = digest_random(),

@@ -24,20 +24,40 @@ CREATE TABLE IF NOT EXISTS acceptance (
     topic text COLLATE "C",
     partition integer,
     first_offset bigint,
-    last_offset bigint NOT NULL,
+    last_offset bigint NOT NULL CHECK (last_offset >= first_offset),
+    is_counted boolean NOT NULL DEFAULT false,
     reason text NOT NULL,
-    accepted_by text NOT NULL DEFAULT current_user,
-    accepted_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (topic, partition, first_offset)
+    accepted_by text NOT NULL DEFAULT session_user,
+    accepted_at timestamptz DEFAULT clock_timestamp(),
+    PRIMARY KEY (topic, partition, first_offset, accepted_at)
 );
 COMMENT ON TABLE acceptance IS 'losses in Kafka that a person accepted 已接受的丢失';
 COMMENT ON COLUMN acceptance.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN acceptance.partition IS 'Kafka partition 分区';
 COMMENT ON COLUMN acceptance.first_offset IS 'first lost offset 起始位点';
 COMMENT ON COLUMN acceptance.last_offset IS 'last lost offset 结束位点';
+COMMENT ON COLUMN acceptance.is_counted IS
+    'were counted, and hold other records now or none; else never counted 是否已计数';
 COMMENT ON COLUMN acceptance.reason IS 'why 原因';
 COMMENT ON COLUMN acceptance.accepted_by IS 'who 接受人';
 COMMENT ON COLUMN acceptance.accepted_at IS 'when 接受时间';
+
+CREATE TABLE IF NOT EXISTS cluster_move (
+    schema_name text,
+    old_cluster text,
+    new_cluster text NOT NULL,
+    reason text NOT NULL,
+    decided_by text NOT NULL DEFAULT session_user,
+    decided_at timestamptz DEFAULT now(),
+    PRIMARY KEY (schema_name, decided_at)
+);
+COMMENT ON TABLE cluster_move IS 'moves of the topics to another Kafka 集群迁移记录';
+COMMENT ON COLUMN cluster_move.schema_name IS 'schema that counts them 模式';
+COMMENT ON COLUMN cluster_move.old_cluster IS 'id of the Kafka before, NULL: not known 原集群';
+COMMENT ON COLUMN cluster_move.new_cluster IS 'id of the Kafka since 新集群';
+COMMENT ON COLUMN cluster_move.reason IS 'why 原因';
+COMMENT ON COLUMN cluster_move.decided_by IS 'who 决定人';
+COMMENT ON COLUMN cluster_move.decided_at IS 'when 决定时间';
 
 CREATE TABLE IF NOT EXISTS write_off (
     topic text COLLATE "C",
@@ -46,7 +66,7 @@ CREATE TABLE IF NOT EXISTS write_off (
     first_seq bigint,
     last_seq bigint NOT NULL CHECK (last_seq >= first_seq),
     reason text NOT NULL,
-    decided_by text NOT NULL DEFAULT current_user,
+    decided_by text NOT NULL DEFAULT session_user,
     decided_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic, source, run, first_seq, decided_at)
 );
@@ -64,7 +84,7 @@ CREATE TABLE IF NOT EXISTS release (
     topic text COLLATE "C",
     source text COLLATE "C",
     run bigint,
-    decided_by text NOT NULL DEFAULT current_user,
+    decided_by text NOT NULL DEFAULT session_user,
     decided_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic, source, run, decided_at)
 );
@@ -101,7 +121,7 @@ COMMENT ON COLUMN redriven_event.redriven_at IS 'when 处理时间';
 -- A report was made as of then: what changes earlier hours afterwards is a correction.
 CREATE TABLE IF NOT EXISTS cutoff (
     as_of timestamptz PRIMARY KEY,
-    reported_by text NOT NULL DEFAULT current_user,
+    reported_by text NOT NULL DEFAULT session_user,
     reported_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE cutoff IS 'reports: hours before as_of are reported 报表截止时间';

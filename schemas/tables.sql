@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS definition (
     record_schema text NOT NULL,
     accept_simulated boolean NOT NULL,
     is_rebuild boolean NOT NULL DEFAULT false,
+    cluster_id text,
     installed_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE definition IS 'what this schema was set up from 本库所依据的定义';
@@ -44,6 +45,7 @@ COMMENT ON COLUMN definition.record_schema IS 'schema of what people decided 人
 COMMENT ON COLUMN definition.accept_simulated IS 'sources named SIM- count 是否接受模拟数据';
 COMMENT ON COLUMN definition.is_rebuild IS
     'counted anew beside the live schema, until fx-setup --swap 是否为重算副本';
+COMMENT ON COLUMN definition.cluster_id IS 'Kafka that is counted, NULL: not known 集群标识';
 COMMENT ON COLUMN definition.installed_at IS 'time of the last fx-setup 最近一次安装时间';
 
 CREATE TABLE IF NOT EXISTS schema_version (
@@ -251,7 +253,8 @@ CREATE TABLE IF NOT EXISTS rejected_event (
 COMMENT ON TABLE rejected_event IS 'messages that did not count, never their content 拒收记录';
 COMMENT ON COLUMN rejected_event.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN rejected_event.partition IS 'Kafka partition 分区';
-COMMENT ON COLUMN rejected_event."offset" IS 'Kafka offset 位点';
+COMMENT ON COLUMN rejected_event."offset" IS
+    'Kafka offset; less n * 2^40 in a log that was accepted as lost, n = 1, 2, … 位点';
 COMMENT ON COLUMN rejected_event.reason IS 'from a closed list, see schemas/README.md 原因';
 COMMENT ON COLUMN rejected_event.detail IS 'our own words 说明';
 COMMENT ON COLUMN rejected_event.source IS 'source, if the envelope was valid 来源';

@@ -9,6 +9,7 @@
 #define intake_unassign fake_unassign
 #define intake_seek fake_seek
 #define intake_ask_ranges fake_ask_ranges
+#define intake_cluster fake_cluster
 #define intake_partition_count fake_partition_count
 #include "../unit/fake_intake.c"
 #undef intake_subscribe
@@ -18,6 +19,7 @@
 #undef intake_unassign
 #undef intake_seek
 #undef intake_ask_ranges
+#undef intake_cluster
 #undef intake_partition_count
 
 static int worker_of(const struct intake *intake)
@@ -82,6 +84,11 @@ enum fx_code intake_ask_ranges(struct intake *intake, struct intake_range *range
 {
     sim_point(worker_of(intake));
     return fake_ask_ranges(intake, ranges, count, err);
+}
+
+enum fx_code intake_cluster(struct intake *intake, const char **cluster, struct fx_err *err)
+{
+    return fake_cluster(intake, cluster, err);
 }
 
 enum fx_code intake_partition_count(struct intake *intake, int topic, int32_t *count,

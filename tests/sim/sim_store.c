@@ -308,6 +308,8 @@ static enum fx_code claim_all(int worker, struct claim *claim, struct ledger *le
         return err->code;
     if (!wait_for_locks(worker, claim))
         return fx_err_set(err, FX_ECLAIM, "claim: a lock did not come");
+    if (is_other_cluster(db, claim))
+        return fx_err_set(err, FX_ESTATE, "another cluster");
     lock_positions(db, claim);
     claim->accept_simulated = sim.world.accept_simulated;
     if (!is_early && load_claimed(db, claim, ledger, marks, err) != FX_OK)

@@ -2,24 +2,81 @@
 /* fake_claim - what a claim locks and reads of tables in memory. */
 #include "fake_world.h"
 
+/* When the log of a partition was given up last, 0: never. */
+static int64_t newest_log(const struct database *db, int part)
+{
+    int64_t at = 0;
+    for (int i = 0; i < db->acceptance_count; i++)
+        if (db->acceptances[i].part == part && db->acceptances[i].is_counted)
+            at = db->acceptances[i].at;
+    return at;
+}
+
+/* The oldest first: whatever the order in SQL, a first claim finds one or two. */
+static void apply_acceptances(const struct database *db, int part, int64_t low,
+                              struct db_position *at)
+{
+    int64_t applied = at->accepted_at;
+    int64_t newest = newest_log(db, part);
+    for (int i = 0; i < db->acceptance_count; i++) {
+        const struct db_acceptance *one = &db->acceptances[i];
+        if (one->part != part || one->at <= applied || !one->is_counted)
+            continue;
+        at->accepted_at = one->at;
+        if (one->first < at->next) {
+            at->next = one->first;
+            at->has_bookmark = false;
+        }
+    }
+    for (int i = 0; i < db->acceptance_count; i++) {
+        const struct db_acceptance *one = &db->acceptances[i];
+        if (one->part != part || one->at <= applied || one->at < newest || low <= at->next ||
+            one->first > at->next || one->last < low - 1)
+            continue;
+        at->accepted_at = one->at > at->accepted_at ? one->at : at->accepted_at;
+        at->next = low;
+        at->has_bookmark = false;
+    }
+    if (at->base > at->next)
+        at->base = at->next;
+}
+
+static void read_untimed(const struct database *db, struct claim *claim)
+{
+    claim->untimed_count = 0;
+    for (int i = 0; i < db->acceptance_count; i++) {
+        const struct db_acceptance *one = &db->acceptances[i];
+        if (!one->is_counted && one->at > newest_log(db, one->part))
+            claim->untimed[claim->untimed_count++] = (struct claim_range){
+                one->part / WORLD_PARTITIONS, one->part % WORLD_PARTITIONS, one->first, one->last};
+    }
+}
+
+static bool is_other_cluster(const struct database *db, const struct claim *claim)
+{
+    return db->cluster != NULL && strcmp(db->cluster, claim->cluster) != 0;
+}
+
 static void lock_positions(struct database *db, struct claim *claim)
 {
     for (int i = 0; i < claim->count; i++) {
         struct claim_partition *part = &claim->partitions[i];
-        struct db_position *at = &db->positions[part_index(part->topic, part->partition)];
+        int index = part_index(part->topic, part->partition);
+        struct db_position *at = &db->positions[index];
         if (!at->is_there)
             *at = (struct db_position){.is_there = true,
                                        .base = part->low_offset,
                                        .next = part->low_offset,
-                                       .accepted_to = -1};
+                                       .accepted_at = newest_log(db, index)};
+        apply_acceptances(db, index, part->low_offset, at);
         at->generation = part->generation;
         part->base_offset = at->base;
         part->next_offset = at->next;
         part->append_high_ms = at->append_high_ms;
         part->has_bookmark = at->has_bookmark;
         part->bookmark = at->bookmark;
-        part->accepted_to = at->accepted_to;
     }
+    read_untimed(db, claim);
 }
 
 static bool is_claimed(const struct claim *claim, const struct db_run *run)

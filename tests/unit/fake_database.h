@@ -18,6 +18,7 @@
 #define WORLD_REVERSALS_MAX 512
 #define WORLD_HOLES_MAX 64
 #define WORLD_WRITE_OFFS_MAX 64
+#define WORLD_ACCEPTANCES_MAX 8
 
 struct db_position {
     bool is_there;
@@ -27,8 +28,17 @@ struct db_position {
     int64_t append_high_ms;
     bool has_bookmark;
     int64_t bookmark;
-    int64_t accepted_to; /* -1: none */
+    int64_t accepted_at; /* of the last acceptance applied, 0: none */
     int64_t caught_up_ms;
+};
+
+/* A loss that a person accepted. */
+struct db_acceptance {
+    int part;
+    int64_t first;
+    int64_t last;
+    bool is_counted;
+    int64_t at; /* 1, 2, … */
 };
 
 struct db_run {
@@ -75,6 +85,9 @@ struct database {
     int hole_count;
     struct write_off write_offs[WORLD_WRITE_OFFS_MAX];
     int write_off_count;
+    struct db_acceptance acceptances[WORLD_ACCEPTANCES_MAX];
+    int acceptance_count;
+    const char *cluster; /* NULL: not known */
     struct table rollups;
     struct mark corrected[WORLD_REVERSALS_MAX];
     int corrected_count;

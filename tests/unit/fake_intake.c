@@ -54,7 +54,7 @@ enum fx_code intake_poll(struct intake *intake, int timeout_ms, intake_take_cb *
         struct intake_partition *from = &intake->assigned[turn];
         const struct log *log = &world->logs[part_index(from->topic, from->partition)];
         if (from->offset < log->low || from->offset > log->end)
-            return fx_err_set(err, FX_ESTATE, "offset %lld is out of range",
+            return fx_err_set(err, FX_ECLAIM, "offset %lld is out of range",
                               (long long)from->offset);
         int index = find_record(log, from->offset);
         if (index + 1 < log->count && intake->has_delivered[turn] && world->skips > 0) {
@@ -140,6 +140,14 @@ enum fx_code intake_ask_ranges(struct intake *intake, struct intake_range *range
         ranges[i].low = log->low;
         ranges[i].high = log->end;
     }
+    return FX_OK;
+}
+
+enum fx_code intake_cluster(struct intake *intake, const char **cluster, struct fx_err *err)
+{
+    if (world_roll(intake->world))
+        return fx_err_set(err, FX_ERETRY, "cluster: no answer");
+    *cluster = intake->world->cluster;
     return FX_OK;
 }
 

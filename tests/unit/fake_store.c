@@ -127,6 +127,8 @@ enum fx_code store_claim(struct store *store, struct claim *claim, struct ledger
     }
     if (world->is_redefined)
         return fx_err_set(err, FX_ECONFIG, "the definitions are not the same");
+    if (is_other_cluster(db, claim))
+        return fx_err_set(err, FX_ESTATE, "another cluster");
     store->is_connected = true;
     lock_positions(db, claim);
     claim->accept_simulated = world->accept_simulated;

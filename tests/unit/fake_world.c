@@ -20,6 +20,7 @@ void world_open(struct world *world, const struct catalog *catalog, uint64_t see
     world->runs_max = 1000;
     world->bytes_max = 1 << 20;
     world->region_count = KINDS_REGIONS;
+    world->cluster = "here";
 }
 
 void world_close(struct world *world)
@@ -77,13 +78,24 @@ void world_trim(struct world *world, int part, int64_t offset)
     log->low = offset;
 }
 
+void world_accept(struct world *world, const struct db_acceptance *acceptance)
+{
+    struct database *db = &world->db;
+    assert_true(db->acceptance_count < WORLD_ACCEPTANCES_MAX);
+    struct db_acceptance *fresh = &db->acceptances[db->acceptance_count++];
+    *fresh = *acceptance;
+    fresh->at = db->acceptance_count;
+}
+
 void worker_open(struct world *world, int worker)
 {
     struct worker *one = &world->workers[worker];
     memset(&one->intake, 0, sizeof one->intake);
     memset(&one->store, 0, offsetof(struct store, flight));
     one->intake.world = one->store.world = world;
+    static const char *const topics[TOPICS] = {"t.0", "t.1"};
     struct pipeline_options options = {.catalog = world->catalog,
+                                       .topics = topics,
                                        .intake = &one->intake,
                                        .store = &one->store,
                                        .seed = dice_u64(&world->dice),

@@ -102,7 +102,8 @@ struct world {
     bool accept_simulated;
     bool is_redefined; /* the definitions are others than the worker's */
     bool is_producer_time;
-    enum fate fates[8]; /* of the next flushes */
+    const char *cluster; /* what Kafka calls itself */
+    enum fate fates[8];  /* of the next flushes */
     int fate_count;
     int fault_percent; /* of random faults at each call */
     int claim_failures;
@@ -121,6 +122,7 @@ struct world {
 
 /* fake_store.c: tries to commit what FATE_LATE left, if anything. */
 void store_settle_late(struct world *world);
+void store_abandon(struct store *store); /* the flush in flight may be committed or not */
 
 /* fake_world.c */
 void world_open(struct world *world, const struct catalog *catalog, uint64_t seed);
@@ -132,8 +134,8 @@ struct record *world_append(struct world *world, int32_t partition, const struct
 void world_skip_offsets(struct world *world, int part, int64_t size);
 /* Retention: everything below offset is gone. */
 void world_trim(struct world *world, int part, int64_t offset);
+void world_accept(struct world *world, const struct db_acceptance *acceptance);
 bool world_roll(struct world *world); /* a random fault happens */
-
 void worker_open(struct world *world, int worker);
 void worker_close(struct world *world, int worker); /* as kill -9 does */
 void worker_assign(struct world *world, int worker, unsigned parts);

@@ -118,7 +118,8 @@ static void another_record_at_the_bookmark_stops_the_worker(void **state)
     last->append_ms++; /* recreated: the same offsets, other records */
     start();
     worker_run_to_stop(&world, 0, FX_ESTATE);
-    assert_holds(world.text, "topic 1 partition 0: record 9 is not the one that was counted");
+    assert_holds(world.text, "topic t.1 partition 0: offsets 0 to 9 were counted");
+    assert_holds(world.text, "fx-setup --accept-loss t.1:0:0-9 --reason TEXT");
     last->append_ms--;
     crash();
     run_and_check();
@@ -135,7 +136,15 @@ static void a_log_that_ends_before_the_position_stops_the_worker(void **state)
     world.logs[GATE_0].end = 5;
     start();
     worker_run_to_stop(&world, 0, FX_ESTATE);
-    assert_holds(world.text, "ends at offset 5 but 10 are counted");
+    assert_holds(world.text, "offsets 0 to 9 were counted, but the log ends at offset 5");
+}
+
+/* A person accepts, and the worker is started again. */
+static void accept(int64_t first, int64_t last, bool is_counted)
+{
+    struct db_acceptance one = {GATE_0, first, last, is_counted, 0};
+    world_accept(&world, &one);
+    crash();
 }
 
 static void a_loss_must_be_accepted_by_a_person(void **state)
@@ -150,14 +159,110 @@ static void a_loss_must_be_accepted_by_a_person(void **state)
     start();
     worker_run_to_stop(&world, 0, FX_ESTATE);
     assert_holds(world.text, "offsets 10 to 19 are gone from Kafka and were never counted");
-    world.db.positions[GATE_0].accepted_to = 18; /* not all of it */
-    crash();
+    accept(10, 18, false); /* not all of it */
     worker_run_to_stop(&world, 0, FX_ESTATE);
-    world.db.positions[GATE_0].accepted_to = 19;
-    crash();
+    accept(10, 19, false);
     run_and_check();
     assert_int_equal(the_run()->sums.counted, 20);
     assert_int_equal(the_run()->gaps, 1);
+    assert_int_equal(world.db.positions[GATE_0].accepted_at, 2);
+}
+
+static void what_is_lost_under_a_running_worker_is_named_exactly(void **state)
+{
+    (void)state;
+    append(1, 10);
+    start();
+    run_and_check();
+    append(11, 30);
+    world_trim(&world, GATE_0, 20); /* it reads at 10, which is gone */
+    worker_run_to_stop(&world, 0, FX_ESTATE);
+    assert_holds(world.text, "offsets 10 to 19 are gone from Kafka and were never counted");
+    assert_holds(world.text, "--accept-loss t.1:0:10-19 ");
+    accept(10, 19, false);
+    run_and_check();
+}
+
+static void an_accepted_log_is_read_again_once(void **state)
+{
+    (void)state;
+    append(1, 10);
+    start();
+    run_and_check();
+    worker_close(&world, 0);
+    struct log *log = &world.logs[GATE_0];
+    for (int i = 0; i < 10; i++)
+        log->records[i].append_ms += 7; /* made anew with copies, and longer */
+    append(11, 14);
+    start();
+    worker_run_to_stop(&world, 0, FX_ESTATE);
+    accept(0, 9, true);
+    world_run(&world);
+    assert_int_equal(the_run()->sums.counted, 14);
+    assert_int_equal(the_run()->sums.duplicates, 10);
+    for (int i = 0; i < 3; i++) { /* later claims do not go back again */
+        crash();
+        append(15 + i, 15 + i);
+        world_run(&world);
+    }
+    assert_int_equal(the_run()->sums.counted, 17);
+    assert_int_equal(the_run()->sums.duplicates, 10);
+    assert_int_equal(world.db.positions[GATE_0].base, 0);
+}
+
+static void a_log_that_begins_later_is_accepted_with_its_beginning(void **state)
+{
+    (void)state;
+    append(1, 10);
+    start();
+    run_and_check();
+    worker_close(&world, 0);
+    struct log *log = &world.logs[GATE_0];
+    log->count = 0;
+    log->end = 3; /* made anew, and its first three are gone */
+    world_trim(&world, GATE_0, 3);
+    append(11, 12);
+    start();
+    worker_run_to_stop(&world, 0, FX_ESTATE);
+    assert_holds(world.text, "offsets 3 to 9 were counted, but the log ends at offset 5");
+    accept(3, 9, true);
+    world_run(&world);
+    assert_int_equal(the_run()->sums.counted, 12);
+    assert_int_equal(world.db.positions[GATE_0].next, 5);
+}
+
+static void times_of_producers_must_be_accepted(void **state)
+{
+    (void)state;
+    append(1, 10);
+    start();
+    run_and_check();
+    int64_t trusted_ms = world.db.positions[GATE_0].append_high_ms;
+    append(11, 14);
+    world.is_producer_time = true;
+    world.logs[GATE_0].records[13].append_ms += INT64_C(1) << 50; /* a clock far ahead */
+    worker_run_to_stop(&world, 0, FX_ESTATE);
+    assert_holds(world.text, "topic t.1 partition 0: offsets 10 to ");
+    accept(10, 12, false);
+    worker_run_to_stop(&world, 0, FX_ESTATE);
+    assert_holds(world.text, "offsets 13 to 13 bear their producer's time");
+    accept(13, 13, false);
+    world_run(&world);
+    assert_int_equal(the_run()->sums.counted, 14);
+    assert_true(world.db.positions[GATE_0].append_high_ms == trusted_ms);
+}
+
+static void another_cluster_stops_the_worker(void **state)
+{
+    (void)state;
+    append(1, 10);
+    world.db.cluster = "there";
+    start();
+    worker_run_to_stop(&world, 0, FX_ESTATE);
+    assert_false(world.db.positions[GATE_0].is_there);
+    world.db.cluster = "here";
+    crash();
+    run_and_check();
 }
 
 static void a_revoke_writes_first_and_a_loss_drops(void **state)
@@ -271,6 +376,11 @@ int main(void)
         TEST(another_record_at_the_bookmark_stops_the_worker),
         TEST(a_log_that_ends_before_the_position_stops_the_worker),
         TEST(a_loss_must_be_accepted_by_a_person),
+        TEST(what_is_lost_under_a_running_worker_is_named_exactly),
+        TEST(an_accepted_log_is_read_again_once),
+        TEST(a_log_that_begins_later_is_accepted_with_its_beginning),
+        TEST(times_of_producers_must_be_accepted),
+        TEST(another_cluster_stops_the_worker),
         TEST(a_revoke_writes_first_and_a_loss_drops),
         TEST(runs_that_memory_does_not_hold_are_looked_up),
         TEST(more_old_runs_than_memory_holds_are_counted_bit_by_bit),
