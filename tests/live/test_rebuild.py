@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A schema counted anew equals the live one cell for cell, and takes its place while all goes on."""
+"""A schema counted anew equals the live one cell for cell, and takes its place under load."""
 
 import random
 import shutil
