@@ -277,8 +277,10 @@ enum fx_code decide_swap(struct decide *decide, struct fx_err *err)
                       "back, swap again.",
                       swap.live, swap.next);
     /* the owner of a schema may be one who may not make any: a rename wants both */
-    return run(&swap,
-               "SET LOCAL ROLE NONE; ALTER SCHEMA $L RENAME TO " BETWEEN
-               "; ALTER SCHEMA $N RENAME TO $L; ALTER SCHEMA " BETWEEN " RENAME TO $N",
-               NULL, err);
+    if (run(&swap,
+            "SET LOCAL ROLE NONE; ALTER SCHEMA $L RENAME TO " BETWEEN
+            "; ALTER SCHEMA $N RENAME TO $L; ALTER SCHEMA " BETWEEN " RENAME TO $N",
+            NULL, err) != FX_OK)
+        return fx_err_wrap(err, "rename (wants CREATE on the database)");
+    return FX_OK;
 }

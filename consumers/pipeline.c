@@ -338,7 +338,8 @@ enum fx_code pipeline_step(struct pipeline *pipeline, int64_t now_ms, int wait_m
                     may_take ? arrive_message : NULL, pipeline, err) != FX_OK) {
         if (err->code != FX_ECLAIM)
             return err->code;
-        pipeline->doubt = *err;
+        if (pipeline->doubt.code == FX_OK)
+            pipeline->doubt = *err;
         fx_err_clear(err);
     }
     pipeline->must_poll = false;
