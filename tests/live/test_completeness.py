@@ -38,7 +38,8 @@ def today():
 
 def at(day, hour=12, minute=0):
     """Milliseconds of a local time."""
-    return round(datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZONE).timestamp() * 1e3)
+    when = datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZONE)
+    return round(when.timestamp() * 1000)
 
 
 class Outbox(Post):
@@ -558,7 +559,7 @@ def test_days_add_up_to_now(city):
 
 
 def test_dense_views_show_the_same(city):
-    """missing_events, complete and sources of the figures' views are those of completeness_daily."""
+    """missing_events, complete and sources beside the figures are those of completeness_daily."""
     for level in ("town", "county", "city"):
         figures = city.system.rows(f"SELECT * FROM {{s}}.checkpoint_{level}_daily")
         seen = {(r["day"], r["region"]): r for r in rows_of(city, "completeness_daily", level)}

@@ -27,6 +27,8 @@ static void copy_database(struct database *to, const struct database *from)
     COPY(corrected, to->corrected_count = from->corrected_count);
     COPY(holes, to->hole_count = from->hole_count);
     COPY(write_offs, to->write_off_count = from->write_off_count);
+    COPY(acceptances, to->acceptance_count = from->acceptance_count);
+    to->cluster = from->cluster;
     copy_table(&to->rollups, &from->rollups);
     copy_table(&to->hours, &from->hours);
     copy_table(&to->days, &from->days);

@@ -131,30 +131,6 @@ static inline int part_index(int topic, int32_t partition)
     return topic * WORLD_PARTITIONS + (int)partition;
 }
 
-/* Empty, and its tables released: the room of the rest is not looked at. */
-static inline void database_reset(struct database *db)
-{
-    memset(db->positions, 0, sizeof db->positions);
-    db->run_count = db->gap_count = db->rejected_count = db->reversal_count = 0;
-    db->hole_count = db->write_off_count = db->corrected_count = db->commits = 0;
-}
-
-static inline void database_release_tables(struct database *db)
-{
-    table_release(&db->rollups);
-    table_release(&db->hours);
-    table_release(&db->days);
-    table_release(&db->tallies);
-}
-
-static inline void transaction_release(struct transaction *flight)
-{
-    table_release(&flight->rollups);
-    table_release(&flight->hours);
-    table_release(&flight->days);
-    table_release(&flight->tallies);
-}
-
 /* Index of the run, -1 if there is none. */
 int db_find_run(const struct database *db, int topic, const char *source, int64_t run);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fake_days - rows of source_day and source_tally in a table of numbers by text.
+ * fake_days - rows of source_day and source_tally in a table of numbers by text; an empty database.
  */
 #ifndef FX_FAKE_DAYS_H
 #define FX_FAKE_DAYS_H
@@ -25,6 +25,32 @@ static inline void tally_add(struct table *tallies, int topic, const char *sourc
         if (values[i] != 0)
             table_row(tallies, key, NULL)->values[0] += values[i];
     }
+}
+
+/* Empty, and its tables released: the room of the rest is not looked at. */
+static inline void database_reset(struct database *db)
+{
+    memset(db->positions, 0, sizeof db->positions);
+    db->run_count = db->gap_count = db->rejected_count = db->reversal_count = 0;
+    db->hole_count = db->write_off_count = db->corrected_count = db->commits = 0;
+    db->acceptance_count = 0;
+    db->cluster = NULL;
+}
+
+static inline void database_release_tables(struct database *db)
+{
+    table_release(&db->rollups);
+    table_release(&db->hours);
+    table_release(&db->days);
+    table_release(&db->tallies);
+}
+
+static inline void transaction_release(struct transaction *flight)
+{
+    table_release(&flight->rollups);
+    table_release(&flight->hours);
+    table_release(&flight->days);
+    table_release(&flight->tallies);
 }
 
 #endif

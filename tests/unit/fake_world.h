@@ -120,9 +120,8 @@ struct world {
     struct worker workers[WORLD_WORKERS];
 };
 
-/* fake_store.c: tries to commit what FATE_LATE left, if anything. */
-void store_settle_late(struct world *world);
-void store_abandon(struct store *store); /* the flush in flight may be committed or not */
+void store_settle_late(struct world *world); /* tries to commit what FATE_LATE left */
+void store_abandon(struct store *store);     /* the flush in flight may be committed or not */
 
 /* fake_world.c */
 void world_open(struct world *world, const struct catalog *catalog, uint64_t seed);
@@ -130,8 +129,7 @@ void world_close(struct world *world);
 /* Appends a message to a partition of its topic. */
 struct record *world_append(struct world *world, int32_t partition, const struct saying *saying,
                             enum flaw flaw);
-/* size offsets of a partition hold nothing. */
-void world_skip_offsets(struct world *world, int part, int64_t size);
+void world_skip_offsets(struct world *world, int part, int64_t size); /* which hold nothing */
 /* Retention: everything below offset is gone. */
 void world_trim(struct world *world, int part, int64_t offset);
 void world_accept(struct world *world, const struct db_acceptance *acceptance);
