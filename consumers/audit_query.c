@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit_query.h"
+
+#include <stddef.h>
+
+const char audit_query_head[] =
+    "WITH scope AS (SELECT $1::text AS kind, $2::text AS region, $3::date AS day, "
+    "$4::text AS source), "
+    "kinds AS (SELECT DISTINCT d.kind, f.topic_prefix || '.' || replace(d.kind, '_', '-') AS topic "
+    "FROM rollup_definition d CROSS JOIN definition f CROSS JOIN scope "
+    "WHERE scope.kind IS NULL OR scope.kind = d.kind), "
+    "places AS (SELECT a.region FROM region_ancestor a JOIN scope ON a.ancestor = scope.region), "
+    /* a source whose place is unknown is charged to every root, as in the views */
+    "placed AS (SELECT scope.*, EXISTS (SELECT FROM region r WHERE r.code = scope.region AND "
+    "r.parent IS NULL) AS has_root FROM scope), "
+    "now AS (SELECT c.* FROM completeness c JOIN kinds k ON k.kind = c.kind "
+    "JOIN placed s ON (s.source IS NULL OR s.source = c.source) AND (s.region IS NULL OR "
+    "c.region IN (SELECT region FROM places) OR (c.region IS NULL AND s.has_root)) "
+    "WHERE c.level = 'source'), "
+    "daily AS (SELECT c.* FROM completeness_daily c JOIN kinds k ON k.kind = c.kind "
+    "JOIN placed s ON c.day = s.day AND (s.source IS NULL OR s.source = c.source) AND "
+    "(s.region IS NULL OR c.region IN (SELECT region FROM places) OR "
+    "(c.region IS NULL AND s.has_root)) WHERE c.level = 'source'), "
+    "ranges AS (SELECT m.* FROM missing_range m JOIN kinds k ON k.kind = m.kind "
+    "JOIN placed s ON (s.source IS NULL OR s.source = m.source) AND (s.region IS NULL OR "
+    "m.region IN (SELECT region FROM places) OR (m.region IS NULL AND s.has_root)) AND "
+    "(s.day IS NULL OR s.day = m.day)), "
+    "runs AS (SELECT r.* FROM source_run r JOIN kinds k ON k.kind = r.kind "
+    "JOIN placed s ON (s.source IS NULL OR s.source = r.source) AND (s.region IS NULL OR "
+    "r.region IN (SELECT region FROM places) OR (r.region IS NULL AND s.has_root))), "
+    "called AS (SELECT DISTINCT ON (r.kind, r.source) r.kind, r.source, r.name FROM source r "
+    "ORDER BY r.kind, r.source, r.valid_from DESC) ";
+
+const char audit_query_scope[] =
+    "SELECT current_schema()::text AS schema, now() AS audited_at, s.kind, s.region, s.day, "
+    "s.source, d.is_rebuild, d.record_schema, EXISTS (SELECT FROM kinds) AS is_kind, "
+    "s.region IS NULL OR EXISTS (SELECT FROM places) AS is_region "
+    "FROM placed s CROSS JOIN definition d";
+
+const char audit_query_kinds_now[] =
+    "SELECT k.kind, count(c.source) AS sources, "
+    "coalesce(sum(c.sources_expected), 0)::bigint AS sources_expected, "
+    "coalesce(sum(c.sources_heard), 0)::bigint AS sources_heard, "
+    "coalesce(sum(c.sources_silent), 0)::bigint AS sources_silent, "
+    "coalesce(sum(c.inputs_closed), 0)::bigint AS inputs_closed, "
+    "coalesce(sum(c.inputs_stale), 0)::bigint AS inputs_stale, "
+    "coalesce(sum(c.announced), 0)::bigint AS announced, "
+    "coalesce(sum(c.counted), 0)::bigint AS counted, "
+    "coalesce(sum(c.pending), 0)::bigint AS pending, "
+    "coalesce(sum(c.missing), 0)::bigint AS missing, "
+    "coalesce(sum(c.rejected), 0)::bigint AS rejected, "
+    "coalesce(sum(c.written_off), 0)::bigint AS written_off, "
+    "coalesce(sum(c.before_base), 0)::bigint AS before_base, "
+    "coalesce(sum(c.duplicates), 0)::bigint AS duplicates, "
+    "coalesce(sum(c.late), 0)::bigint AS late, "
+    "coalesce(sum(c.clock_corrected), 0)::bigint AS clock_corrected, "
+    "coalesce(sum(c.refused), 0)::bigint AS refused, "
+    "coalesce(sum(c.runs_opened), 0)::bigint AS runs_opened, "
+    "coalesce(sum(c.runs_lost), 0)::bigint AS runs_lost, "
+    "coalesce(sum(c.runs_cloned), 0)::bigint AS runs_cloned, "
+    "min(c.judged_at) AS judged_at, min(c.unknown_since) AS unknown_since "
+    "FROM kinds k LEFT JOIN now c ON c.kind = k.kind GROUP BY k.kind ORDER BY k.kind";
+
+const char audit_query_kinds_day[] =
+    "SELECT k.kind, count(c.source) AS sources, "
+    "coalesce(sum(c.sources_expected), 0)::bigint AS sources_expected, "
+    "coalesce(sum(c.sources_heard), 0)::bigint AS sources_heard, "
+    "coalesce(sum(c.silent_minutes), 0)::bigint AS silent_minutes, "
+    "coalesce(sum(c.announced), 0)::bigint AS announced, "
+    "coalesce(sum(c.counted), 0)::bigint AS counted, "
+    "coalesce(sum(c.pending), 0)::bigint AS pending, "
+    "coalesce(sum(c.missing), 0)::bigint AS missing, "
+    "coalesce(sum(c.rejected), 0)::bigint AS rejected, "
+    "coalesce(sum(c.written_off), 0)::bigint AS written_off, "
+    "coalesce(sum(c.before_base), 0)::bigint AS before_base, "
+    "coalesce(sum(c.duplicates), 0)::bigint AS duplicates, "
+    "coalesce(sum(c.late), 0)::bigint AS late, "
+    "coalesce(sum(c.clock_corrected), 0)::bigint AS clock_corrected, "
+    "coalesce(sum(c.runs_opened), 0)::bigint AS runs_opened, "
+    "coalesce(sum(c.runs_lost), 0)::bigint AS runs_lost, "
+    "coalesce(sum(c.runs_cloned), 0)::bigint AS runs_cloned, "
+    "min(c.judged_at) AS judged_at, min(c.unknown_since) AS unknown_since "
+    "FROM kinds k LEFT JOIN daily c ON c.kind = k.kind GROUP BY k.kind ORDER BY k.kind";
+
+/* Just after midnight nobody was heard today: who gave a sign of life within the last 15 minutes
+ * is not silent. */
+const char audit_query_sources_now[] =
+    "SELECT c.*, q.*, CASE WHEN c.silent_since IS NOT NULL THEN 'silent' "
+    "ELSE 'not heard' END AS state, coalesce(c.silent_since, l.last_sign_at) AS last_sign_at, "
+    "CASE WHEN c.inputs_closed > 0 THEN 'CLOSED' ELSE 'STALE' END AS input_state, l.last_line_at "
+    "FROM now c LEFT JOIN (SELECT k.kind, g.source, max(greatest(g.last_appended_at, "
+    "g.heartbeat_at)) AS last_sign_at, max(g.last_line_at) AS last_line_at FROM source_ledger g "
+    "JOIN kinds k ON k.topic = g.topic GROUP BY k.kind, g.source) l "
+    "ON l.kind = c.kind AND l.source = c.source CROSS JOIN LATERAL (SELECT "
+    "c.sources_expected > 0 AND (c.silent_since IS NOT NULL OR (c.sources_heard = 0 AND "
+    "(l.last_sign_at IS NULL OR l.last_sign_at < c.judged_at - interval '15 minutes'))) AS silent, "
+    "c.inputs_closed + c.inputs_stale > 0 AS inputs, c.refused > 0 AS refused_lines, "
+    "c.pending > 0 AS pending_numbers, abs(c.clock_offset_ms) > 600000 AS clocks, "
+    "c.name IS NULL AS unregistered) q ORDER BY c.kind, c.source";
+
+const char audit_query_sources_day[] =
+    "SELECT c.*, c.sources_expected > 0 AND (c.sources_heard = 0 OR c.silent_minutes > 0) "
+    "AS silent, c.pending > 0 AS pending_numbers, c.name IS NULL AS unregistered, "
+    "CASE WHEN c.sources_heard = 0 THEN 'not heard' ELSE 'silent' END AS state "
+    "FROM daily c ORDER BY c.kind, c.source";
+
+/* region_field other than region skips events, and what was added later has not counted all. */
+const char audit_query_definitions[] =
+    "SELECT d.rollup, f.topic_prefix || '.' || replace(d.kind, '_', '-') AS topic, "
+    "d.counted_by LIKE '%source%' AS by_source, d.counted_by LIKE '%region%' AS by_region, "
+    "d.region_field = 'region' AND d.counted_since IS NULL AS counts_all, d.dimensions "
+    "FROM rollup_definition d CROSS JOIN definition f ORDER BY d.rollup";
+
+/* bounds: a line per field, "name type min max …" (setup_bounds.c). */
+const char audit_query_columns[] =
+    "SELECT c.rollup, c.name, c.aggregate, c.rule, c.aggregate = 'sum' AND EXISTS (SELECT FROM "
+    "schema_version v WHERE v.kind = c.kind AND v.bounds ~ ('(?n)^' || "
+    "substring(c.rule FROM '^sum\\(([^)]*)\\)') || ' [^ ]+ -')) AS may_be_negative "
+    "FROM rollup_column c ORDER BY c.rollup, c.position";
+
+static const char missing[] =
+    ", refused AS (SELECT m.topic, m.source, m.run_number, m.first_seq, "
+    "string_agg(DISTINCT e.reason, ' ' ORDER BY e.reason) AS reasons FROM ranges m "
+    "JOIN rejected_event e ON e.topic = m.topic AND e.source = m.source AND e.run = m.run_number "
+    "AND e.seq BETWEEN m.first_seq AND m.last_seq WHERE m.cause = 'rejected' "
+    "GROUP BY m.topic, m.source, m.run_number, m.first_seq) "
+    "SELECT m.kind, m.topic, m.source, n.name, m.region, m.run, m.first_seq, m.last_seq, m.events, "
+    "m.day, m.cause, m.found_at, m.is_gone, r.reasons FROM ranges m "
+    "LEFT JOIN refused r USING (topic, source, run_number, first_seq) "
+    "LEFT JOIN called n ON n.kind = m.kind AND n.source = m.source "
+    "WHERE m.cause IN ('missing', 'rejected', 'lost') "
+    "ORDER BY m.kind, m.source, m.run, m.first_seq";
+
+/* Settled: the number counts by now, or a person wrote it off or accepted the offset. A heartbeat
+ * has no number (0): the next one settles it. */
+static const char rejected[] =
+    ", unsettled AS (SELECT k.kind, e.* FROM rejected_event e JOIN kinds k ON k.topic = e.topic "
+    "CROSS JOIN placed s LEFT JOIN source_ledger l ON l.topic = e.topic AND l.source = e.source "
+    "AND l.run = e.run LEFT JOIN source_gap g ON g.topic = e.topic AND g.source = e.source AND "
+    "g.run = e.run AND e.seq BETWEEN g.first_seq AND g.last_seq "
+    "WHERE (s.source IS NULL OR s.source = e.source) AND (s.region IS NULL OR s.has_root OR "
+    "l.region IN (SELECT region FROM places)) AND "
+    "(s.day IS NULL OR s.day = (e.appended_at AT TIME ZONE 'Asia/Shanghai')::date) AND "
+    "(e.seq IS NULL OR l.run IS NULL OR e.seq > l.high OR (e.seq = 0 AND "
+    "coalesce(l.heartbeat_at, '-infinity') < e.appended_at) OR g.cause <> 'written_off') AND "
+    "NOT EXISTS (SELECT FROM %s.acceptance a WHERE a.topic = e.topic AND "
+    "a.partition = e.partition AND e.\"offset\" BETWEEN a.first_offset AND a.last_offset)) "
+    "SELECT kind, topic, reason, sum(events)::bigint AS events, "
+    "(SELECT count(DISTINCT u.source) FROM unsettled u WHERE u.topic = p.topic AND "
+    "u.reason = p.reason) AS sources, min(first_at) AS first_at, max(last_at) AS last_at, "
+    "string_agg(partition || ':' || first_offset || '-' || last_offset, ' ' ORDER BY partition) "
+    "AS offsets FROM (SELECT kind, topic, reason, partition, count(*) AS events, "
+    "min(\"offset\") AS first_offset, max(\"offset\") AS last_offset, min(appended_at) AS "
+    "first_at, max(appended_at) AS last_at FROM unsettled GROUP BY kind, topic, reason, partition) "
+    "p GROUP BY kind, topic, reason ORDER BY kind, reason";
+
+static const char runs[] =
+    "SELECT r.kind, r.topic, r.source, n.name, r.region, r.run, r.state, r.is_quarantined, "
+    "r.previous_run, r.opened_at, r.last_sign_at, r.high, r.lost_first_seq, r.lost_last_seq "
+    "FROM runs r CROSS JOIN scope s "
+    "LEFT JOIN called n ON n.kind = r.kind AND n.source = r.source "
+    "WHERE (r.state IN ('lost', 'cloned') OR r.is_quarantined) AND (s.day IS NULL OR s.day IN "
+    "((r.opened_at AT TIME ZONE 'Asia/Shanghai')::date, "
+    "(r.last_sign_at AT TIME ZONE 'Asia/Shanghai')::date)) ORDER BY r.kind, r.source, r.run";
+
+static const char holes[] =
+    "SELECT k.kind, h.topic, h.partition, h.first_offset, h.last_offset, "
+    "h.last_offset - h.first_offset + 1 AS events, h.found_at FROM offset_hole h "
+    "JOIN kinds k ON k.topic = h.topic JOIN scope s ON s.day IS NULL OR "
+    "s.day = (h.found_at AT TIME ZONE 'Asia/Shanghai')::date WHERE NOT EXISTS (SELECT FROM "
+    "%s.acceptance a WHERE a.topic = h.topic AND a.partition = h.partition AND "
+    "a.first_offset <= h.first_offset AND a.last_offset >= h.last_offset) "
+    "ORDER BY h.topic, h.partition, h.first_offset";
+
+static const char behind[] =
+    "SELECT k.kind, f.topic, f.partition, f.next_offset, f.caught_up_at, f.unknown_since, "
+    "f.worker FROM freshness f JOIN kinds k ON k.topic = f.topic "
+    "WHERE f.unknown_since IS NOT NULL ORDER BY f.topic, f.partition";
+
+static const struct {
+    const char *own;
+    const char *flag;
+    const char *picks;
+    bool is_daily;
+} queries[AUDIT_SECTION_COUNT] = {
+    [AUDIT_MISSING] = {missing, NULL, NULL, true},
+    [AUDIT_REJECTED] = {rejected, NULL, NULL, true},
+    [AUDIT_SILENT] = {NULL, "silent",
+                      "kind source name region state last_sign_at silent_since silent_minutes",
+                      true},
+    [AUDIT_INPUTS] = {NULL, "inputs", "kind source name region input_state last_line_at", false},
+    [AUDIT_RUNS] = {runs, NULL, NULL, true},
+    [AUDIT_REFUSED] = {NULL, "refused_lines", "kind source name region refused", false},
+    [AUDIT_PENDING] = {NULL, "pending_numbers", "kind source name region pending announced counted",
+                       true},
+    [AUDIT_HOLES] = {holes, NULL, NULL, true},
+    [AUDIT_BREACHES] = {NULL, NULL, NULL, true},
+    [AUDIT_CLOCKS] = {NULL, "clocks", "kind source name region clock_offset_ms", false},
+    [AUDIT_UNREGISTERED] = {NULL, "unregistered", "kind source region announced counted", true},
+    [AUDIT_BEHIND] = {behind, NULL, NULL, false},
+};
+
+const char *audit_query_section(enum audit_section section)
+{
+    return queries[section].own;
+}
+
+bool audit_query_is_daily(enum audit_section section)
+{
+    return queries[section].is_daily;
+}
+
+const char *audit_query_flag(enum audit_section section)
+{
+    return queries[section].flag;
+}
+
+const char *audit_query_picks(enum audit_section section)
+{
+    return queries[section].picks;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit_read.h"
+
+#include "audit_query.h"
+#include "audit_recount.h"
+
+#include <string.h>
+
+/* Everything is looked at, so a statement may take its time; analysts' instants are local. */
+#define BEGIN                                                                                      \
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "                                            \
+    "SET LOCAL statement_timeout = '10min'; SET LOCAL timezone = 'Asia/Shanghai'; "                \
+    "SET LOCAL datestyle = 'ISO'; SET LOCAL jit = off"
+
+#define OID_BOOL 16
+#define OID_INT8 20
+#define OID_INT2 21
+#define OID_INT4 23
+#define OID_TIMESTAMPTZ 1184
+#define INSTANT_SIZE 48
+
+static enum audit_type type_of(Oid oid)
+{
+    if (oid == OID_BOOL)
+        return AUDIT_BOOLEAN;
+    return oid == OID_INT8 || oid == OID_INT4 || oid == OID_INT2 ? AUDIT_NUMBER : AUDIT_TEXT;
+}
+
+/* "2022-02-10 08:30:00.5+08" -> "2022-02-10T08:30:00.5+08:00". Returns out. */
+static const char *to_iso(const char *instant, char out[INSTANT_SIZE])
+{
+    size_t size = strlen(instant);
+    if (size < 14 || size + 4 > INSTANT_SIZE || instant[10] != ' ')
+        return instant; /* infinity */
+    memcpy(out, instant, size + 1);
+    out[10] = 'T';
+    if (out[size - 3] == '+' || out[size - 3] == '-')
+        memcpy(out + size, ":00", 4);
+    return out;
+}
+
+/* Appends all rows of the result; the first call decides the columns. */
+static enum fx_code append_result(struct audit_rows *rows, const PGresult *result,
+                                  struct fx_err *err)
+{
+    int columns = PQnfields(result);
+    for (int i = rows->column_count; i < columns; i++)
+        audit_rows_column(rows, PQfname(result, i), type_of(PQftype(result, i)));
+    for (int row = 0; row < PQntuples(result); row++) {
+        const char *cells[AUDIT_COLUMNS_MAX];
+        char instants[AUDIT_COLUMNS_MAX][INSTANT_SIZE];
+        for (int i = 0; i < columns; i++) {
+            const char *value = PQgetvalue(result, row, i);
+            cells[i] = PQftype(result, i) == OID_TIMESTAMPTZ ? to_iso(value, instants[i]) : value;
+            if (PQgetisnull(result, row, i))
+                cells[i] = NULL;
+        }
+        if (audit_rows_add(rows, cells, err) != FX_OK)
+            return err->code;
+    }
+    return FX_OK;
+}
+
+struct reading {
+    PGconn *conn;
+    const struct audit_scope *scope;
+    struct audit_report *report;
+    char record[80]; /* the quoted record schema */
+};
+
+/* Appends what a statement without parameters returns. */
+static enum fx_code read_plain(const struct reading *reading, const char *sql,
+                               struct audit_rows *rows, struct fx_err *err)
+{
+    PGresult *result = NULL;
+    if (pg_query(reading->conn, &(struct pg_statement){sql, 0, NULL}, &result, err) != FX_OK)
+        return err->code;
+    enum fx_code code = append_result(rows, result, err);
+    PQclear(result);
+    return code;
+}
+
+/* Appends what the head and sql return; "%s" in sql stands for the record schema. */
+static enum fx_code read_scoped(const struct reading *reading, const char *sql,
+                                struct audit_rows *rows, struct fx_err *err)
+{
+    const struct audit_scope *scope = reading->scope;
+    const char *values[] = {scope->kind, scope->region, scope->day, scope->source};
+    const char *mark = strstr(sql, "%s");
+    struct buf text = BUF_INIT;
+    PGresult *result = NULL;
+    buf_append_text(&text, audit_query_head);
+    if (mark != NULL) {
+        buf_append(&text, sql, (size_t)(mark - sql));
+        buf_append_text(&text, reading->record);
+    }
+    buf_append_text(&text, mark == NULL ? sql : mark + 2);
+    enum fx_code code = buf_check(&text, err);
+    if (code == FX_OK)
+        code = pg_query(reading->conn, &(struct pg_statement){buf_text(&text), 4, values}, &result,
+                        err);
+    if (code == FX_OK)
+        code = append_result(rows, result, err);
+    PQclear(result);
+    buf_release(&text);
+    return code;
+}
+
+static enum fx_code read_head(struct reading *reading, struct fx_err *err)
+{
+    const struct audit_scope *scope = reading->scope;
+    struct audit_rows *head = &reading->report->head;
+    struct audit_rows found = AUDIT_ROWS_INIT;
+    enum fx_code code = read_scoped(reading, audit_query_scope, &found, err);
+    if (code == FX_OK && found.count != 1)
+        code = fx_err_set(err, FX_ECONFIG, "the schema has no definition: run fx-setup");
+    else if (code == FX_OK && !audit_rows_is_true(&found, 0, "is_kind"))
+        code = fx_err_set(err, FX_ECONFIG, "--kind: no rollup counts \"%.64s\"",
+                          scope->kind == NULL ? "" : scope->kind);
+    else if (code == FX_OK && !audit_rows_is_true(&found, 0, "is_region"))
+        code = fx_err_set(err, FX_ECONFIG, "--region: no region \"%.32s\"",
+                          scope->region == NULL ? "" : scope->region);
+    if (code == FX_OK) {
+        snprintf(reading->record, sizeof reading->record, "\"%.63s\"",
+                 audit_rows_cell(&found, 0, "record_schema"));
+        code = audit_rows_pick(&found, "is_kind",
+                               "schema audited_at kind region day source is_rebuild", head, err);
+    }
+    audit_rows_release(&found);
+    return code;
+}
+
+static enum fx_code read_sections(const struct reading *reading, const struct audit_rows *sources,
+                                  struct fx_err *err)
+{
+    enum fx_code code = FX_OK;
+    for (int i = 0; code == FX_OK && i < AUDIT_SECTION_COUNT; i++) {
+        enum audit_section section = (enum audit_section)i;
+        struct audit_rows *rows = &reading->report->sections[i];
+        if (reading->scope->day != NULL && !audit_query_is_daily(section))
+            continue;
+        if (audit_query_section(section) != NULL)
+            code = read_scoped(reading, audit_query_section(section), rows, err);
+        else if (audit_query_flag(section) != NULL)
+            code = audit_rows_pick(sources, audit_query_flag(section), audit_query_picks(section),
+                                   rows, err);
+    }
+    return code;
+}
+
+static enum fx_code recount(const struct reading *reading, struct fx_err *err)
+{
+    struct audit_rows *breaches = &reading->report->sections[AUDIT_BREACHES];
+    struct audit_rows definitions = AUDIT_ROWS_INIT;
+    struct audit_rows columns = AUDIT_ROWS_INIT;
+    struct buf sql = BUF_INIT;
+    enum fx_code code = read_plain(reading, audit_ledger_sql(), breaches, err);
+    if (code == FX_OK)
+        code = read_plain(reading, audit_query_definitions, &definitions, err);
+    if (code == FX_OK)
+        code = read_plain(reading, audit_query_columns, &columns, err);
+    for (int i = 0; code == FX_OK && i < definitions.count * AUDIT_RECOUNTS; i++) {
+        struct audit_rollup rollup = {&definitions, i / AUDIT_RECOUNTS, &columns};
+        buf_reset(&sql);
+        audit_recount_sql(&rollup, (enum audit_recount)(i % AUDIT_RECOUNTS), &sql);
+        code = buf_check(&sql, err);
+        if (code == FX_OK && sql.size > 0)
+            code = read_plain(reading, buf_text(&sql), breaches, err);
+        if (code != FX_OK)
+            fx_err_wrap(err, "recount of %s", audit_rows_cell(&definitions, rollup.row, "rollup"));
+    }
+    audit_rows_release(&definitions);
+    audit_rows_release(&columns);
+    buf_release(&sql);
+    return code;
+}
+
+static enum fx_code read_all(struct reading *reading, struct fx_err *err)
+{
+    bool is_now = reading->scope->day == NULL;
+    struct audit_rows sources = AUDIT_ROWS_INIT;
+    enum fx_code code = read_head(reading, err);
+    if (code == FX_OK)
+        code = read_scoped(reading, is_now ? audit_query_kinds_now : audit_query_kinds_day,
+                           &reading->report->kinds, err);
+    if (code == FX_OK)
+        code = read_scoped(reading, is_now ? audit_query_sources_now : audit_query_sources_day,
+                           &sources, err);
+    if (code == FX_OK)
+        code = read_sections(reading, &sources, err);
+    if (code == FX_OK)
+        code = recount(reading, err);
+    audit_rows_release(&sources);
+    return code;
+}
+
+enum fx_code audit_read(PGconn *conn, const struct audit_scope *scope, struct audit_report *report,
+                        struct fx_err *err)
+{
+    struct reading reading = {.conn = conn, .scope = scope, .report = report};
+    if (pg_run(conn, BEGIN, err) != FX_OK || read_all(&reading, err) != FX_OK)
+        return err->code;
+    return pg_run(conn, "COMMIT", err);
+}
