@@ -138,7 +138,7 @@ static void mend_source(enum audit_section section, const struct audit_rows *row
     const char *name = program_of(kind, program, sizeof program);
     if (section == AUDIT_SILENT)
         ADVISE("call the post; on the device");
-    else if (section == AUDIT_INPUTS)
+    else if (section == AUDIT_STALE || section == AUDIT_CLOSED)
         ADVISE("see to what feeds the program; on the device");
     else if (section == AUDIT_REFUSED)
         ADVISE("correct the lines in its --rejects file; on the device");
@@ -182,7 +182,8 @@ void audit_mend(enum audit_section section, const struct audit_rows *rows, int r
         COMMAND("fx-rollup");
         break;
     case AUDIT_SILENT:
-    case AUDIT_INPUTS:
+    case AUDIT_STALE:
+    case AUDIT_CLOSED:
     case AUDIT_REFUSED:
     case AUDIT_PENDING:
     case AUDIT_CLOCKS:

@@ -82,27 +82,36 @@ const char audit_query_kinds_day[] =
     "min(c.judged_at) AS judged_at, min(c.unknown_since) AS unknown_since "
     "FROM kinds k LEFT JOIN daily c ON c.kind = k.kind GROUP BY k.kind ORDER BY k.kind";
 
-/* Just after midnight nobody was heard today: who gave a sign of life within the last 15 minutes
- * is not silent. */
+/* closed: a run that goes on without input; one that ended is closed on purpose, and no finding. */
 const char audit_query_sources_now[] =
-    "SELECT c.*, q.*, CASE WHEN c.silent_since IS NOT NULL THEN 'silent' "
-    "ELSE 'not heard' END AS state, coalesce(c.silent_since, l.last_sign_at) AS last_sign_at, "
-    "CASE WHEN c.inputs_closed > 0 THEN 'CLOSED' ELSE 'STALE' END AS input_state, l.last_line_at "
-    "FROM now c LEFT JOIN (SELECT k.kind, g.source, max(greatest(g.last_appended_at, "
-    "g.heartbeat_at)) AS last_sign_at, max(g.last_line_at) AS last_line_at FROM source_ledger g "
-    "JOIN kinds k ON k.topic = g.topic GROUP BY k.kind, g.source) l "
-    "ON l.kind = c.kind AND l.source = c.source CROSS JOIN LATERAL (SELECT "
-    "c.sources_expected > 0 AND (c.silent_since IS NOT NULL OR (c.sources_heard = 0 AND "
-    "(l.last_sign_at IS NULL OR l.last_sign_at < c.judged_at - interval '15 minutes'))) AS silent, "
-    "c.inputs_closed + c.inputs_stale > 0 AS inputs, c.refused > 0 AS refused_lines, "
-    "c.pending > 0 AS pending_numbers, abs(c.clock_offset_ms) > 600000 AS clocks, "
-    "c.name IS NULL AS unregistered) q ORDER BY c.kind, c.source";
+    ", newest AS (SELECT DISTINCT ON (kind, source) kind, source, heartbeat_state, input_state, "
+    "last_line_at, last_sign_at FROM runs ORDER BY kind, source, met_at DESC, run_number) "
+    "SELECT c.*, q.*, n.last_sign_at, n.last_line_at, n.input_state, "
+    "CASE WHEN n.source IS NULL THEN 'never heard' ELSE 'silent' END AS state FROM now c "
+    "LEFT JOIN newest n ON n.kind = c.kind AND n.source = c.source "
+    "CROSS JOIN LATERAL (SELECT c.sources_silent > 0 AS is_silent, c.inputs_stale > 0 AS is_stale, "
+    "c.inputs_closed > 0 AND n.heartbeat_state <> 'ENDED' AS is_closed, c.refused > 0 AS "
+    "is_refusing, c.pending > 0 AS is_pending, abs(c.clock_offset_ms) > 600000 AS is_clock_wrong, "
+    "c.name IS NULL AS is_unregistered) q ORDER BY c.kind, c.source";
 
+/* A day is whole if every hour of it that is over has a sign of life. */
 const char audit_query_sources_day[] =
-    "SELECT c.*, c.sources_expected > 0 AND (c.sources_heard = 0 OR c.silent_minutes > 0) "
-    "AS silent, c.pending > 0 AS pending_numbers, c.name IS NULL AS unregistered, "
-    "CASE WHEN c.sources_heard = 0 THEN 'not heard' ELSE 'silent' END AS state "
-    "FROM daily c ORDER BY c.kind, c.source";
+    ", clock AS (SELECT k.kind, k.topic, s.day, s.day::timestamp AT TIME ZONE 'Asia/Shanghai' AS "
+    "starts, s.day::timestamp AT TIME ZONE 'Asia/Shanghai' + greatest(floor(extract(epoch FROM "
+    "least((s.day + 1)::timestamp AT TIME ZONE 'Asia/Shanghai', y.judged_at) - "
+    "s.day::timestamp AT TIME ZONE 'Asia/Shanghai') / 3600), 0) * interval '1 hour' AS until "
+    "FROM kinds k CROSS JOIN scope s JOIN kind_clock y ON y.kind = k.kind), "
+    "hours AS (SELECT c.kind, h.source, count(*) AS hours FROM clock c JOIN source_hour h "
+    "ON h.topic = c.topic AND h.hour_start >= c.starts AND h.hour_start < c.until "
+    "GROUP BY c.kind, h.source) "
+    "SELECT c.*, q.silent_hours, q.is_silent, c.name IS NULL AS is_unregistered, "
+    "c.pending > 0 OR (NOT c.complete AND NOT q.is_silent AND c.missing + c.rejected + "
+    "c.runs_lost + c.runs_cloned = 0) AS is_pending, CASE WHEN c.sources_heard = 0 THEN "
+    "'not heard' ELSE 'silent' END AS state FROM daily c JOIN clock k ON k.kind = c.kind "
+    "LEFT JOIN hours h ON h.kind = c.kind AND h.source = c.source CROSS JOIN LATERAL (SELECT "
+    "n.silent_hours, c.sources_expected > 0 AND (c.sources_heard = 0 OR n.silent_hours > 0) AS "
+    "is_silent FROM (SELECT (extract(epoch FROM k.until - k.starts) / 3600)::bigint - "
+    "coalesce(h.hours, 0) AS silent_hours) n) q ORDER BY c.kind, c.source";
 
 /* region_field other than region skips events, and what was added later has not counted all. */
 const char audit_query_definitions[] =
@@ -154,14 +163,16 @@ static const char rejected[] =
     "first_at, max(appended_at) AS last_at FROM unsettled GROUP BY kind, topic, reason, partition) "
     "p GROUP BY kind, topic, reason ORDER BY kind, reason";
 
+/* As in the views: a lost or cloned run troubles the day of its newest numbers, one that is known
+ * to have lost numbers until they are written off. */
 static const char runs[] =
     "SELECT r.kind, r.topic, r.source, n.name, r.region, r.run, r.state, r.is_quarantined, "
     "r.previous_run, r.opened_at, r.last_sign_at, r.high, r.lost_first_seq, r.lost_last_seq "
-    "FROM runs r CROSS JOIN scope s "
+    "FROM runs r CROSS JOIN scope s JOIN kind_clock k ON k.kind = r.kind "
     "LEFT JOIN called n ON n.kind = r.kind AND n.source = r.source "
-    "WHERE (r.state IN ('lost', 'cloned') OR r.is_quarantined) AND (s.day IS NULL OR s.day IN "
-    "((r.opened_at AT TIME ZONE 'Asia/Shanghai')::date, "
-    "(r.last_sign_at AT TIME ZONE 'Asia/Shanghai')::date)) ORDER BY r.kind, r.source, r.run";
+    "WHERE ((r.state IN ('lost', 'cloned') AND (r.day >= k.judged_day OR s.day IS NOT NULL)) OR "
+    "r.is_quarantined OR r.lost_first_seq IS NOT NULL) AND (s.day IS NULL OR s.day = r.day) "
+    "ORDER BY r.kind, r.source, r.run";
 
 static const char holes[] =
     "SELECT k.kind, h.topic, h.partition, h.first_offset, h.last_offset, "
@@ -185,18 +196,20 @@ static const struct {
 } queries[AUDIT_SECTION_COUNT] = {
     [AUDIT_MISSING] = {missing, NULL, NULL, true},
     [AUDIT_REJECTED] = {rejected, NULL, NULL, true},
-    [AUDIT_SILENT] = {NULL, "silent",
-                      "kind source name region state last_sign_at silent_since silent_minutes",
+    [AUDIT_SILENT] = {NULL, "is_silent",
+                      "kind source name region state last_sign_at silent_since silent_minutes "
+                      "silent_hours",
                       true},
-    [AUDIT_INPUTS] = {NULL, "inputs", "kind source name region input_state last_line_at", false},
+    [AUDIT_STALE] = {NULL, "is_stale", "kind source name region input_state last_line_at", false},
     [AUDIT_RUNS] = {runs, NULL, NULL, true},
-    [AUDIT_REFUSED] = {NULL, "refused_lines", "kind source name region refused", false},
-    [AUDIT_PENDING] = {NULL, "pending_numbers", "kind source name region pending announced counted",
+    [AUDIT_REFUSED] = {NULL, "is_refusing", "kind source name region refused", false},
+    [AUDIT_PENDING] = {NULL, "is_pending", "kind source name region pending announced counted",
                        true},
     [AUDIT_HOLES] = {holes, NULL, NULL, true},
     [AUDIT_BREACHES] = {NULL, NULL, NULL, true},
-    [AUDIT_CLOCKS] = {NULL, "clocks", "kind source name region clock_offset_ms", false},
-    [AUDIT_UNREGISTERED] = {NULL, "unregistered", "kind source region announced counted", true},
+    [AUDIT_CLOSED] = {NULL, "is_closed", "kind source name region input_state last_line_at", false},
+    [AUDIT_CLOCKS] = {NULL, "is_clock_wrong", "kind source name region clock_offset_ms", false},
+    [AUDIT_UNREGISTERED] = {NULL, "is_unregistered", "kind source region announced counted", true},
     [AUDIT_BEHIND] = {behind, NULL, NULL, false},
 };
 

@@ -19,12 +19,13 @@ enum audit_section {
     AUDIT_MISSING,      /* ranges of numbers that are not counted */
     AUDIT_REJECTED,     /* rejected messages that nothing settled, by reason */
     AUDIT_SILENT,       /* expected, and not heard */
-    AUDIT_INPUTS,       /* closed and stale inputs: no zero is proven */
+    AUDIT_STALE,        /* inputs that bring nothing they should: no zero is proven */
     AUDIT_RUNS,         /* lost, cloned and quarantined runs */
     AUDIT_REFUSED,      /* lines that posts refused */
     AUDIT_PENDING,      /* numbers still in an outbox */
     AUDIT_HOLES,        /* offsets that Kafka does not have */
     AUDIT_BREACHES,     /* invariants that do not hold */
+    AUDIT_CLOSED,       /* runs that go on without input; one that ended is no finding */
     AUDIT_CLOCKS,       /* clocks that are wrong by more than 10 minutes */
     AUDIT_UNREGISTERED, /* reporting, but not expected at all */
     AUDIT_BEHIND,       /* partitions of which nothing is known since a minute ago */

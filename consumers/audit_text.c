@@ -38,9 +38,10 @@ struct grid {
     int widths[COLUMNS_MAX];
 };
 
-static void grid_add(struct grid *grid, int column, struct buf *cell)
+/* The next cell of a line; columns counts those that it has. */
+static void grid_add_text(struct grid *grid, const char *text)
 {
-    const char *text = buf_text(cell);
+    int column = grid->columns++;
     int width = audit_text_width(text);
     fx_assert(column < COLUMNS_MAX);
     if (width > grid->widths[column])
@@ -101,22 +102,21 @@ static void write_section(const struct audit_report *report, enum audit_section 
     const struct audit_section_info *info = audit_section_info(section);
     const struct audit_rows *rows = &report->sections[section];
     int shown = lines_max > 0 && rows->count > lines_max ? lines_max : rows->count;
-    struct grid grid = {.text = BUF_INIT, .columns = 1};
+    struct grid grid = {.text = BUF_INIT};
     struct buf cell = BUF_INIT;
-    for (int i = 0; i < AUDIT_CELLS_MAX; i++)
-        grid.columns += info->cells[i] != NULL;
     for (int row = 0; row < shown; row++) {
         struct audit_mend mend;
-        for (int i = 0; i < grid.columns - 1; i++) {
+        grid.columns = 0;
+        for (int i = 0; i < AUDIT_CELLS_MAX && info->cells[i] != NULL; i++) {
             fill(info->cells[i], rows, row, &cell);
-            grid_add(&grid, i, &cell);
+            grid_add_text(&grid, buf_text(&cell));
         }
         audit_mend(section, rows, row, &mend);
         buf_reset(&cell);
         buf_append_format(&cell, "> %s%s%s", mend.advice,
                           mend.advice[0] != '\0' && mend.command[0] != '\0' ? ": " : "",
                           mend.command);
-        grid_add(&grid, grid.columns - 1, &cell);
+        grid_add_text(&grid, buf_text(&cell));
     }
     buf_append_format(out, "\n%s (%d)\n", info->title, rows->count);
     grid_write(&grid, out);
@@ -127,28 +127,28 @@ static void write_section(const struct audit_report *report, enum audit_section 
 
 static void write_kinds(const struct audit_report *report, struct buf *out)
 {
+    static const char *const shown[][2] = {
+        {"sources_expected", "expected"}, {"sources_heard", "heard"},
+        {"sources_silent", "silent"},     {"inputs_closed", "closed"},
+        {"inputs_stale", "stale"},        {"announced", "announced"},
+        {"counted", "counted"},           {"pending", "pending"},
+        {"missing", "missing"},           {"rejected", "rejected"},
+        {"written_off", "written off"},
+    };
     const struct audit_rows *kinds = &report->kinds;
     struct grid grid = {.text = BUF_INIT};
-    struct buf cell = BUF_INIT;
     for (int row = -1; row < kinds->count; row++) {
         grid.columns = 0;
-        for (int i = 0; i < kinds->column_count; i++) {
-            const char *name = kinds->columns[i].name;
-            if (kinds->columns[i].type != AUDIT_NUMBER && strcmp(name, "kind") != 0)
-                continue; /* instants are in the first line */
-            buf_reset(&cell);
-            const char *value = row < 0 ? name : audit_rows_cell(kinds, row, name);
-            buf_append_text(&cell, value == NULL ? "-" : value);
-            grid_add(&grid, grid.columns++, &cell);
-        }
-        buf_reset(&cell);
-        buf_append_text(&cell,
-                        row < 0 ? "verdict" : audit_verdict_name(audit_judge_kind(report, row)));
-        grid_add(&grid, grid.columns++, &cell);
+        grid_add_text(&grid, row < 0 ? "kind" : audit_rows_cell(kinds, row, "kind"));
+        grid_add_text(&grid,
+                      row < 0 ? "verdict" : audit_verdict_name(audit_judge_kind(report, row)));
+        for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
+            if (audit_rows_has(kinds, shown[i][0]))
+                grid_add_text(&grid,
+                              row < 0 ? shown[i][1] : audit_rows_cell(kinds, row, shown[i][0]));
     }
     buf_append_byte(out, '\n');
     grid_write(&grid, out);
-    buf_release(&cell);
 }
 
 /* The earliest instant of a column, as its text; NULL if there is none. All have one format. */
