@@ -163,15 +163,15 @@ static const char rejected[] =
     "first_at, max(appended_at) AS last_at FROM unsettled GROUP BY kind, topic, reason, partition) "
     "p GROUP BY kind, topic, reason ORDER BY kind, reason";
 
-/* As in the views: a lost or cloned run troubles the day of its newest numbers, one that is known
- * to have lost numbers until they are written off. */
+/* As in the views: a lost or cloned run troubles the day of its newest numbers; one that is known
+ * to have lost some, until they are written off. */
 static const char runs[] =
     "SELECT r.kind, r.topic, r.source, n.name, r.region, r.run, r.state, r.is_quarantined, "
     "r.previous_run, r.opened_at, r.last_sign_at, r.high, r.lost_first_seq, r.lost_last_seq "
     "FROM runs r CROSS JOIN scope s JOIN kind_clock k ON k.kind = r.kind "
     "LEFT JOIN called n ON n.kind = r.kind AND n.source = r.source "
-    "WHERE ((r.state IN ('lost', 'cloned') AND (r.day >= k.judged_day OR s.day IS NOT NULL)) OR "
-    "r.is_quarantined OR r.lost_first_seq IS NOT NULL) AND (s.day IS NULL OR s.day = r.day) "
+    "WHERE (r.is_quarantined OR (r.state IN ('lost', 'cloned') AND (s.day IS NOT NULL OR "
+    "r.day >= k.judged_day OR r.lost_first_seq IS NOT NULL))) AND (s.day IS NULL OR s.day = r.day) "
     "ORDER BY r.kind, r.source, r.run";
 
 static const char holes[] =
