@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit_read.h"
 
+#include "../common/day.h"
+#include "../common/log.h"
 #include "audit_query.h"
 #include "audit_recount.h"
 
@@ -68,16 +70,27 @@ struct reading {
     char record[80]; /* the quoted record schema */
 };
 
-/* Appends what a statement without parameters returns. */
+/* Appends what the statement returns. */
+static enum fx_code read_statement(const struct reading *reading,
+                                   const struct pg_statement *statement, struct audit_rows *rows,
+                                   struct fx_err *err)
+{
+    PGresult *result = NULL;
+    int64_t began_ms = day_monotonic_ms();
+    if (pg_query(reading->conn, statement, &result, err) != FX_OK)
+        return err->code;
+    enum fx_code code = append_result(rows, result, err);
+    fx_log(FX_LOG_DEBUG, "query", "rows=%d last_column=%s ms=%lld", PQntuples(result),
+           PQnfields(result) > 0 ? PQfname(result, PQnfields(result) - 1) : "-",
+           (long long)(day_monotonic_ms() - began_ms));
+    PQclear(result);
+    return code;
+}
+
 static enum fx_code read_plain(const struct reading *reading, const char *sql,
                                struct audit_rows *rows, struct fx_err *err)
 {
-    PGresult *result = NULL;
-    if (pg_query(reading->conn, &(struct pg_statement){sql, 0, NULL}, &result, err) != FX_OK)
-        return err->code;
-    enum fx_code code = append_result(rows, result, err);
-    PQclear(result);
-    return code;
+    return read_statement(reading, &(struct pg_statement){sql, 0, NULL}, rows, err);
 }
 
 /* Appends what the head and sql return; "%s" in sql stands for the record schema. */
@@ -88,7 +101,6 @@ static enum fx_code read_scoped(const struct reading *reading, const char *sql,
     const char *values[] = {scope->kind, scope->region, scope->day, scope->source};
     const char *mark = strstr(sql, "%s");
     struct buf text = BUF_INIT;
-    PGresult *result = NULL;
     buf_append_text(&text, audit_query_head);
     if (mark != NULL) {
         buf_append(&text, sql, (size_t)(mark - sql));
@@ -97,11 +109,8 @@ static enum fx_code read_scoped(const struct reading *reading, const char *sql,
     buf_append_text(&text, mark == NULL ? sql : mark + 2);
     enum fx_code code = buf_check(&text, err);
     if (code == FX_OK)
-        code = pg_query(reading->conn, &(struct pg_statement){buf_text(&text), 4, values}, &result,
-                        err);
-    if (code == FX_OK)
-        code = append_result(rows, result, err);
-    PQclear(result);
+        code =
+            read_statement(reading, &(struct pg_statement){buf_text(&text), 4, values}, rows, err);
     buf_release(&text);
     return code;
 }

@@ -40,8 +40,7 @@ class Proxy:
             self.selector.unregister(self.listener)
             self.listener.close()
             self.listener = None
-            for sock in list(self.pairs):
-                self._drop(sock)
+            self._drop_all()
 
     def mend(self):
         with self.lock:
@@ -51,8 +50,7 @@ class Proxy:
         self.is_open = False
         self.thread.join(5)
         with self.lock:
-            for sock in list(self.pairs):
-                self._drop(sock)
+            self._drop_all()
             if self.listener:
                 self.listener.close()
             self.selector.close()
@@ -101,6 +99,10 @@ class Proxy:
             rest = rest[size:]
         self.pending[sock] = rest
         return out
+
+    def _drop_all(self):
+        while self.pairs:
+            self._drop(next(iter(self.pairs)))
 
     def _drop(self, sock):
         for end in (sock, self.pairs[sock][0]):

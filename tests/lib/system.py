@@ -207,6 +207,11 @@ class System:
             )
         return self._producer
 
+    def forget_topics(self):
+        """The next send asks anew how many partitions there are."""
+        self.sent()
+        self._producer = None
+
     def send(self, kind, key, value, partition=None):
         if partition is None:
             partition = partition_of(key, self.partitions)
