@@ -140,20 +140,22 @@ static const char missing[] =
     "WHERE m.cause IN ('missing', 'rejected', 'lost') "
     "ORDER BY m.kind, m.source, m.run, m.first_seq";
 
-/* Settled: the number counts by now, or a person wrote it off or accepted the offset. A heartbeat
- * has no number (0): the next one settles it. */
+/* In a gap: until the number counts or is written off. Outside of the ledger, where the numbers of
+ * good writers are missed all the same, a message troubles the day it came, as in the views; but
+ * those of a quarantined run are missed by nobody else. A heartbeat has no number (0): the next one
+ * settles it. */
 static const char rejected[] =
     ", unsettled AS (SELECT k.kind, e.* FROM rejected_event e JOIN kinds k ON k.topic = e.topic "
-    "CROSS JOIN placed s LEFT JOIN source_ledger l ON l.topic = e.topic AND l.source = e.source "
-    "AND l.run = e.run LEFT JOIN source_gap g ON g.topic = e.topic AND g.source = e.source AND "
+    "JOIN kind_clock y ON y.kind = k.kind CROSS JOIN placed s "
+    "LEFT JOIN source_ledger l ON l.topic = e.topic AND l.source = e.source AND l.run = e.run "
+    "LEFT JOIN source_gap g ON g.topic = e.topic AND g.source = e.source AND "
     "g.run = e.run AND e.seq BETWEEN g.first_seq AND g.last_seq "
+    "CROSS JOIN LATERAL (SELECT (e.appended_at AT TIME ZONE 'Asia/Shanghai')::date AS day) d "
     "WHERE (s.source IS NULL OR s.source = e.source) AND (s.region IS NULL OR s.has_root OR "
-    "l.region IN (SELECT region FROM places)) AND "
-    "(s.day IS NULL OR s.day = (e.appended_at AT TIME ZONE 'Asia/Shanghai')::date) AND "
-    "(e.seq IS NULL OR l.run IS NULL OR e.seq > l.high OR (e.seq = 0 AND "
-    "coalesce(l.heartbeat_at, '-infinity') < e.appended_at) OR g.cause <> 'written_off') AND "
-    "NOT EXISTS (SELECT FROM %s.acceptance a WHERE a.topic = e.topic AND "
-    "a.partition = e.partition AND e.\"offset\" BETWEEN a.first_offset AND a.last_offset)) "
+    "l.region IN (SELECT region FROM places)) AND (s.day IS NULL OR s.day = d.day) AND "
+    "(g.cause <> 'written_off' OR ((e.seq IS NULL OR l.run IS NULL OR e.seq > l.high OR "
+    "(e.seq = 0 AND coalesce(l.heartbeat_at, '-infinity') < e.appended_at)) AND "
+    "(s.day IS NOT NULL OR d.day >= y.judged_day OR e.reason = 'source_quarantined')))) "
     "SELECT kind, topic, reason, sum(events)::bigint AS events, "
     "(SELECT count(DISTINCT u.source) FROM unsettled u WHERE u.topic = p.topic AND "
     "u.reason = p.reason) AS sources, min(first_at) AS first_at, max(last_at) AS last_at, "
@@ -180,7 +182,8 @@ static const char holes[] =
     "JOIN kinds k ON k.topic = h.topic JOIN scope s ON s.day IS NULL OR "
     "s.day = (h.found_at AT TIME ZONE 'Asia/Shanghai')::date WHERE NOT EXISTS (SELECT FROM "
     "%s.acceptance a WHERE a.topic = h.topic AND a.partition = h.partition AND "
-    "a.first_offset <= h.first_offset AND a.last_offset >= h.last_offset) "
+    "a.accepted_at > h.found_at AND a.first_offset <= h.first_offset AND a.last_offset >= "
+    "h.last_offset) "
     "ORDER BY h.topic, h.partition, h.first_offset";
 
 static const char behind[] =

@@ -199,6 +199,26 @@ def test_a_column_added_later_is_compared_with_nothing(system):
     assert breaches(system) == []
 
 
+def test_garbage_troubles_its_day_and_a_number_until_it_counts(system):
+    post = Post(system, source="P-garbage")
+    system.db.execute(f"SET search_path = {system.schema}")
+    post.send_raw(post.bytes(1)[:-2])
+    post.send(1, region="999999")
+    post.count()
+
+    def reasons(*words):
+        return {f["reason"]: f["events"] for f in audit(system, *words)["findings"]["rejected"]}
+
+    assert reasons() == {"undecodable": 1, "unknown_region": 1}
+    system.db.execute("UPDATE rejected_event SET appended_at = appended_at - interval '1 day'")
+    assert reasons() == {"unknown_region": 1}
+    yesterday = (today() - datetime.timedelta(1)).isoformat()
+    assert reasons("--day", yesterday) == {"undecodable": 1, "unknown_region": 1}
+    post.send(1)
+    post.count()
+    assert reasons() == {}
+
+
 def test_wrong_usage_is_told_apart(system):
     for words in (["--kind", "nothing"], ["--region", "x"], ["--day", "x"], ["more"]):
         result = system.run("fx-audit", *words, code=2)
