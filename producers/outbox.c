@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "outbox.h"
 
+#include "../common/day.h"
 #include "../common/text.h"
 #include "outbox_send.h"
 #include "outbox_sql.h"
@@ -12,6 +13,14 @@
 
 #define PRUNE_ROWS 4096 /* at once: a fraction of a second, even on a slow disk */
 
+static enum fx_code forget_runs(struct outbox *outbox, struct fx_err *err)
+{
+    sqlite3_stmt *statement = sql_use(outbox, SQL_FORGET_RUNS);
+    sqlite3_bind_int64(statement, 1, day_now_ms() - OUTBOX_RUN_KEEP_MS);
+    sqlite3_bind_int64(statement, 2, OUTBOX_RUNS_MAX);
+    return sql_run(outbox, statement, err);
+}
+
 enum fx_code outbox_open(const struct outbox_options *options, struct outbox **outbox,
                          struct fx_err *err)
 {
@@ -21,7 +30,7 @@ enum fx_code outbox_open(const struct outbox_options *options, struct outbox **o
     fresh->options = *options;
     enum fx_code code = sql_open(fresh, err);
     if (code == FX_OK)
-        code = sql_run(fresh, sql_use(fresh, SQL_FORGET_RUNS), err);
+        code = forget_runs(fresh, err);
     if (code == FX_OK)
         code = runs_load(fresh, err);
     if (code != FX_OK) {

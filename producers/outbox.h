@@ -14,7 +14,9 @@
  * After an error inside a transaction call outbox_rollback; the outbox is then as it was.
  *
  * Here: opening and input. What rules need to look up is in outbox_rules.h, the way out to Kafka in
- * outbox_send.h. Not thread-safe. Pointers to runs stay valid until outbox_close.
+ * outbox_send.h, what the city asks for in outbox_asked.h. The row of a run stays
+ * OUTBOX_RUN_KEEP_MS after its end, so that the city can be told what became of its numbers. Not
+ * thread-safe. Pointers to runs stay valid until outbox_close.
  */
 #ifndef FX_OUTBOX_H
 #define FX_OUTBOX_H
@@ -26,6 +28,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define OUTBOX_RUN_KEEP_MS (90 * INT64_C(86400000)) /* how long a run is known after its end */
+#define OUTBOX_RUNS_MAX 16384                       /* ended runs without events, at most */
 #define OUTBOX_INPUT_MAX 512 /* bytes of an input's name or detail, with terminator */
 
 struct outbox;
@@ -49,6 +53,7 @@ struct outbox_run {
     int64_t last_line_ms; /* when its last line came in, 0: none */
     int64_t refused;      /* lines of this run refused for want of room or sense */
     int64_t beats;        /* heartbeats sent */
+    int64_t ended_ms;     /* when its ENDED was acknowledged, 0: not yet */
     int64_t previous_run; /* -1: none */
     int64_t previous_last_seq;
     int32_t partition; /* -1: not chosen yet */

@@ -64,9 +64,11 @@ static void read_run(sqlite3_stmt *statement, struct outbox_run *run)
                                .refused = sqlite3_column_int64(statement, 10),
                                .beats = sqlite3_column_int64(statement, 11),
                                .is_ended = sqlite3_column_int(statement, 12) != 0,
+                               .ended_ms = sqlite3_column_int64(statement, 13),
                                .is_stored = true};
     run->committed_seq = run->last_seq;
     run->committed_at_ms = run->last_at_ms;
+    run->acked_seq = run->is_ended ? run->last_seq : 0; /* of an open one: check_run */
     text_copy(run->source, sizeof run->source, (const char *)sqlite3_column_text(statement, 1));
     text_copy(run->region, sizeof run->region, (const char *)sqlite3_column_text(statement, 3));
 }
@@ -170,6 +172,11 @@ static struct outbox_run **find_source(const struct outbox *outbox, const char *
         if (*slot == NULL || strcmp((*slot)->source, source) == 0)
             return slot;
     }
+}
+
+struct outbox_run *runs_current(const struct outbox *outbox, const char *source)
+{
+    return outbox->sources_room == 0 ? NULL : *find_source(outbox, source);
 }
 
 /* At most half of the slots are taken. */
@@ -286,6 +293,7 @@ enum fx_code runs_write(struct outbox *outbox, struct fx_err *err)
         sqlite3_bind_int64(statement, 11, run->refused);
         sqlite3_bind_int64(statement, 12, run->beats);
         sqlite3_bind_int(statement, 13, run->is_ended);
+        sqlite3_bind_int64(statement, 14, run->ended_ms);
         code = sql_run(outbox, statement, err);
     }
     return code;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "outbox_sql.h"
 
+#include "../common/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -8,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FORMAT 1                  /* of the tables below */
+#define FORMAT 2                  /* of the tables below, with all their changes */
 #define APPLICATION_ID 0x46584f42 /* "FXOB" */
 #define PAGE_SIZE 4096
 #define CACHE_KIB 2048
@@ -21,6 +23,7 @@ static const char *const texts[] = {
 };
 _Static_assert(sizeof texts / sizeof texts[0] == SQL_COUNT, "a text for each statement");
 
+/* Format 1. A new outbox takes the same road as an old one: these, then every change. */
 static const char tables[] =
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE run (id INTEGER PRIMARY KEY, source TEXT NOT NULL, run INTEGER NOT NULL,"
@@ -43,6 +46,18 @@ static const char tables[] =
     " crc INTEGER NOT NULL, line_size INTEGER NOT NULL, lines INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE resend (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, first INTEGER NOT NULL,"
     " last INTEGER NOT NULL);";
+
+/* changes[i] turns format i + 1 into format i + 2. */
+static const char *const changes[] = {
+    /* What the city asks for: until when a run may be asked for, what was obeyed already. */
+    "ALTER TABLE run ADD COLUMN ended_at INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN declares INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE run SET ended_at = strftime('%s', 'now') * 1000 WHERE is_ended;"
+    "CREATE INDEX run_declares ON run (id) WHERE declares;"
+    "CREATE TABLE asked (source TEXT PRIMARY KEY, asked_at INTEGER NOT NULL,"
+    " attempt INTEGER NOT NULL) WITHOUT ROWID;",
+};
+_Static_assert(sizeof changes / sizeof changes[0] == FORMAT - 1, "a change for each format");
 
 /* What SQLite's code means to the caller. */
 static enum fx_code set_error(struct outbox *outbox, int code, struct fx_err *err)
@@ -172,11 +187,20 @@ static enum fx_code read_pragma(struct outbox *outbox, const char *text, int64_t
     return code;
 }
 
-static enum fx_code make_tables(struct outbox *outbox, struct fx_err *err)
+/* In the caller's transaction, which a failure of the opening rolls back by closing. */
+static enum fx_code change_format(struct outbox *outbox, int64_t from, struct fx_err *err)
 {
     char ids[80];
     snprintf(ids, sizeof ids, "PRAGMA application_id = %d; PRAGMA user_version = %d",
              APPLICATION_ID, FORMAT);
+    enum fx_code code = FX_OK;
+    for (int64_t format = from; code == FX_OK && format < FORMAT; format++)
+        code = execute(outbox, changes[format - 1], err);
+    return code == FX_OK ? execute(outbox, ids, err) : code;
+}
+
+static enum fx_code make_tables(struct outbox *outbox, struct fx_err *err)
+{
     sqlite3_stmt *statement = NULL;
     enum fx_code code = execute(outbox, "BEGIN IMMEDIATE", err);
     if (code == FX_OK)
@@ -191,8 +215,21 @@ static enum fx_code make_tables(struct outbox *outbox, struct fx_err *err)
     }
     sqlite3_finalize(statement);
     if (code == FX_OK)
-        code = execute(outbox, ids, err);
+        code = change_format(outbox, 1, err);
     return code == FX_OK ? execute(outbox, "COMMIT", err) : code;
+}
+
+static enum fx_code upgrade(struct outbox *outbox, int64_t format, struct fx_err *err)
+{
+    enum fx_code code = execute(outbox, "BEGIN IMMEDIATE", err);
+    if (code == FX_OK)
+        code = change_format(outbox, format, err);
+    if (code == FX_OK)
+        code = execute(outbox, "COMMIT", err);
+    if (code != FX_OK)
+        return fx_err_wrap(err, "upgrade from format %lld to %d", (long long)format, FORMAT);
+    fx_log(FX_LOG_INFO, "outbox_upgraded", "from=%lld to=%d", (long long)format, FORMAT);
+    return FX_OK;
 }
 
 static enum fx_code check_identity(struct outbox *outbox, struct fx_err *err)
@@ -208,10 +245,19 @@ static enum fx_code check_identity(struct outbox *outbox, struct fx_err *err)
         return make_tables(outbox, err);
     if (id != APPLICATION_ID)
         return fx_err_set(err, FX_ECONFIG, "%s is no outbox", outbox->options.path);
-    if (format != FORMAT)
+    if (format < 1 || format > FORMAT)
         return fx_err_set(err, FX_ECONFIG, "outbox %s has format %lld, this program writes %d",
                           outbox->options.path, (long long)format, FORMAT);
     return FX_OK;
+}
+
+/* After check_kind: what is not ours to write is not changed either. */
+static enum fx_code check_format(struct outbox *outbox, struct fx_err *err)
+{
+    int64_t format = 0;
+    if (read_pragma(outbox, "PRAGMA user_version", &format, err) != FX_OK)
+        return err->code;
+    return format == FORMAT ? FX_OK : upgrade(outbox, format, err);
 }
 
 static enum fx_code check_kind(struct outbox *outbox, struct fx_err *err)
@@ -253,6 +299,8 @@ enum fx_code sql_open(struct outbox *outbox, struct fx_err *err)
         code = check_identity(outbox, err);
     if (code == FX_OK)
         code = check_kind(outbox, err);
+    if (code == FX_OK)
+        code = check_format(outbox, err);
     if (code == FX_OK)
         code = read_pragma(outbox, "PRAGMA page_size", &outbox->page_size, err);
     for (int i = 0; code == FX_OK && i < SQL_COUNT; i++)

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * outbox_statements - every statement the outbox runs, each prepared once at the opening.
+ *
+ * For outbox*.c alone. The tables are in outbox_sql.c.
+ */
+#ifndef FX_OUTBOX_STATEMENTS_H
+#define FX_OUTBOX_STATEMENTS_H
+
+/* X(name, text) */
+#define SQL_STATEMENTS(X)                                                                          \
+    X(BEGIN, "BEGIN IMMEDIATE")                                                                    \
+    X(COMMIT, "COMMIT")                                                                            \
+    X(ROLLBACK, "ROLLBACK")                                                                        \
+    X(SET_META, "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")                       \
+    X(ADD_RUN, "INSERT INTO run (id, source, run, region, previous_run, previous_last_seq,"        \
+               " partition, last_seq, last_at, last_line, refused, beats, is_ended, ended_at)"     \
+               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")            \
+    X(SET_RUN, "UPDATE run SET partition = ?7, last_seq = ?8, last_at = ?9, last_line = ?10,"      \
+               " refused = ?11, beats = ?12, is_ended = ?13, ended_at = ?14 WHERE id = ?1")        \
+    X(LAST_RUN, "SELECT run, last_seq, last_at FROM run WHERE source = ?1"                         \
+                " ORDER BY id DESC LIMIT 1")                                                       \
+    X(FIND_RUN, "SELECT id FROM run WHERE source = ?1 AND run = ?2")                               \
+    X(LOAD_RUN, "SELECT * FROM run WHERE id = ?1")                                                 \
+    X(OPEN_RUNS, "SELECT * FROM run WHERE NOT is_ended ORDER BY id")                               \
+    X(FORGET_RUNS, "DELETE FROM run WHERE is_ended AND NOT declares AND (ended_at < ?1 OR id <="   \
+                   " (SELECT id FROM run WHERE is_ended ORDER BY id DESC LIMIT 1 OFFSET ?2))"      \
+                   " AND NOT EXISTS (SELECT 1 FROM event WHERE event.run = run.id)"                \
+                   " AND EXISTS (SELECT 1 FROM run AS newer"                                       \
+                   " WHERE newer.source = run.source AND newer.id > run.id)")                      \
+    X(KNOWS_SOURCE, "SELECT 1 FROM run WHERE source = ?1 LIMIT 1")                                 \
+    X(ADD_BEAT, "UPDATE run SET beats = beats + 1 WHERE id = ?1")                                  \
+    X(SET_DECLARES, "UPDATE run SET declares = ?2 WHERE id = ?1")                                  \
+    X(NEXT_DECLARED, "SELECT id FROM run WHERE declares AND id > ?1 ORDER BY id LIMIT 1")          \
+    X(FIND_ASKED, "SELECT 1 FROM asked WHERE source = ?1"                                          \
+                  " AND (asked_at > ?2 OR (asked_at = ?2 AND attempt >= ?3))")                     \
+    X(SET_ASKED, "INSERT OR REPLACE INTO asked (source, asked_at, attempt) VALUES (?1, ?2, ?3)")   \
+    X(ADD_ASKED, "INSERT INTO resend (run, first, last) SELECT ?1, ?2, ?3 WHERE NOT EXISTS"        \
+                 " (SELECT 1 FROM resend WHERE run = ?1 AND first <= ?2 AND last >= ?3)")          \
+    X(COUNT_RESENDS, "SELECT count(*) FROM resend")                                                \
+    X(MAX_RUN, "SELECT max(id) FROM run")                                                          \
+    X(MAX_SEQ, "SELECT max(seq) FROM event WHERE run = ?1")                                        \
+    X(FIRST_UNACKED, "SELECT seq FROM event WHERE run = ?1 AND id > ?2 ORDER BY seq LIMIT 1")      \
+    X(OLDEST_KEPT, "SELECT min(seq) FROM event WHERE run = ?1")                                    \
+    X(ADD_EVENT, "INSERT INTO event (id, run, seq, stored_at, bytes) VALUES (?1, ?2, ?3, ?4, ?5)") \
+    X(READ_EVENTS, "SELECT id, run, seq, bytes FROM event WHERE id > ?1 ORDER BY id LIMIT ?2")     \
+    X(READ_RANGE, "SELECT id, run, seq, bytes FROM event"                                          \
+                  " WHERE run = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4")              \
+    X(COUNT_RANGE, "SELECT count(*) FROM event WHERE run = ?1 AND seq BETWEEN ?2 AND ?3")          \
+    X(COUNT_EVENTS, "SELECT count(*), sum(id > ?1) FROM event")                                    \
+    X(OLDEST_UNSENT, "SELECT stored_at FROM event WHERE id > ?1 ORDER BY id LIMIT 1")              \
+    X(COUNT_RUNS, "SELECT count(*) FROM run WHERE NOT is_ended")                                   \
+    X(OLD_EVENTS, "SELECT id, stored_at FROM event WHERE id <= ?1 ORDER BY id LIMIT ?2")           \
+    X(PRUNE_EVENTS, "DELETE FROM event WHERE id <= ?1")                                            \
+    X(PRUNE_LINES, "DELETE FROM line WHERE event <= ?1")                                           \
+    X(PRUNE_REVERSALS, "DELETE FROM reversal WHERE event <= ?1")                                   \
+    X(FIND_LINE, "SELECT event.run, event.seq FROM line JOIN event ON event.id = line.event"       \
+                 " WHERE line.source = ?1 AND line.line = ?2")                                     \
+    X(ADD_LINE, "INSERT INTO line (source, line, event) VALUES (?1, ?2, ?3)")                      \
+    X(FIND_EVENT, "SELECT event.id, event.bytes, reversal.event IS NOT NULL"                       \
+                  " FROM run JOIN event ON event.run = run.id AND event.seq = ?3"                  \
+                  " LEFT JOIN reversal ON reversal.event = event.id"                               \
+                  " WHERE run.source = ?1 AND run.run = ?2")                                       \
+    X(ADD_REVERSAL, "INSERT INTO reversal (event, run, seq, reason) VALUES (?1, ?2, ?3, ?4)")      \
+    X(CENSUS, "SELECT persons FROM census WHERE source = ?1 AND cell = ?2")                        \
+    X(ADD_CENSUS, "INSERT INTO census (source, cell, persons) VALUES (?1, ?2, ?3)"                 \
+                  " ON CONFLICT (source, cell) DO UPDATE SET persons = persons + ?3")              \
+    X(POSITION, "SELECT detail, device, inode, offset, crc, line_size, lines FROM position"        \
+                " WHERE input = ?1")                                                               \
+    X(SET_POSITION, "INSERT OR REPLACE INTO position"                                              \
+                    " (input, detail, device, inode, offset, crc, line_size, lines)"               \
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                                    \
+    X(ADD_RESEND, "INSERT INTO resend (run, first, last) VALUES (?1, ?2, ?3)")                     \
+    X(NEXT_RESEND, "SELECT resend.id, run.id, run.run, first, last FROM resend"                    \
+                   " JOIN run ON run.id = resend.run ORDER BY resend.id LIMIT 1")                  \
+    X(END_RESEND, "DELETE FROM resend WHERE id = ?1")                                              \
+    X(PAGES, "PRAGMA page_count")                                                                  \
+    X(FREE_PAGES, "PRAGMA freelist_count")
+
+#endif
