@@ -133,12 +133,13 @@ static void forget_window(struct shipper *shipper)
             slot->run->is_opened = false;
     }
     shipper->count = 0;
+    shipper->declared_waiting = 0;
     shipper->cursor = outbox_acked_id(shipper->options.outbox);
     shipper->old = (struct sweep){0, false};
     shipper->opened = (struct sweep){0, false};
     shipper->ended = (struct sweep){0, false};
     shipper->resend.id = 0;
-    shipper->is_resend_noted = true;
+    shipper_note_resend(shipper);
 }
 
 static void wait_before_retry(struct shipper *shipper)
@@ -202,7 +203,17 @@ static enum fx_code look_again(struct shipper *shipper, struct fx_err *err)
 
 /* ---- taking in ---- */
 
-static void settle(struct shipper *shipper)
+static void settle_beat(struct shipper *shipper, const struct slot *slot)
+{
+    if (slot->state != HEARTBEAT_ENDED)
+        return;
+    slot->run->is_ended = true;
+    slot->run->ended_ms = day_now_ms();
+    outbox_touch(shipper->options.outbox, slot->run);
+}
+
+/* FX_EDISK: the slot whose effect could not be written stays, and those behind it. */
+static enum fx_code settle(struct shipper *shipper, struct fx_err *err)
 {
     struct outbox *outbox = shipper->options.outbox;
     int64_t acked_id = outbox_acked_id(outbox);
@@ -211,14 +222,18 @@ static void settle(struct shipper *shipper)
         if (slot->kind == SLOT_ROW) {
             acked_id = slot->id;
             slot->run->acked_seq = slot->seq;
-        } else if (slot->kind == SLOT_BEAT && slot->state == HEARTBEAT_ENDED) {
-            slot->run->is_ended = true;
-            outbox_touch(outbox, slot->run);
+        } else if (slot->kind == SLOT_BEAT) {
+            settle_beat(shipper, slot);
+        } else if (slot->kind == SLOT_DECLARED) {
+            if (outbox_end_declared(outbox, slot->id, err) != FX_OK)
+                break;
+            shipper->declared_waiting--;
         }
         shipper->head = (shipper->head + 1) % SHIPPER_WINDOW;
         shipper->count--;
     }
     outbox_ack(outbox, acked_id);
+    return err->code;
 }
 
 enum fx_code shipper_pump(struct shipper *shipper, enum input_state input, struct fx_err *err)
@@ -230,13 +245,13 @@ enum fx_code shipper_pump(struct shipper *shipper, enum input_state input, struc
     if (shipper->rk != NULL)
         while (rd_kafka_poll(shipper->rk, 0) > 0)
             continue;
-    settle(shipper);
+    enum fx_code code = settle(shipper, err);
     if (shipper->is_broken)
         reopen_later(shipper);
-    if (day_monotonic_ms() < shipper->retry_at_ms)
+    if (code == FX_OK && day_monotonic_ms() < shipper->retry_at_ms)
         return FX_OK;
-    enum fx_code code =
-        shipper->partitions == 0 ? get_ready(shipper, err) : look_again(shipper, err);
+    if (code == FX_OK)
+        code = shipper->partitions == 0 ? get_ready(shipper, err) : look_again(shipper, err);
     if (code == FX_OK && shipper->partitions > 0)
         code = shipper_send(shipper, err);
     if (code != FX_OK) /* the outbox cannot be read or written */
@@ -254,7 +269,7 @@ enum fx_code shipper_open(const struct shipper_options *options, struct shipper 
         return fx_err_set(err, FX_EMEMORY, "no memory for a shipper");
     fresh->options = *options;
     fresh->cursor = outbox_acked_id(options->outbox);
-    fresh->is_resend_noted = true;
+    shipper_note_resend(fresh);
     fresh->alive.is_over = true;
     fresh->alive_at_ms = day_monotonic_ms() + options->heartbeat_ms;
     retry_init(&fresh->retry, RETRY_MIN_MS, RETRY_MAX_MS);
@@ -280,6 +295,8 @@ void shipper_end(struct shipper *shipper)
 void shipper_note_resend(struct shipper *shipper)
 {
     shipper->is_resend_noted = true;
+    shipper->is_declared_noted = true;
+    shipper->declared_next = 0;
 }
 
 bool shipper_is_done(const struct shipper *shipper)

@@ -10,6 +10,7 @@
  * sent twice is a duplicate to consumers.
  *
  * Order: rows of earlier runs, ENDED for those runs, OPEN for each new run before its first row.
+ * A run that owes the city a word (outbox_asked.h) says it at once: ALIVE, or once more ENDED.
  * The broker being away is no error: it is logged once per change and tried again.
  * A topic that gets more partitions meanwhile: runs stay where they are, later runs use them all.
  *
@@ -50,7 +51,7 @@ FX_MUST_CHECK enum fx_code shipper_pump(struct shipper *shipper, enum input_stat
 /* The input is at its end: when all is acknowledged, say ENDED for every run. */
 void shipper_end(struct shipper *shipper);
 
-/* A resend was requested while the shipper is open. */
+/* A resend was requested, or a heartbeat became owed, while the shipper is open. */
 void shipper_note_resend(struct shipper *shipper);
 
 /* Everything is acknowledged: rows, resends, and the ENDED of every run if shipper_end was called.

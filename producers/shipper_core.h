@@ -6,11 +6,12 @@
 #define FX_SHIPPER_CORE_H
 
 #include "../common/retry.h"
+#include "outbox_asked.h"
 #include "outbox_send.h"
 #include "probe.h"
 #include "shipper.h"
 
-enum slot_kind { SLOT_ROW, SLOT_RESEND, SLOT_BEAT };
+enum slot_kind { SLOT_ROW, SLOT_RESEND, SLOT_BEAT, SLOT_DECLARED };
 
 /* A message on its way. */
 struct slot {
@@ -18,7 +19,7 @@ struct slot {
     bool is_done;               /* acknowledged */
     enum heartbeat_state state; /* SLOT_BEAT */
     struct outbox_run *run;     /* SLOT_ROW, SLOT_BEAT */
-    int64_t id;                 /* SLOT_ROW: of the row */
+    int64_t id;                 /* SLOT_ROW: of the row; SLOT_DECLARED: of the run's row */
     int64_t seq;                /* SLOT_ROW, SLOT_RESEND */
 };
 
@@ -45,6 +46,9 @@ struct shipper {
     int64_t alive_at_ms;         /* when the next ALIVE is due */
     struct outbox_resend resend; /* the one at work; id 0: none */
     int64_t resend_next;         /* its last number handed over */
+    int64_t declared_next;       /* the last run whose owed heartbeat was handed over */
+    unsigned declared_waiting;   /* such heartbeats on their way */
+    bool is_declared_noted;      /* some run may owe one */
     bool is_resend_noted;
     bool is_resend_sent; /* all of it is handed over */
     bool is_ending;

@@ -40,27 +40,33 @@ static bool hand_over(struct shipper *shipper, const struct outbox_row *row,
     return false;
 }
 
-static bool send_beat(struct shipper *shipper, struct outbox_run *run, enum heartbeat_state state,
+/* content says what becomes of it; its state is the heartbeat's. */
+static bool send_beat(struct shipper *shipper, struct outbox_run *run, const struct slot *content,
                       struct fx_err *err)
 {
     uint8_t bytes[WIRE_EVENT_MAX];
+    struct outbox *outbox = shipper->options.outbox;
     struct heartbeat heartbeat = {
-        .state = state, .input_state = shipper->input, .at_ms = day_now_ms()};
+        .state = content->state, .input_state = shipper->input, .at_ms = day_now_ms()};
     struct outbox_row row = {.run = run, .bytes = bytes};
-    if (!has_slot(shipper) ||
-        outbox_oldest_kept(shipper->options.outbox, run, &heartbeat.oldest_kept, err) != FX_OK)
+    if (!has_slot(shipper) || outbox_oldest_kept(outbox, run, &heartbeat.oldest_kept, err) != FX_OK)
         return false;
-    if (state == HEARTBEAT_ENDED)
+    if (content->state == HEARTBEAT_ENDED)
         heartbeat.input_state = INPUT_CLOSED;
     heartbeat_encode(shipper->options.heartbeat, run, &heartbeat, bytes, &row.size);
-    struct slot slot = {.kind = SLOT_BEAT, .state = state, .run = run};
-    if (!hand_over(shipper, &row, &slot))
+    /* Counted first: a number that was never sent does no harm, one sent twice is not believed. */
+    if (outbox_count_beat(outbox, run, err) != FX_OK || !hand_over(shipper, &row, content))
         return false;
-    run->beats++;
-    outbox_touch(shipper->options.outbox, run);
-    if (state == HEARTBEAT_OPEN)
+    if (content->state == HEARTBEAT_OPEN)
         run->is_opened = true;
     return true;
+}
+
+static bool send_state(struct shipper *shipper, struct outbox_run *run, enum heartbeat_state state,
+                       struct fx_err *err)
+{
+    const struct slot slot = {.kind = SLOT_BEAT, .state = state, .run = run};
+    return send_beat(shipper, run, &slot, err);
 }
 
 static bool wants_beat(const struct outbox_run *run, enum heartbeat_state state, bool is_current)
@@ -81,7 +87,7 @@ static void go_on(struct shipper *shipper, struct sweep *sweep, enum heartbeat_s
             sweep->is_over = true;
             return;
         }
-        if (wants_beat(run, state, is_current) && !send_beat(shipper, run, state, err))
+        if (wants_beat(run, state, is_current) && !send_state(shipper, run, state, err))
             return;
         sweep->next++;
     }
@@ -101,7 +107,7 @@ static bool visit_row(void *context, const struct outbox_row *row)
     if (row->id > reading->until)
         return false;
     if (row->run->is_current && !row->run->is_opened &&
-        !send_beat(shipper, row->run, HEARTBEAT_OPEN, reading->err))
+        !send_state(shipper, row->run, HEARTBEAT_OPEN, reading->err))
         return false;
     struct slot slot = {.kind = SLOT_ROW, .run = row->run, .id = row->id, .seq = row->seq};
     if (!hand_over(shipper, row, &slot))
@@ -164,11 +170,39 @@ static enum fx_code send_again(struct shipper *shipper, struct fx_err *err)
     return FX_OK;
 }
 
+/*
+ * Heartbeats that runs owe the city. A run of this opening that has not said OPEN yet, or is about
+ * to say ENDED, says it with that. It waits for those of earlier runs: all messages of a batch have
+ * one append time, and the newest word of a source must be that of its newest run.
+ */
+static void send_declared(struct shipper *shipper, struct fx_err *err)
+{
+    while (shipper->is_declared_noted && has_slot(shipper)) {
+        struct outbox_run *run = NULL;
+        if (outbox_next_declared(shipper->options.outbox, shipper->declared_next, &run, err) !=
+            FX_OK)
+            return;
+        shipper->is_declared_noted = run != NULL;
+        if (run == NULL || (run->is_current && shipper->declared_waiting > 0))
+            return;
+        const struct slot slot = {.kind = SLOT_DECLARED,
+                                  .state = run->is_current ? HEARTBEAT_ALIVE : HEARTBEAT_ENDED,
+                                  .id = run->id};
+        bool is_due = !run->is_current || (run->is_opened && !shipper->is_ending);
+        if (is_due && run->partition >= 0) {
+            if (!send_beat(shipper, run, &slot, err))
+                return;
+            shipper->declared_waiting++;
+        }
+        shipper->declared_next = slot.id;
+    }
+}
+
 bool shipper_is_drained(const struct shipper *shipper)
 {
     const struct outbox *outbox = shipper->options.outbox;
     return shipper->count == 0 && shipper->resend.id == 0 && !shipper->is_resend_noted &&
-           outbox_acked_id(outbox) == outbox_last_id(outbox);
+           !shipper->is_declared_noted && outbox_acked_id(outbox) == outbox_last_id(outbox);
 }
 
 static void beat(struct shipper *shipper, struct fx_err *err)
@@ -202,6 +236,8 @@ enum fx_code shipper_send(struct shipper *shipper, struct fx_err *err)
     if (code == FX_OK)
         code = send_again(shipper, err);
     if (code == FX_OK)
+        send_declared(shipper, err);
+    if (err->code == FX_OK)
         beat(shipper, err);
     return err->code;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../../common/day.h"
 #include "../../common/log.h"
+#include "../../producers/outbox_asked.h"
 #include "../../producers/outbox_send.h"
 #include "../../producers/shipper.h"
 #include "scratch.h"
@@ -298,6 +299,48 @@ static void resends_what_is_asked_for(void **state)
     assert_int_equal(wanted.id, 0);
 }
 
+/* An ended run, forgotten by memory, and the present one say once more what they keep. */
+static void what_is_owed_is_said(void **state)
+{
+    struct bench *bench = *state;
+    struct outbox_obeyed obeyed;
+    bool is_end;
+    store(bench, "A", 10);
+    pump_until_done(bench);
+    shipper_end(bench->shipper);
+    pump_until_done(bench);
+    int64_t run = outbox_run_at(bench->outbox, 0, &is_end)->run;
+    assert_int_equal(outbox_flush(bench->outbox, 0, &bench->err), FX_OK);
+    for (int round = 0; round < 2; round++) {
+        shipper_close(bench->shipper);
+        outbox_close(bench->outbox);
+        open_outbox(bench);
+        open_shipper(bench);
+        if (round == 0) { /* what was acknowledged is given up */
+            store(bench, "A", 1);
+            pump_until_done(bench);
+            outbox_touch(bench->outbox, outbox_run_at(bench->outbox, 0, &is_end));
+            assert_int_equal(outbox_flush(bench->outbox, 2 * DAY_MS, &bench->err), FX_OK);
+        }
+    }
+    store(bench, "A", 1);
+    pump_until_done(bench);
+    read_all(bench, "A", &arrived);
+    int beats = arrived.beats;
+    const struct outbox_span span = {run, 3, 5};
+    const struct outbox_request request = {"A", DAY_2020_MS, 1, &span, 1};
+    assert_int_equal(outbox_obey(bench->outbox, &request, &obeyed, &bench->err), FX_OK);
+    assert_int_equal(obeyed.gone, 1);
+    shipper_note_resend(bench->shipper);
+    assert_false(shipper_is_done(bench->shipper));
+    pump_until_done(bench);
+    read_all(bench, "A", &arrived);
+    assert_int_equal(arrived.beats, beats + 2);
+    struct outbox_run *owing = NULL;
+    assert_int_equal(outbox_next_declared(bench->outbox, 0, &owing, &bench->err), FX_OK);
+    assert_null(owing);
+}
+
 /* Looks at the number of partitions go on beside sending, and one that fails changes nothing. */
 static void a_look_at_the_topic_that_fails_is_no_trouble(void **state)
 {
@@ -346,6 +389,7 @@ int main(void)
                                        TEST(waits_for_a_broker_that_is_away),
                                        TEST(old_rows_go_first),
                                        TEST(resends_what_is_asked_for),
+                                       TEST(what_is_owed_is_said),
                                        TEST(a_property_that_is_wrong_is_told),
                                        TEST(a_look_at_the_topic_that_fails_is_no_trouble)};
     return cmocka_run_group_tests(tests, start_broker, stop_broker);
