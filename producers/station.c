@@ -19,6 +19,7 @@
 #define FLUSH_MS 500       /* how often acknowledgements are written when no lines come */
 #define FULL_RETRY_MS 1000 /* how often a full outbox is looked at again */
 #define STOP_DRAIN_S 10    /* after a signal */
+#define ASKED_LAST_MS 5000 /* at the end, for what the city asks for to be heard */
 #define PROGRESS_AFTER_MS 2000
 #define PROGRESS_MS 500
 #define STATS_MS 60000
@@ -45,6 +46,7 @@ struct running {
     int64_t progress_ms;
     int64_t stats_ms;
     int64_t drain_until_ms; /* INT64_MAX: as long as it takes */
+    int64_t asked_until_ms; /* then the end no longer waits for the city's requests */
     bool is_ending;         /* no more lines are taken */
 };
 
@@ -167,6 +169,18 @@ static bool is_batch_due(const struct running *running)
     return !has_more && day_monotonic_ms() - station->batch_since_ms >= station->options->group_ms;
 }
 
+/* What the city asks for goes to the outbox, and from there to the shipper. */
+static enum fx_code hear_requests(struct station *station, struct fx_err *err)
+{
+    bool is_noted = false;
+    if (station->asked == NULL)
+        return FX_OK;
+    enum fx_code code = asked_poll(station->asked, &is_noted, err);
+    if (is_noted)
+        shipper_note_resend(station->shipper);
+    return code;
+}
+
 static enum fx_code send_and_flush(struct running *running, int64_t now_ms, struct fx_err *err)
 {
     struct station *station = running->station;
@@ -176,6 +190,8 @@ static enum fx_code send_and_flush(struct running *running, int64_t now_ms, stru
                                                       : INPUT_OPEN;
     if (station->batch_lines > 0)
         return FX_OK; /* never within a transaction */
+    if (hear_requests(station, err) != FX_OK)
+        return err->code;
     if (station->shipper != NULL && shipper_pump(station->shipper, state, err) != FX_OK)
         return err->code;
     if (now_ms - running->flushed_ms < FLUSH_MS)
@@ -230,7 +246,7 @@ static int wait_ms(const struct running *running)
 static void wait_for_work(const struct running *running)
 {
     const struct station *station = running->station;
-    struct pollfd fds[SOCKET_CLIENTS_MAX + 3];
+    struct pollfd fds[SOCKET_CLIENTS_MAX + 4];
     nfds_t count = 0;
     int milliseconds = wait_ms(running);
     if (milliseconds == 0 || stop_signals > 0)
@@ -242,6 +258,8 @@ static void wait_for_work(const struct running *running)
         fds[count++] = (struct pollfd){.fd = input_poll_fd(running->input), .events = POLLIN};
     if (station->shipper != NULL)
         fds[count++] = (struct pollfd){.fd = shipper_wake_fd(station->shipper), .events = POLLIN};
+    if (station->asked != NULL)
+        fds[count++] = (struct pollfd){.fd = asked_wake_fd(station->asked), .events = POLLIN};
     (void)!poll(fds, count, milliseconds);
 }
 
@@ -255,8 +273,19 @@ static void end_input(struct running *running)
     if (seconds < 0)
         seconds = stop_signals > 0 ? STOP_DRAIN_S : INT64_MAX / 2000;
     running->drain_until_ms = day_monotonic_ms() + seconds * 1000;
+    running->asked_until_ms = day_monotonic_ms() + ASKED_LAST_MS;
+    if (running->asked_until_ms > running->drain_until_ms)
+        running->asked_until_ms = running->drain_until_ms;
     if (running->station->shipper != NULL && !options->no_drain)
         shipper_end(running->station->shipper);
+}
+
+/* A post that runs for a moment only, hour by hour, hears what the city asks for too. */
+static bool has_heard(const struct running *running)
+{
+    const struct asked *asked = running->station->asked;
+    return asked == NULL || asked_is_settled(asked) || stop_signals > 1 ||
+           day_monotonic_ms() >= running->asked_until_ms;
 }
 
 /* Is there nothing more to wait for? On error the outbox keeps what is not sent. */
@@ -265,7 +294,8 @@ static bool is_over(struct running *running, struct fx_err *err)
     struct station *station = running->station;
     if (!running->is_ending || station->batch_lines > 0)
         return false;
-    if (station->shipper == NULL || station->options->no_drain || shipper_is_done(station->shipper))
+    if (station->shipper == NULL || station->options->no_drain ||
+        (shipper_is_done(station->shipper) && has_heard(running)))
         return true;
     struct fx_err trouble = FX_ERR_INIT;
     enum fx_code code = shipper_trouble(station->shipper, &trouble);

@@ -111,6 +111,7 @@ static enum fx_code show_status(struct station *station, struct answers *answers
 {
     struct outbox_counts counts;
     struct shipper_counts shipped = {0};
+    struct asked_counts asked = {0};
     struct fx_err trouble = FX_ERR_INIT;
     char time[DAY_TEXT_SIZE];
     struct buf *out = &answers->out;
@@ -120,18 +121,21 @@ static enum fx_code show_status(struct station *station, struct answers *answers
         shipper_count(station->shipper, &shipped);
         (void)!shipper_trouble(station->shipper, &trouble);
     }
+    if (station->asked != NULL)
+        asked_count(station->asked, &asked);
     buf_append_format(out, "{\"ok\":true,\"kind\":\"%s\",\"kept\":%" PRId64 ",\"unsent\":%" PRId64,
                       station->kind.name, counts.kept, counts.unsent);
     if (counts.oldest_ms != 0)
         buf_append_format(out, ",\"oldest_unsent\":\"%s\"", day_format(counts.oldest_ms, time));
-    buf_append_format(out,
-                      ",\"bytes\":%" PRId64 ",\"open_runs\":%" PRId64 ",\"lines\":%" PRId64
-                      ",\"stored\":%" PRId64 ",\"rejected\":%" PRId64 ",\"repeated\":%" PRId64
-                      ",\"refused\":%" PRId64 ",\"clock_back\":%" PRId64 ",\"sent\":%" PRId64
-                      ",\"acked\":%" PRId64 ",\"kafka\":",
-                      counts.bytes, counts.runs_open, station->counts.lines, station->counts.stored,
-                      station->counts.rejected, station->counts.repeated, station->counts.refused,
-                      station->counts.clock_back, shipped.sent, shipped.acked);
+    buf_append_format(
+        out,
+        ",\"bytes\":%" PRId64 ",\"open_runs\":%" PRId64 ",\"lines\":%" PRId64 ",\"stored\":%" PRId64
+        ",\"rejected\":%" PRId64 ",\"repeated\":%" PRId64 ",\"refused\":%" PRId64
+        ",\"clock_back\":%" PRId64 ",\"sent\":%" PRId64 ",\"acked\":%" PRId64 ",\"asked\":%" PRId64
+        ",\"asked_wrong\":%" PRId64 ",\"kafka\":",
+        counts.bytes, counts.runs_open, station->counts.lines, station->counts.stored,
+        station->counts.rejected, station->counts.repeated, station->counts.refused,
+        station->counts.clock_back, shipped.sent, shipped.acked, asked.obeyed, asked.wrong);
     const char *kafka = station->shipper == NULL ? "not used"
                         : trouble.code == FX_OK  ? "ok"
                                                  : trouble.text;

@@ -8,6 +8,7 @@
 #ifndef FX_STATION_CORE_H
 #define FX_STATION_CORE_H
 
+#include "asked.h"
 #include "heartbeat.h"
 #include "outbox_rules.h"
 #include "outbox_send.h"
@@ -44,11 +45,13 @@ struct station {
     const struct dialect *dialect;
     const struct station_options *options;
     char topic[KAFKA_TOPIC_MAX];
+    char resend_topic[KAFKA_TOPIC_MAX];
     struct kind kind;
     struct kind heartbeat;
     struct record *record;
     struct outbox *outbox;
     struct shipper *shipper; /* NULL: nothing is sent */
+    struct asked *asked;     /* NULL: what the city asks for is not heard */
     struct input *input;     /* NULL: none; its position goes with each batch */
     struct record_line line; /* the one at hand */
     struct rejects rejects;

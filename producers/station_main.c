@@ -17,6 +17,7 @@
 
 #define DRY_CHUNK 65536
 #define PARTITIONS_MS 120000
+#define RESEND "resend" /* PREFIX.resend: what the city asks for */
 
 static enum fx_code open_record(struct station *station, struct fx_err *err)
 {
@@ -61,12 +62,30 @@ static enum fx_code open_shipper(struct station *station, struct fx_err *err)
     return shipper_open(&wanted, &station->shipper, err);
 }
 
+/* Only beside input: a command sends what it is told to. A post works without it. */
+static void open_asked(struct station *station)
+{
+    const struct station_options *options = station->options;
+    const struct asked_options wanted = {.kafka = options->kafka,
+                                         .topic = station->resend_topic,
+                                         .own_topic = station->topic,
+                                         .outbox = station->outbox};
+    struct fx_err failed = FX_ERR_INIT;
+    if (station->shipper == NULL || options->ignore_resend)
+        return;
+    if (asked_open(&wanted, &station->asked, &failed) != FX_OK)
+        fx_log_err("resend_requests_off", &failed);
+}
+
 static enum fx_code open_all(struct station *station, struct fx_err *err)
 {
-    if (strlen(station->options->topic_prefix) + strlen(station->options->kind) + 2 >
-        KAFKA_TOPIC_MAX)
+    const struct station_options *options = station->options;
+    size_t room = KAFKA_TOPIC_MAX - strlen(RESEND) - 2;
+    if (strlen(options->topic_prefix) > room ||
+        strlen(options->topic_prefix) + strlen(options->kind) + 2 > KAFKA_TOPIC_MAX)
         return fx_err_set(err, FX_ECONFIG, "--topic-prefix is too long");
-    kafka_topic_name(station->topic, station->options->topic_prefix, station->options->kind);
+    kafka_topic_name(station->topic, options->topic_prefix, options->kind);
+    kafka_topic_name(station->resend_topic, options->topic_prefix, RESEND);
     enum fx_code code = open_record(station, err);
     if (code == FX_OK)
         code = open_outbox(station, err);
@@ -75,6 +94,7 @@ static enum fx_code open_all(struct station *station, struct fx_err *err)
 
 static void close_all(struct station *station)
 {
+    asked_close(station->asked);
     shipper_close(station->shipper);
     outbox_close(station->outbox);
     record_close(station->record);
@@ -205,6 +225,8 @@ static enum fx_code run(struct station *station, struct fx_err *err)
     if (is_command(options))
         return command(station, err);
     enum fx_code code = open_all(station, err);
+    if (code == FX_OK)
+        open_asked(station);
     return code == FX_OK ? station_run(station, err) : code;
 }
 

@@ -56,6 +56,9 @@ static const struct fx_opt opts[] = {
      "beyond it no line is taken (4 GiB)"},
     {"keep-days", 0, FX_OPT_NUMBER, AT(keep_days), "N", NULL, 0, 3650,
      "how long acknowledged events can be sent again (7)"},
+    {"ignore-resend", 0, FX_OPT_FLAG, AT(ignore_resend), NULL, NULL, 0, 0,
+     "do not hear what the city asks for: numbers it misses are sent again\n"
+     "only by --resend"},
     {"log-level", 0, FX_OPT_TEXT, AT(log_level), "LEVEL", "FX_LOG_LEVEL", 0, 0,
      "error, warn, info or debug"},
     {"no-drain", 0, FX_OPT_FLAG, AT(no_drain), NULL, NULL, 0, 0,

@@ -33,6 +33,7 @@ struct station_options {
     int64_t heartbeat_s;
     int64_t outbox_max_bytes;
     int64_t keep_days;
+    bool ignore_resend;
     const char *log_level;
     bool no_drain;
     int64_t drain_s; /* -1: as the input demands */
