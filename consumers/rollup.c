@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fx-rollup - counts every kind of event it finds into PostgreSQL. */
+#include "mender.h"
 #include "worker.h"
 
 #include "../common/args.h"
@@ -33,6 +34,8 @@ struct options {
     int64_t runs_max;
     int64_t flush_events;
     int64_t give_up_s;
+    int64_t resend_after_s;
+    bool no_resend;
     bool until_end;
 };
 
@@ -63,6 +66,11 @@ static const struct fx_opt opts[] = {
      "most events in one transaction (2000000)"},
     {"give-up", 0, FX_OPT_NUMBER, AT(give_up_s), "SECONDS", NULL, 0, 86400,
      "how long Kafka and PostgreSQL may be away at the start (30)"},
+    {"resend-after", 0, FX_OPT_NUMBER, AT(resend_after_s), "SECONDS", "FX_RESEND_AFTER", 1, 864000,
+     "ask sources for numbers that have been missing so long; also how long to\n"
+     "wait before asking again, doubling up to 6 h (600)"},
+    {"no-resend", 0, FX_OPT_FLAG, AT(no_resend), NULL, NULL, 0, 0,
+     "never ask; nor is anybody asked with --until-end or by a rebuild"},
     {"metrics", 0, FX_OPT_TEXT, AT(metrics), "[ADDR:]PORT", "FX_METRICS", 0, 0,
      "serve Prometheus metrics at /metrics and /healthz"},
     {"log-level", 0, FX_OPT_TEXT, AT(log_level), "LEVEL", "FX_LOG_LEVEL", 0, 0,
@@ -93,6 +101,7 @@ static void on_signal(int number)
 struct crew {
     struct worker *workers;
     int count;
+    struct mender *mender; /* NULL: nobody is asked to send again */
 };
 
 static struct pipeline_stats sum_stats(const struct crew *crew)
@@ -123,7 +132,9 @@ static struct pipeline_stats sum_stats(const struct crew *crew)
 
 static bool write_page(void *context, struct buf *out)
 {
-    struct pipeline_stats s = sum_stats(context);
+    const struct crew *crew = context;
+    struct pipeline_stats s = sum_stats(crew);
+    struct mender_stats asked = mender_stats(crew->mender);
     const struct {
         const char *name;
         const char *type;
@@ -147,6 +158,9 @@ static bool write_page(void *context, struct buf *out)
         {"fx_rollup_partitions", "gauge", "Partitions assigned.", s.partitions},
         {"fx_rollup_lag_messages", "gauge", "Messages behind the end.", s.lag},
         {"fx_rollup_connected", "gauge", "All workers are connected.", s.is_connected},
+        {"fx_rollup_resend_requests_total", "counter", "Requests for a resend, acknowledged.",
+         asked.requests},
+        {"fx_rollup_resend_gaps", "gauge", "Open gaps that sources are asked for.", asked.gaps},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         metrics_write(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
@@ -241,16 +255,34 @@ static void prepare_worker(struct worker *worker, const struct options *options,
     worker->options.has_failed = &has_failed;
 }
 
+/* A run to the end is over before a source could answer. */
+static enum fx_code open_mender(const struct options *options, const struct worker_options *shared,
+                                struct crew *crew, struct fx_err *err)
+{
+    const struct mender_options wanted = {.kafka = options->kafka,
+                                          .conninfo = options->conninfo,
+                                          .schema_name = options->schema_name,
+                                          .topic_prefix = options->topic_prefix,
+                                          .topics = shared->intake.topics,
+                                          .topic_count = shared->intake.topic_count,
+                                          .after_ms = options->resend_after_s * 1000};
+    if (options->no_resend || options->until_end)
+        return FX_OK;
+    return mender_open(&wanted, &crew->mender, err);
+}
+
 /* Runs the workers to their end; the worst of their ends is the program's. */
 static enum fx_code run_crew(const struct options *options, const struct worker_options *shared,
                              struct fx_err *err)
 {
     struct metrics *metrics = NULL;
-    struct crew crew = {calloc((size_t)options->workers, sizeof *crew.workers), 0};
+    struct crew crew = {calloc((size_t)options->workers, sizeof *crew.workers), 0, NULL};
     if (crew.workers == NULL)
         return fx_err_set(err, FX_EMEMORY, "no memory for workers");
-    if (options->metrics != NULL &&
-        metrics_open(options->metrics, write_page, &crew, &metrics, err) != FX_OK) {
+    if (open_mender(options, shared, &crew, err) != FX_OK ||
+        (options->metrics != NULL &&
+         metrics_open(options->metrics, write_page, &crew, &metrics, err) != FX_OK)) {
+        mender_close(crew.mender);
         free(crew.workers);
         return err->code;
     }
@@ -263,6 +295,7 @@ static enum fx_code run_crew(const struct options *options, const struct worker_
         atomic_store(&has_failed, true);
     watch(&crew);
     metrics_close(metrics);
+    mender_close(crew.mender);
     log_stats(&crew, "done");
     for (int i = 0; i < crew.count; i++)
         if (crew.workers[i].err.code != FX_OK && err->code == FX_OK)
@@ -311,6 +344,7 @@ int main(int argc, char **argv)
         .runs_max = 500000,
         .flush_events = 2000000,
         .give_up_s = 30,
+        .resend_after_s = 600,
     };
     struct fx_argv words = {argc, argv, 0, false};
     struct fx_err err = FX_ERR_INIT;
