@@ -10,6 +10,7 @@
 #define ANSWER_MS 30000
 #define METADATA_MS 10000
 #define CONFIGS_MAX 8
+#define RESEND "resend" /* PREFIX.resend, see schemas/README.md */
 
 struct config {
     const char *name;
@@ -23,8 +24,11 @@ struct session {
     const rd_kafka_metadata_t *metadata;
     int replication;
     char retention_ms[24];
-    struct config configs[CONFIGS_MAX]; /* what every topic of ours has */
+    int partitions;                     /* of the topic at hand, at least; 0: as many as it has */
+    int new_partitions;                 /* if it has to be made */
+    struct config configs[CONFIGS_MAX]; /* what it must have */
     int config_count;
+    bool is_kept_for_ever; /* if it has to be made */
 };
 
 static enum fx_code refuse(const char *what, const char *topic, rd_kafka_resp_err_t failed,
@@ -88,14 +92,13 @@ static enum fx_code create_topic(struct session *session, const char *topic, str
     if (options->is_check)
         return FX_OK;
     char text[256];
-    rd_kafka_NewTopic_t *fresh = rd_kafka_NewTopic_new(
-        topic, options->partitions == 0 ? NEW_PARTITIONS : (int)options->partitions,
-        session->replication, text, sizeof text);
+    rd_kafka_NewTopic_t *fresh = rd_kafka_NewTopic_new(topic, session->new_partitions,
+                                                       session->replication, text, sizeof text);
     if (fresh == NULL)
         return fx_err_set(err, FX_ECONFIG, "topic %s: %s", topic, text);
     for (int i = 0; i < session->config_count; i++)
         rd_kafka_NewTopic_set_config(fresh, session->configs[i].name, session->configs[i].value);
-    if (options->retention_ms == SETUP_RETENTION_KEPT)
+    if (session->is_kept_for_ever)
         rd_kafka_NewTopic_set_config(fresh, "retention.ms", "-1");
     rd_kafka_AdminOptions_t *admin = new_options(session, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     rd_kafka_CreateTopics(session->rk, &fresh, 1, admin, session->queue);
@@ -120,7 +123,7 @@ static enum fx_code add_partitions(struct session *session, const char *topic, s
         return FX_OK;
     char text[256];
     rd_kafka_NewPartitions_t *fresh =
-        rd_kafka_NewPartitions_new(topic, (size_t)options->partitions, text, sizeof text);
+        rd_kafka_NewPartitions_new(topic, (size_t)session->partitions, text, sizeof text);
     if (fresh == NULL)
         return fx_err_set(err, FX_ECONFIG, "topic %s: %s", topic, text);
     rd_kafka_AdminOptions_t *admin = new_options(session, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS);
@@ -234,8 +237,8 @@ static const rd_kafka_metadata_topic_t *find_topic(const struct session *session
 static enum fx_code make_topic(struct session *session, const char *topic, struct fx_err *err)
 {
     struct setup *setup = session->setup;
-    int asked = (int)setup->options.partitions;
-    int wanted = asked == 0 ? NEW_PARTITIONS : asked;
+    int asked = session->partitions;
+    int wanted = session->new_partitions;
     const rd_kafka_metadata_topic_t *found = find_topic(session, topic);
     if (found == NULL) {
         if (create_topic(session, topic, err) == FX_OK)
@@ -266,8 +269,7 @@ static void add_config(struct session *session, const char *name, const char *va
     session->configs[session->config_count++] = (struct config){name, value};
 }
 
-/* A message is an event of 4 KiB at most; the limit is for a batch of them. */
-static void choose_configs(struct session *session)
+static void choose_replication(struct session *session)
 {
     const struct setup_options *options = &session->setup->options;
     int brokers = session->metadata->broker_cnt;
@@ -276,17 +278,66 @@ static void choose_configs(struct session *session)
                                                     : 3;
     if (options->replication == 0 && brokers == 2)
         session->replication = 2;
-    snprintf(session->retention_ms, sizeof session->retention_ms, "%" PRId64,
-             options->retention_ms);
+}
+
+/* What every topic of ours has. A message is small; the limit is for a batch of them. */
+static void choose_configs(struct session *session, const char *policy)
+{
+    session->config_count = 0;
     add_config(session, "message.timestamp.type", "LogAppendTime");
-    add_config(session, "cleanup.policy", "delete");
-    if (options->retention_ms != SETUP_RETENTION_KEPT)
-        add_config(session, "retention.ms", session->retention_ms);
+    add_config(session, "cleanup.policy", policy);
     add_config(session, "retention.bytes", "-1");
     add_config(session, "max.message.bytes", "1048588");
     add_config(session, "unclean.leader.election.enable", "false");
     if (session->replication >= 3)
         add_config(session, "min.insync.replicas", "2");
+}
+
+static enum fx_code make_event_topics(struct session *session, struct fx_err *err)
+{
+    const struct setup_options *options = &session->setup->options;
+    const struct catalog *catalog = &session->setup->catalog;
+    session->partitions = (int)options->partitions;
+    session->new_partitions = options->partitions == 0 ? NEW_PARTITIONS : (int)options->partitions;
+    session->is_kept_for_ever = options->retention_ms == SETUP_RETENTION_KEPT;
+    choose_configs(session, "delete");
+    snprintf(session->retention_ms, sizeof session->retention_ms, "%" PRId64,
+             options->retention_ms);
+    if (!session->is_kept_for_ever)
+        add_config(session, "retention.ms", session->retention_ms);
+    enum fx_code code = FX_OK;
+    for (int i = 0; code == FX_OK && i < catalog->kind_count; i++) {
+        char topic[KAFKA_TOPIC_MAX];
+        kafka_topic_name(topic, options->topic_prefix, catalog->kinds[i].kind.name);
+        code = make_topic(session, topic, err);
+    }
+    return code;
+}
+
+/*
+ * What sources are asked for: one message per source, gone once it is answered.
+ *
+ * One partition: every post reads all of it, as it does not know beforehand which sources it will
+ * have, and a connection and a fetch per broker is what costs on a poor network. The topic is
+ * small; segments of a day let compaction at what is settled.
+ */
+static enum fx_code make_resend_topic(struct session *session, struct fx_err *err)
+{
+    const struct catalog *catalog = &session->setup->catalog;
+    char topic[KAFKA_TOPIC_MAX];
+    for (int i = 0; i < catalog->kind_count; i++)
+        if (strcmp(catalog->kinds[i].kind.name, RESEND) == 0)
+            return fx_err_set(err, FX_ECONFIG,
+                              "a kind cannot be named " RESEND
+                              ": the topic of that name is for requests");
+    session->partitions = 0;
+    session->new_partitions = 1;
+    session->is_kept_for_ever = false;
+    choose_configs(session, "compact");
+    add_config(session, "segment.ms", "86400000");
+    add_config(session, "min.cleanable.dirty.ratio", "0.1");
+    kafka_topic_name(topic, session->setup->options.topic_prefix, RESEND);
+    return make_topic(session, topic, err);
 }
 
 static enum fx_code open_session(struct session *session, struct fx_err *err)
@@ -337,13 +388,12 @@ enum fx_code setup_topics(struct setup *setup, struct fx_err *err)
 {
     struct session session = {.setup = setup};
     enum fx_code code = open_session(&session, err);
-    if (code == FX_OK)
-        choose_configs(&session);
-    for (int i = 0; code == FX_OK && i < setup->catalog.kind_count; i++) {
-        char topic[KAFKA_TOPIC_MAX];
-        kafka_topic_name(topic, setup->options.topic_prefix, setup->catalog.kinds[i].kind.name);
-        code = make_topic(&session, topic, err);
+    if (code == FX_OK) {
+        choose_replication(&session);
+        code = make_event_topics(&session, err);
     }
+    if (code == FX_OK)
+        code = make_resend_topic(&session, err);
     close_session(&session);
     return code;
 }
