@@ -51,48 +51,50 @@ WITH gap AS (
     FROM source_run n
     GROUP BY n.topic, n.source
 ), registered AS (
-    SELECT DISTINCT ON (s.kind, s.source) s.kind, s.source, s.name, s.region,
+    SELECT DISTINCT ON (s.topic, s.source) s.topic, s.source, s.name, s.region,
            k.judged_day BETWEEN s.valid_from AND coalesce(s.valid_to, 'infinity'::date)
                AS is_expected
     FROM source s
     JOIN kind_clock k ON k.kind = s.kind
-    ORDER BY s.kind, s.source,
+    ORDER BY s.topic, s.source,
              k.judged_day BETWEEN s.valid_from AND coalesce(s.valid_to, 'infinity'::date) DESC,
              s.valid_from DESC
 ), named AS (
-    SELECT k.kind, k.topic, k.judged_at, k.judged_day, k.unknown_since, run.source,
-           NULL::text AS name, run.region, false AS is_expected
-    FROM run
-    JOIN kind_clock k ON k.topic = run.topic
-    WHERE NOT EXISTS (SELECT FROM registered r WHERE r.kind = k.kind AND r.source = run.source)
-    UNION ALL
-    SELECT k.kind, k.topic, k.judged_at, k.judged_day, k.unknown_since, r.source, r.name, r.region,
-           r.is_expected
+    -- FULL JOIN where LEFT would do: it cannot become a nested loop, whatever the planner expects
+    SELECT coalesce(r.topic, u.topic) AS topic, coalesce(r.source, u.source) AS source, r.name,
+           coalesce(r.region, u.region) AS region, coalesce(r.is_expected, false) AS is_expected,
+           u.heard_at, u.last_sign_at, u.heartbeat_state, u.input_state, u.clock_offset_ms,
+           u.counted, u.duplicates, u.late, u.clock_corrected, u.announced, u.pending, u.lost,
+           u.refused, u.opened, u.lost_runs, u.cloned_runs, u.replaced_runs, u.quarantined_runs,
+           u.broken, u.missing, u.rejected, u.written_off, u.before_base
     FROM registered r
-    JOIN kind_clock k ON k.kind = r.kind
+    FULL JOIN (SELECT run.*, gap.missing, gap.rejected, gap.written_off, gap.before_base
+               FROM run
+               FULL JOIN gap ON gap.topic = run.topic AND gap.source = run.source) u
+        ON u.topic = r.topic AND u.source = r.source
 ), seen AS (
-    SELECT n.*, run.heard_at,
-           coalesce((run.heard_at AT TIME ZONE 'Asia/Shanghai')::date >= n.judged_day, false)
+    SELECT k.kind, k.judged_at, k.unknown_since, n.source, n.name, n.region, n.is_expected,
+           n.heard_at,
+           coalesce((n.heard_at AT TIME ZONE 'Asia/Shanghai')::date >= k.judged_day, false)
                AS is_heard,
-           coalesce(run.heartbeat_state = 'ENDED' OR run.input_state = 'CLOSED', false)
-               AS is_closed,
-           coalesce(run.input_state = 'STALE', false)
-               AND run.last_sign_at >= n.judged_at - interval '15 minutes' AS is_stale,
-           run.heard_at IS NULL OR run.heard_at < n.judged_at - interval '15 minutes' AS is_quiet,
-           coalesce(run.counted, 0) AS counted, coalesce(run.duplicates, 0) AS duplicates,
-           coalesce(run.late, 0) AS late, coalesce(run.clock_corrected, 0) AS clock_corrected,
-           coalesce(run.announced, 0) AS announced, coalesce(run.pending, 0) AS pending,
-           coalesce(gap.missing, 0) + coalesce(run.lost, 0) AS missing,
-           coalesce(gap.rejected, 0) AS rejected, coalesce(gap.written_off, 0) AS written_off,
-           coalesce(gap.before_base, 0) AS before_base, coalesce(run.refused, 0) AS refused,
-           coalesce(run.opened, 0) AS runs_opened, coalesce(run.lost_runs, 0) AS runs_lost,
-           coalesce(run.cloned_runs, 0) AS runs_cloned,
-           coalesce(run.replaced_runs, 0) AS runs_replaced,
-           coalesce(run.quarantined_runs, 0) AS runs_quarantined,
-           coalesce(run.broken, 0) AS broken, run.clock_offset_ms
+           coalesce(n.heartbeat_state = 'ENDED' OR n.input_state = 'CLOSED', false) AS is_closed,
+           coalesce(n.input_state = 'STALE'
+                    AND n.last_sign_at >= k.judged_at - interval '15 minutes', false) AS is_stale,
+           n.heard_at IS NULL OR coalesce(n.heard_at < k.judged_at - interval '15 minutes', false)
+               AS is_quiet,
+           coalesce(n.counted, 0) AS counted, coalesce(n.duplicates, 0) AS duplicates,
+           coalesce(n.late, 0) AS late, coalesce(n.clock_corrected, 0) AS clock_corrected,
+           coalesce(n.announced, 0) AS announced, coalesce(n.pending, 0) AS pending,
+           coalesce(n.missing, 0) + coalesce(n.lost, 0) AS missing,
+           coalesce(n.rejected, 0) AS rejected, coalesce(n.written_off, 0) AS written_off,
+           coalesce(n.before_base, 0) AS before_base, coalesce(n.refused, 0) AS refused,
+           coalesce(n.opened, 0) AS runs_opened, coalesce(n.lost_runs, 0) AS runs_lost,
+           coalesce(n.cloned_runs, 0) AS runs_cloned,
+           coalesce(n.replaced_runs, 0) AS runs_replaced,
+           coalesce(n.quarantined_runs, 0) AS runs_quarantined,
+           coalesce(n.broken, 0) AS broken, n.clock_offset_ms
     FROM named n
-    LEFT JOIN run ON run.topic = n.topic AND run.source = n.source
-    LEFT JOIN gap ON gap.topic = n.topic AND gap.source = n.source
+    JOIN kind_clock k ON k.topic = n.topic
 ), state AS (
     SELECT s.*, s.is_expected::int AS expected, (s.is_expected AND s.is_heard)::int AS heard,
            (s.is_expected AND s.is_quiet AND NOT s.is_closed AND NOT s.is_stale)::int AS silent,

@@ -23,8 +23,8 @@ FROM (SELECT k.kind, k.topic, k.judged_at, k.unknown_since, g.at::date AS day,
       FROM kind_clock k
       CROSS JOIN LATERAL (
           SELECT min(x.low) AS low, max(x.high) AS high
-          FROM (SELECT min((h.hour_start AT TIME ZONE 'Asia/Shanghai')::date) AS low,
-                       max((h.hour_start AT TIME ZONE 'Asia/Shanghai')::date) AS high
+          FROM (SELECT (min(h.hour_start) AT TIME ZONE 'Asia/Shanghai')::date AS low,
+                       (max(h.hour_start) AT TIME ZONE 'Asia/Shanghai')::date AS high
                 FROM source_hour h WHERE h.topic = k.topic
                 UNION ALL
                 SELECT min(r.day), max(r.day) FROM number_range r WHERE r.topic = k.topic

@@ -3,12 +3,13 @@
 
 import csv
 import secrets
+import time
 from datetime import datetime, timedelta, timezone
 
 import psycopg
 import pytest
 from lib.post import HAICHENG, HAIFENG, SHANWEI, Post
-from lib.system import HOUR_MS, MINUTE_MS, System, now_ms
+from lib.system import MINUTE_MS, System, now_ms
 
 ZONE = timezone(timedelta(hours=8))
 ELSEWHERE = "441521101"  # another town of the same county
@@ -38,8 +39,8 @@ def today():
 
 def at(day, hour=12, minute=0):
     """Milliseconds of a local time."""
-    when = datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZONE)
-    return round(when.timestamp() * 1000)
+    local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZONE)
+    return round(local.timestamp() * 1000)
 
 
 class Outbox(Post):
@@ -116,6 +117,11 @@ class City:
         self.system.sent()
         self.system.count()
         caught_up(self.system, datetime.now(timezone.utc))
+
+    def apart(self):
+        """What is sent from here on is appended at a later millisecond."""
+        self.system.sent()
+        time.sleep(0.005)
 
     def sources_now(self):
         """{source: its row of completeness}, all in one snapshot."""
@@ -404,7 +410,7 @@ def test_nothing_is_lost_before_the_successor_is_judged(city):
     first = post.run
     city.count()
     post.reopen(5).beat(0, state="OPEN")
-    city.system.sent()
+    city.apart()
     other = Outbox(city, source=post.source)
     other.beat(0, state="OPEN")
     city.count()
@@ -437,7 +443,7 @@ def test_a_device_that_ended_is_not_lost(city):
     post = Outbox(city)
     post.send(1)
     post.beat(1, state="ENDED", input_state="CLOSED")
-    city.system.sent()
+    city.apart()
     other = Outbox(city, source=post.source)
     other.beat(0, state="OPEN")
     city.count()
@@ -474,10 +480,10 @@ def test_a_run_that_outgrows_its_successor_is_a_clone(city):
 def test_devices_that_take_turns_are_clones(city):
     one = Outbox(city)
     two = Outbox(city, source=one.source)
-    for acked in range(2):
-        one.send(acked + 1)
-        two.send(acked + 1)
-        city.system.sent()
+    for seq in (1, 2):
+        for post in (one, two):
+            post.send(seq)
+            city.apart()
     city.count()
     assert (one.state(), two.state()) == ("cloned", "cloned")
     assert one.now()["runs_cloned"] == 2
