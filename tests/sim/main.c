@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fangxian-sim - plays seeds; see usage. */
-#include "sim.h"
+#include "sim_disk.h"
 
 #include "../../common/log.h"
 
@@ -190,6 +190,8 @@ int main(int argc, char **argv)
     assert_true(shared != MAP_FAILED);
     sim.running = -1;
     kinds_open(&scratch, &catalog);
+    sim.folder = scratch.root;
+    disk_register();
     atomic_store(&shared->next, first);
     if (sim.is_tracing)
         setvbuf(stdout, NULL, _IOLBF, 0);

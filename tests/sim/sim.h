@@ -11,6 +11,7 @@
  *   sim_feed   the producers: outboxes that send in order, late, twice, never
  *   sim_decide what a person decides meanwhile: write-offs, a rebuild, a swap
  *   sim_store, sim_intake, sim_alloc   the seams
+ *   sim_post   some worlds: real outboxes and shippers that feed the same logs (sim_post.h)
  */
 #ifndef FX_SIM_H
 #define FX_SIM_H
@@ -28,7 +29,13 @@
     X(zombie_sends) X(lost_answers) X(late_commits) X(held_locks) X(lock_timeouts) X(lock_waits)   \
     X(terminations) X(failovers) X(commits_rolled_back) X(failed_allocations) X(unopened)          \
     X(records) X(resent) X(held_back) X(moved) X(reversed) X(rejected) X(duplicates)               \
-    X(recreated) X(clock_jumps) X(write_offs) X(swaps) X(swap_waits) X(rebuilt)
+    X(recreated) X(clock_jumps) X(write_offs) X(swaps) X(swap_waits) X(rebuilt)                                                                    \
+    X(post_worlds) X(post_events) X(post_counted) X(post_crashes) X(power_cuts) X(deaths_in_calls) \
+    X(torn_writes) X(failed_reads) X(failed_writes) X(failed_syncs) X(full_disks) X(disk_errors)   \
+    X(full_outboxes) X(rollbacks) X(repeated_ids) X(post_reversed) X(post_resends) X(beats)        \
+    X(producers) X(failed_deliveries) X(fatal_errors) X(full_queues) X(broker_away)                \
+    X(late_records) X(lost_records) X(lost_named) X(added_partitions) X(cloned_posts)              \
+    X(restored_images)
 /* clang-format on */
 
 #define X(name) SIM_##name,
@@ -89,6 +96,7 @@ struct sim {
     int64_t broker_shift_ms; /* the broker's clock is ahead by this */
     int64_t alloc_every;     /* every so manieth allocation of a step fails, 0: none */
     int64_t alloc_count;
+    const char *folder; /* on a real disk */
     bool is_tracing;
     bool is_calm; /* no more faults */
     uint64_t trace_hash;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sim_play - one seed's world from its beginning to its check. */
-#include "sim.h"
+#include "sim_post.h"
 
 #include "../../common/hash.h"
 
@@ -9,7 +9,7 @@
 
 #include <stdarg.h>
 
-#define CALM_ROUNDS_MAX 6000
+#define CALM_ROUNDS_MAX 20000
 
 struct sim sim;
 
@@ -63,6 +63,7 @@ static void open_sim(const struct catalog *catalog, uint64_t seed)
         sim.backends[i].owner = -1;
     draw_limits();
     feed_open();
+    posts_open(seed);
     sim_sync_replica();
     for (int i = 0; i < sim.worker_count; i++)
         sim_start(i);
@@ -82,6 +83,7 @@ static void close_sim(void)
     for (int i = 0; i < SIM_BACKENDS; i++) {
         transaction_release(&sim.backends[i].flight);
     }
+    posts_close();
     sim_release_replica();
     world_close(&sim.world);
 }
@@ -175,6 +177,7 @@ static void calm_down(void)
     sim.world.skips = 0;
     sim.world.tick_ms += 50; /* no wait takes many rounds */
     feed_rest();
+    posts_rest();
     for (int part = 0; part < WORLD_PARTS; part++) { /* no hole at the very end */
         struct log *log = &sim.world.logs[part];
         log->end = log->count == 0 ? 0 : log->records[log->count - 1].offset + 1;
@@ -226,6 +229,7 @@ void sim_play(const struct catalog *catalog, uint64_t seed, int rounds)
     open_sim(catalog, seed);
     for (int round = 0; round < rounds; round++) {
         feed_some();
+        posts_play();
         play_round();
         disturb();
         if (round % 20 == 19)
@@ -235,6 +239,7 @@ void sim_play(const struct catalog *catalog, uint64_t seed, int rounds)
     world_check(&sim.world);
     if (sim.rebuilder >= 0)
         sim_rebuild_end();
+    posts_check();
     if (dice_chance(&sim.world.dice, 10))
         recreate();
     close_sim();

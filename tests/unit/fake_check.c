@@ -267,7 +267,8 @@ static void expect_heartbeat(struct expectation *to, const struct saying *saying
         raise_high(to, run, saying->acked_seq, instant_ms);
     if (saying->seq >= run->heartbeat_n)
         run->heartbeat_n = saying->seq;
-    sign_of_life(to, saying, instant_ms);
+    if (!saying->is_closed)
+        sign_of_life(to, saying, instant_ms);
 }
 
 static void expect_record(struct expectation *to, int part, const struct record *record,

@@ -47,7 +47,7 @@ static inline void saying_put_heartbeat(struct saying_bytes *out, const struct s
     saying_put_long(out, saying->acked_seq);
     saying_put_long(out, 1);
     saying_put_long(out, 0);
-    saying_put_long(out, 0); /* OPEN */
+    saying_put_long(out, saying->is_closed); /* OPEN or CLOSED */
     saying_put_nullable(out, SAYING_NEVER);
     saying_put_nullable(out, SAYING_NEVER);
     saying_put_nullable(out, SAYING_NEVER);

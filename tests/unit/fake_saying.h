@@ -32,6 +32,7 @@ struct saying {
     const char *origin; /* NULL: null */
     int64_t last_seq;   /* of a heartbeat */
     int64_t acked_seq;
+    bool is_closed; /* its input is not open */
 };
 
 /* An event of the gate at 2022-02-10 08:30, reporting zone, that is in order. */
