@@ -262,13 +262,17 @@ static enum fx_code check_format(struct outbox *outbox, struct fx_err *err)
 
 static enum fx_code check_kind(struct outbox *outbox, struct fx_err *err)
 {
+    bool has_row = false;
     sqlite3_stmt *statement = NULL;
     enum fx_code code = FX_OK;
     if (sqlite3_prepare_v2(outbox->db, "SELECT value FROM meta WHERE name = 'kind'", -1, &statement,
-                           NULL) != SQLITE_OK ||
-        sqlite3_step(statement) != SQLITE_ROW)
+                           NULL) != SQLITE_OK)
+        return set_error(outbox, sqlite3_extended_errcode(outbox->db), err);
+    code = sql_step(outbox, statement, &has_row, err);
+    if (code == FX_OK && !has_row)
         code = fx_err_set(err, FX_ESTATE, "outbox %s does not say its kind", outbox->options.path);
-    else if (strcmp((const char *)sqlite3_column_text(statement, 0), outbox->options.kind) != 0)
+    else if (code == FX_OK &&
+             strcmp((const char *)sqlite3_column_text(statement, 0), outbox->options.kind) != 0)
         code = fx_err_set(err, FX_ECONFIG, "outbox %s holds events of %s, not of %s",
                           outbox->options.path, (const char *)sqlite3_column_text(statement, 0),
                           outbox->options.kind);
