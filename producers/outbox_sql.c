@@ -260,6 +260,18 @@ static enum fx_code check_format(struct outbox *outbox, struct fx_err *err)
     return format == FORMAT ? FX_OK : upgrade(outbox, format, err);
 }
 
+/*
+ * What a process killed within a commit had written can be read, but perhaps no fsync ever reached
+ * it, and a failed fsync leaves pages that none will: a power cut later would take it back, after
+ * it was sent or answered. So it is copied into the database and synced before anything rests on
+ * it. On a full disk the copy fails, behind the fsync of the log: that must do.
+ */
+static enum fx_code settle_log(struct outbox *outbox, struct fx_err *err)
+{
+    int code = sqlite3_wal_checkpoint_v2(outbox->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return code == SQLITE_OK || code == SQLITE_FULL ? FX_OK : set_error(outbox, code, err);
+}
+
 static enum fx_code check_kind(struct outbox *outbox, struct fx_err *err)
 {
     bool has_row = false;
@@ -305,6 +317,8 @@ enum fx_code sql_open(struct outbox *outbox, struct fx_err *err)
         code = check_kind(outbox, err);
     if (code == FX_OK)
         code = check_format(outbox, err);
+    if (code == FX_OK)
+        code = settle_log(outbox, err);
     if (code == FX_OK)
         code = read_pragma(outbox, "PRAGMA page_size", &outbox->page_size, err);
     for (int i = 0; code == FX_OK && i < SQL_COUNT; i++)
