@@ -98,6 +98,7 @@ struct reading {
     struct fx_err *err;
     int64_t until; /* the last row that may go */
     int rows;
+    bool is_held; /* a row did not fit */
 };
 
 static bool visit_row(void *context, const struct outbox_row *row)
@@ -119,7 +120,7 @@ static bool visit_row(void *context, const struct outbox_row *row)
 
 static enum fx_code send_rows(struct shipper *shipper, int64_t until, struct fx_err *err)
 {
-    struct reading reading = {shipper, err, until, 0};
+    struct reading reading = {shipper, err, until, 0, false};
     struct outbox_reader reader = {shipper->cursor, ROWS_AT_ONCE, visit_row, &reading};
     if (shipper->cursor >= until || !has_slot(shipper))
         return FX_OK;
@@ -132,7 +133,8 @@ static bool visit_resend(void *context, const struct outbox_row *row)
     struct shipper *shipper = reading->shipper;
     struct slot slot = {.kind = SLOT_RESEND, .seq = row->seq};
     /* Rows that were never sent get their turn, and their partition, from send_rows. */
-    if (row->run->partition >= 0 && !hand_over(shipper, row, &slot))
+    reading->is_held = row->run->partition >= 0 && !hand_over(shipper, row, &slot);
+    if (reading->is_held)
         return false;
     shipper->resend_next = row->seq;
     reading->rows++;
@@ -151,12 +153,12 @@ static enum fx_code send_again(struct shipper *shipper, struct fx_err *err)
     }
     if (shipper->resend.id == 0)
         return FX_OK;
-    struct reading reading = {shipper, err, 0, 0};
+    struct reading reading = {shipper, err, 0, 0, false};
     struct outbox_reader reader = {shipper->resend_next, ROWS_AT_ONCE, visit_resend, &reading};
     if (!shipper->is_resend_sent && has_slot(shipper)) {
         if (outbox_read_resend(outbox, &shipper->resend, &reader, err) != FX_OK)
             return err->code;
-        shipper->is_resend_sent = reading.rows == 0 && has_slot(shipper);
+        shipper->is_resend_sent = reading.rows == 0 && !reading.is_held;
     }
     if (!shipper->is_resend_sent || shipper->count > 0)
         return FX_OK;
