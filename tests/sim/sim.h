@@ -29,7 +29,7 @@
     X(zombie_sends) X(lost_answers) X(late_commits) X(held_locks) X(lock_timeouts) X(lock_waits)   \
     X(terminations) X(failovers) X(commits_rolled_back) X(failed_allocations) X(unopened)          \
     X(records) X(resent) X(held_back) X(moved) X(reversed) X(rejected) X(duplicates)               \
-    X(recreated) X(clock_jumps) X(write_offs) X(swaps) X(swap_waits) X(rebuilt)                       \
+    X(recreated) X(clock_jumps) X(write_offs) X(swaps) X(swap_waits) X(rebuilt)                    \
     X(post_worlds) X(post_events) X(post_counted) X(post_crashes) X(power_cuts) X(deaths_in_calls) \
     X(torn_writes) X(failed_reads) X(failed_writes) X(failed_syncs) X(full_disks) X(disk_errors)   \
     X(full_outboxes) X(rollbacks) X(repeated_ids) X(post_reversed) X(post_resends) X(beats)        \
