@@ -28,6 +28,8 @@
 #define CATCH_UP_MS 3000
 #define STANDSTILL_MS 700 /* so long without progress: nobody counts there */
 #define POLL_MS 20
+#define ROUNDS_MAX 6
+#define BREATH_MS 500
 #define TOO_FAR 200000 /* messages that are surely not counted while the live schema waits */
 #define BETWEEN "fx_setup_swap"
 
@@ -119,76 +121,92 @@ static enum fx_code check_pair(const struct swap *swap, struct fx_err *err)
     return err->code;
 }
 
-/* Partitions that the live schema has counted further; messages: by how many in all, -1: there is
- * one that the next schema never met. */
-static enum fx_code ask_behind(const struct swap *swap, int64_t *messages, char where[200],
-                               struct fx_err *err)
+/* How far the live schema has counted beyond the next one. */
+struct behind {
+    int64_t messages; /* in all; -1: there is a partition that the next one never met */
+    bool is_counting; /* somebody counts the next one, or did until just now */
+    char where[200];  /* the partition that is furthest behind */
+};
+
+static enum fx_code ask_behind(const struct swap *swap, struct behind *behind, struct fx_err *err)
 {
     PGresult *rows = NULL;
     if (run(swap,
             "SELECT CASE WHEN bool_or(n.topic IS NULL) THEN -1 ELSE coalesce(sum(l.next_offset - "
             "n.next_offset), 0) END, (array_agg(format('%s:%s by %s', l.topic, l.partition, "
             "coalesce((l.next_offset - n.next_offset)::text, 'all')) ORDER BY n.topic IS NULL "
-            "DESC, l.next_offset - n.next_offset DESC))[1] FROM $L.partition_position l LEFT JOIN "
-            "$N.partition_position n USING (topic, partition) WHERE l.next_offset > "
-            "coalesce(n.next_offset, -1)",
+            "DESC, l.next_offset - n.next_offset DESC))[1], (SELECT max(greatest(claimed_at, "
+            "caught_up_at)) > clock_timestamp() - interval '30 s' FROM $N.partition_position) "
+            "FROM $L.partition_position l LEFT JOIN $N.partition_position n USING (topic, "
+            "partition) WHERE l.next_offset > coalesce(n.next_offset, -1)",
             &rows, err) != FX_OK)
         return err->code;
-    *messages = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
-    text_copy(where, 200, PQgetvalue(rows, 0, 1));
+    behind->messages = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
+    behind->is_counting = PQgetvalue(rows, 0, 2)[0] == 't';
+    text_copy(behind->where, sizeof behind->where, PQgetvalue(rows, 0, 1));
     PQclear(rows);
     return FX_OK;
 }
 
-static enum fx_code refuse_behind(const struct swap *swap, const char *where, struct fx_err *err)
+static void pause_ms(int64_t ms)
 {
-    return fx_err_set(err, FX_ECONFIG,
-                      "schema %s is behind at %s: run fx-rollup --schema-name %s --until-end once "
-                      "more, or let it run",
-                      swap->next, where, swap->next);
+    struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&pause, NULL);
 }
 
-/* The live schema stands still, whoever counts the next one goes on: it gets there, or nobody
- * does. */
-static enum fx_code catch_up(const struct swap *swap, struct fx_err *err)
+/* The live schema stands still, whoever counts the next one goes on: until it is there, or nothing
+ * moves any more. */
+static enum fx_code catch_up(const struct swap *swap, struct behind *behind, struct fx_err *err)
 {
-    char where[200];
-    int64_t messages = 0;
     int64_t least = INT64_MAX;
     int64_t began_ms = day_monotonic_ms();
     int64_t moved_ms = began_ms;
     for (;;) {
-        if (ask_behind(swap, &messages, where, err) != FX_OK || messages == 0)
-            return err->code;
         int64_t now_ms = day_monotonic_ms();
-        if (messages >= 0 && messages < least) {
-            least = messages;
+        if (ask_behind(swap, behind, err) != FX_OK || behind->messages == 0)
+            return err->code;
+        if (behind->messages < least) {
+            least = behind->messages;
             moved_ms = now_ms;
         }
-        if (messages < 0 || messages > TOO_FAR || now_ms - moved_ms > STANDSTILL_MS ||
-            now_ms - began_ms > CATCH_UP_MS)
-            return refuse_behind(swap, where, err);
-        struct timespec pause = {0, POLL_MS * 1000000};
-        nanosleep(&pause, NULL);
+        if (now_ms - moved_ms > STANDSTILL_MS || now_ms - began_ms > CATCH_UP_MS)
+            return FX_OK;
+        pause_ms(POLL_MS);
     }
 }
 
+/* One round: both tables are locked, or behind says why not. */
+static enum fx_code try_locks(const struct swap *swap, struct behind *behind, struct fx_err *err)
+{
+    if (run(swap,
+            "SAVEPOINT unlocked; SET LOCAL lock_timeout = '2s'; "
+            "LOCK TABLE $L.partition_position IN EXCLUSIVE MODE",
+            NULL, err) != FX_OK ||
+        catch_up(swap, behind, err) != FX_OK || behind->messages != 0 ||
+        run(swap, "LOCK TABLE $N.partition_position IN EXCLUSIVE MODE", NULL, err) != FX_OK)
+        return err->code;
+    return ask_behind(swap, behind, err); /* an acceptance may have sent it back */
+}
+
+/* Rounds, so that the live schema's workers are never held up for longer than they wait. */
 static enum fx_code lock_both(const struct swap *swap, struct fx_err *err)
 {
-    char where[200];
-    int64_t messages = 0;
-    if (ask_behind(swap, &messages, where, err) != FX_OK)
+    struct behind behind;
+    if (ask_behind(swap, &behind, err) != FX_OK)
         return err->code;
-    if (messages < 0 || messages > TOO_FAR) /* not worth stopping the live one for */
-        return refuse_behind(swap, where, err);
-    if (run(swap,
-            "SET LOCAL lock_timeout = '2s'; LOCK TABLE $L.partition_position IN EXCLUSIVE MODE",
-            NULL, err) != FX_OK ||
-        catch_up(swap, err) != FX_OK ||
-        run(swap, "LOCK TABLE $N.partition_position IN EXCLUSIVE MODE", NULL, err) != FX_OK ||
-        ask_behind(swap, &messages, where, err) != FX_OK)
-        return err->code;
-    return messages == 0 ? FX_OK : refuse_behind(swap, where, err); /* it may have gone back */
+    for (int i = 0; i < ROUNDS_MAX && behind.messages >= 0 && behind.messages < TOO_FAR; i++) {
+        if (try_locks(swap, &behind, err) != FX_OK || behind.messages == 0)
+            return err->code;
+        if (!behind.is_counting)
+            break;
+        if (run(swap, "ROLLBACK TO SAVEPOINT unlocked", NULL, err) != FX_OK)
+            return err->code;
+        pause_ms(BREATH_MS);
+    }
+    return fx_err_set(err, FX_ECONFIG,
+                      "schema %s is behind at %s: run fx-rollup --schema-name %s --until-end once "
+                      "more, or let it run",
+                      swap->next, behind.where, swap->next);
 }
 
 /* What people decided while the next schema was counted. A run that the live schema quarantined
