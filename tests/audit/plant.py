@@ -375,11 +375,8 @@ class Garden:
         yield
 
     def write_off(self, post, first, last):
-        self.system.rows(
-            "UPDATE {s}.source_gap SET cause = 'written_off' WHERE source = %s AND run = %s"
-            " AND first_seq = %s AND last_seq = %s RETURNING 1",
-            *(post.source, post.run, first, last),
-        )
+        numbers = f"{post.source}:{post.run:012x}:{first}-{last}"
+        self.system.run("fx-setup", "--write-off", numbers, "--reason", "its disk is broken")
 
     # ---- all of it ----
 
@@ -424,7 +421,7 @@ class Garden:
         self.add(30, self.resent)
         self.add(15, self.copies)
         self.add(15, self.restarted)
-        self.add(15, self.written_off)
+        self.add(6, self.written_off)
         self.pick.shuffle(self.plants)
 
     def grow(self):

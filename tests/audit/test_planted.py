@@ -6,7 +6,7 @@ import random
 from collections import Counter, defaultdict
 
 import pytest
-from lib.audit import FAULTS, NOTICES, audit, keep_off_midnight, register
+from lib.audit import FAULTS, NOTICES, audit, found, keep_off_midnight, register
 from lib.system import System
 from plant import COUNT, Garden
 
@@ -129,6 +129,24 @@ def test_the_text_has_every_command(garden, report):
     short = garden.system.run("fx-audit", "--lines", 5, code=1).out
     assert f"... and {len(report['findings']['missing']) - 5} more, see --json or --all" in short
     assert len(short.splitlines()) < 120
+
+
+def test_commands_of_fx_setup_mend_what_they_stand_by(garden, report):
+    """One of each form is run as it is printed; what it stood by is named no more."""
+    forms = {}
+    for section, row in found(report, "missing", "runs"):
+        if row["command"] and row["command"].startswith("fx-setup"):
+            form = (section, row.get("cause"), row.get("is_gone"), row.get("reasons"))
+            forms.setdefault(form, (section, row))
+    assert len(forms) >= 4, forms
+    for _, row in forms.values():
+        program, *words = row["command"].split()
+        garden.system.run(program, *("a reason" if w == "TEXT" else w for w in words))
+    left = audit(garden.system, code=1)["findings"]
+    assert [row for section, row in forms.values() if row in left[section]] == []
+    assert len(left["missing"]) == len(report["findings"]["missing"]) - sum(
+        section == "missing" for section, _ in forms.values()
+    )
 
 
 def test_every_plant_has_grown(garden):
