@@ -103,12 +103,12 @@ class Post:
 
     def ledger(self):
         """The run's row, or None."""
-        found = self.system.rows(
-            "SELECT * FROM {s}.source_ledger WHERE source = %s AND run = %s", self.source, self.run
-        )
+        query = "SELECT * FROM {s}.source_ledger WHERE source = %s AND run = %s"
+        with self.system.snapshot():
+            found, gaps = self.system.rows(query, self.source, self.run), self.gaps()
         if not found:
             return None
-        row, gaps = found[0], self.gaps()
+        row = found[0]
         length = sum(last - first + 1 for first, last, _ in gaps)
         assert row["counted"] + length == row["high"], f"the invariant does not hold: {row} {gaps}"
         assert row["gaps"] == len(gaps), f"{row} {gaps}"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A system of its own on the local stack: topics, schema, processes; gone after the test."""
 
+import contextlib
 import os
 import pathlib
 import secrets
@@ -187,6 +188,13 @@ class System:
         cursor = self.db.execute(text, params or None)
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row)) for row in cursor]
+
+    @contextlib.contextmanager
+    def snapshot(self):
+        """What is read within is one snapshot, while others write."""
+        with self.db.transaction():
+            self.db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield
 
     def value(self, query, *params):
         found = self.rows(query, *params)
