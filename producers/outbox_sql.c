@@ -262,14 +262,35 @@ static enum fx_code check_format(struct outbox *outbox, struct fx_err *err)
 
 /*
  * What a process killed within a commit had written can be read, but perhaps no fsync ever reached
- * it, and a failed fsync leaves pages that none will: a power cut later would take it back, after
- * it was sent or answered. So it is copied into the database and synced before anything rests on
- * it. On a full disk the copy fails, behind the fsync of the log: that must do.
+ * it; and a failed fsync leaves pages marked clean, which no later one will write. A power cut
+ * would take them back, after their rows were sent or answered. So the log is written again as it
+ * stands, and synced, before anything rests on it.
+ *
+ * weighed: a checkpoint / this: what is left of the old log after a power cut would be played back
+ * over the newer pages of the database.
  */
 static enum fx_code settle_log(struct outbox *outbox, struct fx_err *err)
 {
-    int code = sqlite3_wal_checkpoint_v2(outbox->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    return code == SQLITE_OK || code == SQLITE_FULL ? FX_OK : set_error(outbox, code, err);
+    uint8_t bytes[PAGE_SIZE];
+    sqlite3_file *log = NULL;
+    sqlite3_int64 size = 0;
+    int code = sqlite3_file_control(outbox->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (code == SQLITE_OK && (log == NULL || log->pMethods == NULL))
+        return FX_OK;
+    if (code == SQLITE_OK)
+        code = log->pMethods->xFileSize(log, &size);
+    for (sqlite3_int64 at = 0; code == SQLITE_OK && at < size; at += PAGE_SIZE) {
+        int count = size - at < PAGE_SIZE ? (int)(size - at) : PAGE_SIZE;
+        code = log->pMethods->xRead(log, bytes, count, at);
+        if (code == SQLITE_OK)
+            code = log->pMethods->xWrite(log, bytes, count, at);
+    }
+    if (code == SQLITE_OK && size > 0)
+        code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    if (code == SQLITE_OK)
+        return FX_OK;
+    return fx_err_set(err, FX_EDISK, "outbox %s: its log: %s (%d)", outbox->options.path,
+                      sqlite3_errstr(code), code);
 }
 
 static enum fx_code check_kind(struct outbox *outbox, struct fx_err *err)

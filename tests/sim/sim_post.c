@@ -153,8 +153,8 @@ static void open_post(struct post *post)
         return;
     post->full_until_ms = 0;
     post->has_failed = false;
-    if (!posts.is_calm && dice_chance(&posts.dice, 20))
-        post->disk->dies_in = 1 + dice_below(&posts.dice, 40);
+    if (!posts.is_calm && dice_chance(&posts.dice, 30))
+        post->disk->dies_in = 1 + dice_below(&posts.dice, dice_chance(&posts.dice, 50) ? 8 : 60);
     enum fx_code code = open_outbox(post, &err);
     if (code == FX_OK) {
         posts.openings++;
@@ -375,7 +375,7 @@ static void disturb(void)
         fill_disk(post->disk);
     else if (kind < 20)
         post->disk->dies_in = 1 + dice_below(&posts.dice, 40);
-    else if (kind == 20 && posts.partitions < WORLD_PARTITIONS) {
+    else if (kind < 23 && posts.partitions < WORLD_PARTITIONS) {
         posts.partitions++;
         sim.events[SIM_added_partitions]++;
     }
