@@ -31,7 +31,6 @@ struct shared {
     atomic_long played;
     atomic_long at[JOBS_MAX]; /* seed that the process plays, -1: none */
     atomic_long events[SIM_EVENT_COUNT];
-    atomic_ulong hash;
 };
 
 static struct shared *shared;
@@ -57,11 +56,9 @@ static const char *const flaw_names[] = {
 static void play_one(long seed)
 {
     memset(sim.events, 0, sizeof sim.events);
-    sim.trace_hash = 0;
     alarm(SEED_LIMIT_S);
     sim_play(&catalog, (uint64_t)seed, rounds);
     alarm(0);
-    atomic_fetch_add(&shared->hash, sim.trace_hash); /* in any order */
     for (int i = 0; i < SIM_EVENT_COUNT; i++)
         atomic_fetch_add(&shared->events[i], sim.events[i]);
     atomic_fetch_add(&shared->played, 1);
@@ -202,7 +199,6 @@ int main(int argc, char **argv)
         failed = supervise(jobs);
     for (int i = 0; i < SIM_EVENT_COUNT && !sim.is_tracing; i++)
         printf("%s %ld\n", event_names[i], atomic_load(&shared->events[i]));
-    printf("trace_hash %016lx\n", atomic_load(&shared->hash));
     printf("seeds %ld failed %d\n", atomic_load(&shared->played), failed);
     kinds_close(&scratch, &catalog);
     return failed > 0;

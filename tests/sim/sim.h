@@ -99,7 +99,6 @@ struct sim {
     const char *folder; /* on a real disk */
     bool is_tracing;
     bool is_calm; /* no more faults */
-    uint64_t trace_hash;
     int64_t events[SIM_EVENT_COUNT];
 };
 

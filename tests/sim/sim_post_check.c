@@ -256,6 +256,8 @@ static void check_entry(int index)
     int run = db_find_run(&sim.world.db, saying->topic, saying->source, saying->run);
     if (run < 0 || sim.world.db.runs[run].high < saying->seq)
         complain(index, "the database does not know that there was this number");
+    if (is_in_gap(run, saying->seq, GAP_WRITTEN_OFF))
+        return; /* it was in a gap, and a person gave it up */
     bool is_missing = is_in_gap(run, saying->seq, GAP_MISSING);
     bool is_rejected = is_in_gap(run, saying->seq, GAP_REJECTED);
     if (is_missing != (entry->records == 0))
