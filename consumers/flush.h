@@ -70,6 +70,14 @@ struct flush_hole {
     int64_t last_offset;
 };
 
+/* A row of rejected_event that goes: the event counts, or is rejected anew for another reason. */
+enum settled { SETTLED_COUNTED, SETTLED_DUPLICATE, SETTLED_ANEW };
+
+struct flush_settled {
+    const struct flush_rejected *row; /* as it stands in the table */
+    enum settled outcome;
+};
+
 struct flush {
     const struct flush_position *positions; /* by topic, partition */
     int position_count;
@@ -89,6 +97,8 @@ struct flush {
     const struct level_table *tables; /* towns, then counties, then cities, then sources */
     int table_count;
     const struct region_tree *regions;
+    const struct flush_settled *settled; /* each must still stand in the table */
+    int settled_count;
 };
 
 #endif

@@ -305,9 +305,27 @@ enum intake_change intake_change(const struct intake *intake, const struct intak
     return intake->change;
 }
 
+/* Whoever never subscribed assigns what no change named before. */
+static enum fx_code remember_list(struct intake *intake, const struct intake_partition *list,
+                                  int count, struct fx_err *err)
+{
+    size_t size = (size_t)count * sizeof *list;
+    struct intake_partition *copy = malloc(size + 1);
+    if (copy == NULL)
+        return fx_err_set(err, FX_EMEMORY, "no memory for an assignment");
+    if (count > 0)
+        memcpy(copy, list, size);
+    free(intake->list);
+    intake->list = copy;
+    intake->list_count = count;
+    return FX_OK;
+}
+
 enum fx_code intake_assign(struct intake *intake, const struct intake_partition *list, int count,
                            struct fx_err *err)
 {
+    if (remember_list(intake, list, count, err) != FX_OK)
+        return err->code;
     rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(count);
     for (int i = 0; i < count; i++) {
         fx_assert(list[i].offset >= 0); /* never without an explicit offset */

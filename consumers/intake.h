@@ -62,7 +62,8 @@ FX_MUST_CHECK enum fx_code intake_poll(struct intake *intake, int timeout_ms, in
 enum intake_change intake_change(const struct intake *intake, const struct intake_partition **list,
                                  int *count);
 
-/* Answers INTAKE_ASSIGN, or begins the assigned partitions anew elsewhere. FX_ERETRY. */
+/* Answers INTAKE_ASSIGN, or begins the assigned partitions anew elsewhere; an intake that never
+ * subscribes begins partitions of its choice. FX_ERETRY, FX_EMEMORY. */
 FX_MUST_CHECK enum fx_code intake_assign(struct intake *intake, const struct intake_partition *list,
                                          int count, struct fx_err *err);
 void intake_unassign(struct intake *intake);

@@ -42,7 +42,7 @@ struct ledger_entry {
     struct ledger_delta delta;
     int64_t last_occurred_ms; /* latest counted time, 0: none */
     int64_t last_appended_ms;
-    int64_t opened_ms; /* append time of the first record met, 0: not known here */
+    int64_t opened_ms; /* append time of the first record met, 0: the database knows it */
     struct ledger_day day;
     struct ledger_tally tally;
     int64_t hour_ms;     /* hour that slots belong to */

@@ -2,7 +2,7 @@
 /*
  * pipeline_state - what the pipeline's files share: pipeline.c (when), claim.c (from where),
  * arrive.c (which message), take.c (what an event does), compose.c (what a flush holds). Private
- * to them.
+ * to them and to redrive.
  */
 #ifndef FX_PIPELINE_STATE_H
 #define FX_PIPELINE_STATE_H
@@ -63,10 +63,10 @@ struct pipeline {
     struct ledger *ledger;
     struct marks marks;
     bool accept_simulated;
+    struct redriven *redriven; /* see redrive.h; NULL: events come in their order */
     struct claim_range untimed[CLAIM_UNTIMED_MAX];
     int untimed_count;
     uint64_t random_state;
-
     struct part *parts; /* by topic, partition */
     int part_count;
     int part_room;

@@ -9,6 +9,9 @@
 #ifndef FX_REASON_H
 #define FX_REASON_H
 
+#include <stdbool.h>
+#include <string.h>
+
 #define FX_REASONS(X)                                                                              \
     X(REASON_UNDECODABLE, "undecodable", false)                                                    \
     X(REASON_UNKNOWN_SCHEMA, "unknown_schema", false)                                              \
@@ -39,6 +42,25 @@ static inline const char *reason_name(enum reason reason)
 #undef REASON_NAME
     };
     return reason < REASON_COUNT ? names[reason] : "?";
+}
+
+/* REASON_COUNT: none is called so. */
+static inline enum reason reason_parse(const char *name)
+{
+    int reason = 0;
+    while (reason < REASON_COUNT && strcmp(reason_name((enum reason)reason), name) != 0)
+        reason++;
+    return (enum reason)reason;
+}
+
+static inline bool reason_is_trusted(enum reason reason)
+{
+    static const bool is_trusted[] = {
+#define REASON_TRUSTED(symbol, name, is_trusted) is_trusted,
+        FX_REASONS(REASON_TRUSTED)
+#undef REASON_TRUSTED
+    };
+    return reason < REASON_COUNT && is_trusted[reason];
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fx-rollup - counts every kind of event it finds into PostgreSQL. */
 #include "mender.h"
-#include "worker.h"
+#include "rollup_redrive.h"
 
 #include "../common/args.h"
 #include "../common/day.h"
@@ -37,6 +37,8 @@ struct options {
     int64_t resend_after_s;
     bool no_resend;
     bool until_end;
+    bool redrive;
+    const char *redrive_reason; /* NULL: any */
 };
 
 #define AT(field) offsetof(struct options, field)
@@ -58,6 +60,9 @@ static const struct fx_opt opts[] = {
      "threads, each with a consumer and a connection of its own (1)"},
     {"until-end", 0, FX_OPT_FLAG, AT(until_end), NULL, NULL, 0, 0,
      "stop when all that lies in Kafka now is counted, by whichever process"},
+    {"redrive", 0, FX_OPT_FLAG, AT(redrive), NULL, NULL, 0, 0,
+     "take the rejected events of REASON (all) again, once their cause is mended,\n"
+     "and exit; workers may run meanwhile"},
     {"memory-mb", 0, FX_OPT_NUMBER, AT(memory_mb), "N", "FX_MEMORY_MB", 1, 65536,
      "bound of a worker's uncommitted figures, per rollup (16)"},
     {"ledger-runs", 0, FX_OPT_NUMBER, AT(runs_max), "N", NULL, 64, 4000000,
@@ -79,11 +84,12 @@ static const struct fx_opt opts[] = {
 };
 
 static const struct fx_program program = {
-    "fx-rollup", "[options]",
+    "fx-rollup", "[options] [--redrive [REASON]]",
     "Reads every kind of event from Kafka and counts it, exactly once, into the rollup tables of\n"
     "PostgreSQL for town, county and city. Runs until SIGTERM, then commits and stops.",
     opts,
-    "exit status: 0 done, 2 wrong options or definitions (run fx-setup), 3 a person must decide,\n"
+    "exit status: 0 done, 1 --redrive: some stay rejected, 2 wrong options or definitions (run "
+    "fx-setup), 3 a person must decide,\n"
     "4 Kafka or PostgreSQL unreachable at the start"};
 
 static volatile sig_atomic_t stop;
@@ -246,13 +252,20 @@ static void prepare_worker(struct worker *worker, const struct options *options,
     if (options->instance != NULL)
         snprintf(worker->instance, sizeof worker->instance, "%s-%d", options->instance, index);
     snprintf(worker->name, sizeof worker->name, "%s-%d-%d", host, (int)getpid(), index);
-    worker->options.bytes_max = (size_t)options->memory_mb << 20;
-    worker->options.runs_max = (int)options->runs_max;
-    worker->options.events_max = (int)options->flush_events;
-    worker->options.until_end = options->until_end;
-    worker->options.give_up_ms = options->give_up_s * 1000;
-    worker->options.stop = &stop;
-    worker->options.has_failed = &has_failed;
+}
+
+static enum fx_code run_redrive(const struct options *options, struct worker_options *shared,
+                                struct fx_err *err)
+{
+    enum reason reason;
+    bool is_clean = false;
+    struct worker nobody; /* its name alone: no thread is started */
+    prepare_worker(&nobody, options, 0);
+    shared->store.worker = nobody.name;
+    if (rollup_redrive_parse(options->redrive_reason, &reason, err) != FX_OK ||
+        rollup_redrive(shared, reason, &is_clean, err) != FX_OK)
+        return err->code;
+    return is_clean ? FX_OK : fx_err_set(err, FX_EINPUT, "some events stay rejected");
 }
 
 /* A run to the end is over before a source could answer. */
@@ -323,8 +336,17 @@ static enum fx_code run(const struct options *options, struct fx_err *err)
             .catalog = &catalog,
             .intake = {options->kafka, group, NULL, topics, catalog.kind_count},
             .store = {options->conninfo, options->schema_name, NULL, &catalog, topics},
+            .bytes_max = (size_t)options->memory_mb << 20,
+            .runs_max = (int)options->runs_max,
+            .events_max = (int)options->flush_events,
+            .until_end = options->until_end,
+            .give_up_ms = options->give_up_s * 1000,
+            .stop = &stop,
+            .has_failed = &has_failed,
         };
-        (void)(run_crew(options, &shared, err) == FX_OK);
+        enum fx_code code =
+            options->redrive ? run_redrive(options, &shared, err) : run_crew(options, &shared, err);
+        (void)code; /* err has it */
     }
     for (int k = 0; k < catalog.kind_count; k++)
         free((void *)(uintptr_t)topics[k]);
@@ -352,8 +374,11 @@ int main(int argc, char **argv)
     fx_log_open("fx-rollup", level);
     if (args_parse(&program, &words, &options, &err) == FX_OK && words.is_done)
         return 0;
-    if (err.code == FX_OK && words.operands < argc)
-        fx_err_set(&err, FX_ECONFIG, "fx-rollup takes no operand '%.60s'", argv[words.operands]);
+    int operands = argc - words.operands;
+    if (err.code == FX_OK && operands > (options.redrive ? 1 : 0))
+        fx_err_set(&err, FX_ECONFIG, "fx-rollup takes no operand '%.60s'", argv[argc - 1]);
+    else if (err.code == FX_OK && operands == 1)
+        options.redrive_reason = argv[words.operands];
     if (err.code == FX_OK && fx_log_parse_level(options.log_level, &level, &err) == FX_OK)
         fx_log_open("fx-rollup", level);
     struct sigaction action = {.sa_handler = on_signal};

@@ -24,6 +24,7 @@ struct store {
     struct fx_err failure; /* first error of the flush in flight */
     enum store_conflict conflict;
     struct array arrays[STORE_ARRAYS_MAX];
+    char record_schema[64]; /* of what was decided, as store_list_rejected found it */
 };
 
 /* store_sql.c: the fixed statements, by name. */
@@ -54,6 +55,10 @@ FX_MUST_CHECK enum fx_code store_send_tallies(struct store *store, const struct 
                                               struct fx_err *err);
 FX_MUST_CHECK enum fx_code store_send_corrections(struct store *store, const struct flush *flush,
                                                   struct fx_err *err);
+
+/* store_redrive.c: the part of a flush that settles rejected events. */
+FX_MUST_CHECK enum fx_code store_send_settled(struct store *store, const struct flush *flush,
+                                              struct fx_err *err);
 
 /* store.c: a connection with all statements prepared. */
 FX_MUST_CHECK enum fx_code store_connect(struct store *store, struct fx_err *err);

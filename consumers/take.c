@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* take - what one event does to the worker's memory. See pipeline.h for the rules of time. */
+#include "redrive.h"
 #include "take_state.h"
 
 #include "../common/day.h"
@@ -11,9 +12,24 @@
 #define LATE_MS DAY_HOUR_MS
 #define CLOCK_FAR_MS INT64_C(4000000000000000) /* beyond any date; differences do not overflow */
 
+/* A rejected event taken again that stays rejected, for the reason it has or because of the state
+ * its run is in, changes nothing: row, tally and gap stand since it was rejected. */
+static bool stays_rejected(const struct taking *taking, enum reason reason)
+{
+    struct redriven *redriven = taking->pipeline->redriven;
+    if (redriven == NULL)
+        return false;
+    if (reason == redriven->reason || reason == REASON_MOVED_PARTITION ||
+        reason == REASON_SEQ_JUMP || reason == REASON_SOURCE_QUARANTINED)
+        redriven->verdict = reason;
+    return redriven->verdict != REASON_COUNT;
+}
+
 static void add_rejected(struct taking *taking, enum reason reason, bool has_envelope)
 {
     struct pipeline *pipeline = taking->pipeline;
+    if (stays_rejected(taking, reason))
+        return;
     const struct intake_message *message = taking->message;
     struct flush_rejected *row = &pipeline->rejected[pipeline->rejected_count++];
     row->topic = message->topic;
@@ -84,9 +100,13 @@ static enum fx_code reject_numbered(struct taking *taking, enum reason reason, s
     enum ledger_verdict verdict =
         ledger_judge(entry, taking->message->partition, taking->event.seq, true);
     enum reason stronger = reason_of(taking, verdict);
+    if (stays_rejected(taking, stronger == REASON_COUNT ? reason : stronger))
+        return FX_OK;
     if (stronger == REASON_SOURCE_QUARANTINED && !entry->is_quarantined)
         ledger_quarantine(ledger, taking->entry);
-    if (stronger == REASON_COUNT) {
+    const struct redriven *redriven = taking->pipeline->redriven;
+    bool is_noted = redriven != NULL && reason_is_trusted(redriven->reason);
+    if (stronger == REASON_COUNT && !is_noted) {
         struct gap gap = gap_of(taking);
         take_date_number(taking);
         if (ledger_reject(ledger, taking->entry, taking->event.seq, &gap, err) != FX_OK)
@@ -301,6 +321,8 @@ static enum fx_code take_numbered(struct taking *taking, enum reason reason, str
     bool is_corrected = false;
     if (verdict == LEDGER_NEW)
         reason = judge_state(taking, &is_corrected);
+    if (verdict == LEDGER_QUARANTINED && stays_rejected(taking, REASON_SOURCE_QUARANTINED))
+        return FX_OK;
     if (verdict != LEDGER_NEW || reason != REASON_COUNT) {
         if (verdict == LEDGER_QUARANTINED && !entry->is_quarantined)
             ledger_quarantine(pipeline->ledger, taking->entry);
@@ -333,7 +355,8 @@ static enum fx_code take_value(struct taking *taking, struct fx_err *err)
     if (take_numbered(taking, reason, err) != FX_OK)
         return err->code;
     struct ledger_entry *entry = ledger_entry(taking->pipeline->ledger, taking->entry);
-    if (entry->is_dirty && entry->opened_ms == 0) /* the record that makes the run's row */
+    bool is_oldest = !entry->is_known || taking->pipeline->redriven != NULL; /* or may be */
+    if (entry->is_dirty && entry->opened_ms == 0 && is_oldest)
         entry->opened_ms = taking->append_ms;
     return FX_OK;
 }

@@ -49,6 +49,26 @@ static bool are_marks_right(const struct database *db, const struct transaction 
     return true;
 }
 
+static int row_of(const struct database *db, const struct flush_rejected *row)
+{
+    for (int i = 0; i < db->rejected_count; i++)
+        if (db->rejected[i].topic == row->topic && db->rejected[i].partition == row->partition &&
+            db->rejected[i].offset == row->offset)
+            return i;
+    return -1;
+}
+
+/* Rows that were settled by another are not there any more, or for another reason. */
+static bool is_settled(const struct database *db, const struct transaction *flight)
+{
+    for (int i = 0; i < flight->settled_count; i++) {
+        int found = row_of(db, &flight->settled[i]);
+        if (found < 0 || db->rejected[found].reason != flight->settled[i].reason)
+            return true;
+    }
+    return false;
+}
+
 /* The first statement of the flush that would fail. */
 static enum verdict judge(const struct database *db, const struct transaction *flight)
 {
@@ -65,6 +85,8 @@ static enum verdict judge(const struct database *db, const struct transaction *f
         if (flight->is_known[i] ? !is_same : found >= 0)
             return REFUSED_RUNS;
     }
+    if (is_settled(db, flight))
+        return REFUSED_FENCED;
     if (!are_marks_right(db, flight))
         return REFUSED_REVERSALS;
     for (int i = 0; i < flight->rollups.count; i++)
@@ -90,6 +112,8 @@ static void apply_runs(struct database *db, const struct transaction *flight)
             memcpy(db->runs[found].source, from->source, sizeof from->source);
         }
         struct db_run *to = &db->runs[found];
+        if (from->opened_ms != 0 && from->opened_ms < to->opened_ms)
+            to->opened_ms = from->opened_ms;
         to->high = from->high;
         to->gaps = from->gaps;
         to->day = from->day;
@@ -138,14 +162,20 @@ static void apply_rejected(struct database *db, const struct transaction *flight
 {
     for (int i = 0; i < flight->rejected_count; i++) {
         const struct flush_rejected *row = &flight->rejected[i];
-        bool is_there = false;
-        for (int k = 0; k < db->rejected_count; k++)
-            is_there |= db->rejected[k].topic == row->topic &&
-                        db->rejected[k].partition == row->partition &&
-                        db->rejected[k].offset == row->offset;
+        bool is_there = row_of(db, row) >= 0;
         assert_true(db->rejected_count < WORLD_REJECTED_MAX);
         if (!is_there)
             db->rejected[db->rejected_count++] = *row;
+    }
+}
+
+static void apply_settled(struct database *db, const struct transaction *flight)
+{
+    for (int i = 0; i < flight->settled_count; i++) {
+        int found = row_of(db, &flight->settled[i]);
+        db->rejected[found] = db->rejected[--db->rejected_count];
+        if (flight->outcomes[i] != SETTLED_ANEW)
+            db->redriven[flight->outcomes[i] == SETTLED_DUPLICATE]++;
     }
 }
 
@@ -166,6 +196,7 @@ static enum verdict db_apply(struct database *db, const struct transaction *flig
     }
     apply_runs(db, flight);
     apply_gaps(db, flight);
+    apply_settled(db, flight);
     apply_rejected(db, flight);
     assert_true(db->reversal_count + flight->reversal_count <= WORLD_REVERSALS_MAX);
     for (int i = 0; i < flight->reversal_count; i++)
@@ -288,6 +319,12 @@ static void copy_flush(struct transaction *flight, const struct flush *flush)
     memcpy(flight->rejected, flush->rejected,
            (size_t)flush->rejected_count * sizeof *flush->rejected);
     memcpy(flight->holes, flush->holes, (size_t)flush->hole_count * sizeof *flush->holes);
+    assert_true(flush->settled_count <= WORLD_REJECTED_MAX);
+    flight->settled_count = flush->settled_count;
+    for (int i = 0; i < flush->settled_count; i++) {
+        flight->settled[i] = *flush->settled[i].row;
+        flight->outcomes[i] = flush->settled[i].outcome;
+    }
     copy_marks(flight->reversals, &flight->reversal_count, &flush->marks->reversed);
     copy_marks(flight->corrected, &flight->corrected_count, &flush->marks->corrected);
     copy_marks(flight->uncorrected, &flight->uncorrected_count, &flush->marks->uncorrected);

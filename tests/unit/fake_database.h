@@ -92,6 +92,7 @@ struct database {
     struct mark corrected[WORLD_REVERSALS_MAX];
     int corrected_count;
     struct table hours;
+    int redriven[2];      /* rows of redriven_event: counted, duplicate */
     struct table days;    /* by run and day: last number */
     struct table tallies; /* by source, day and what: how many */
     int commits;
@@ -115,6 +116,9 @@ struct transaction {
     int reversal_count;
     struct flush_hole holes[WORLD_HOLES_MAX];
     int hole_count;
+    struct flush_rejected settled[WORLD_REJECTED_MAX];
+    enum settled outcomes[WORLD_REJECTED_MAX];
+    int settled_count;
     struct mark corrected[WORLD_REVERSALS_MAX];
     int corrected_count;
     struct mark uncorrected[WORLD_REVERSALS_MAX];

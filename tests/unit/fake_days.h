@@ -35,6 +35,7 @@ static inline void database_reset(struct database *db)
     db->hole_count = db->write_off_count = db->corrected_count = db->commits = 0;
     db->acceptance_count = 0;
     db->cluster = NULL;
+    memset(db->redriven, 0, sizeof db->redriven);
 }
 
 static inline void database_release_tables(struct database *db)
