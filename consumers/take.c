@@ -253,7 +253,7 @@ static enum fx_code take_heartbeat(struct taking *taking, struct fx_err *err)
     struct gap gap = gap_of(taking);
     const struct ledger_entry *entry = ledger_entry(pipeline->ledger, taking->entry);
     if (beat.n >= entry->heartbeat_n && beat.acked_seq > entry->high)
-        take_date(taking, instant_ms);
+        take_day(taking, instant_ms);
     enum fx_code code = ledger_apply_heartbeat(pipeline->ledger, taking->entry, &beat, &gap, err);
     if (code == FX_EFULL) {
         fx_err_clear(err);

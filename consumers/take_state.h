@@ -27,7 +27,7 @@ struct taking {
 bool take_has_wrong_clock(const struct taking *taking, int64_t occurred_ms);
 
 /* Numbers above the run's highest are about to be met: they belong to the day of instant_ms. */
-void take_date(struct taking *taking, int64_t instant_ms);
+void take_day(struct taking *taking, int64_t instant_ms);
 
 /* The same for the event's own number, if it is above all others of its run. */
 void take_date_number(struct taking *taking);

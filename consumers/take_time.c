@@ -15,7 +15,7 @@ bool take_has_wrong_clock(const struct taking *taking, int64_t occurred_ms)
            occurred_ms < taking->kind->not_before_ms;
 }
 
-void take_date(struct taking *taking, int64_t instant_ms)
+void take_day(struct taking *taking, int64_t instant_ms)
 {
     struct pipeline *pipeline = taking->pipeline;
     struct ledger_day closed;
@@ -40,7 +40,7 @@ void take_date_number(struct taking *taking)
         instant_ms = LEDGER_NO_DAY;
     else if (take_has_wrong_clock(taking, instant_ms))
         instant_ms = taking->append_ms;
-    take_date(taking, instant_ms);
+    take_day(taking, instant_ms);
 }
 
 /* The event of this number, for a look among the marks. */

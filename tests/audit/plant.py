@@ -30,6 +30,7 @@ class Garden:
         self.rejected = Counter()  # (kind, reason): messages
         self.rejected_sources = defaultdict(set)
         self.registered, self.plants, self.later = [], [], []
+        self.changed = set()  # sources whose ledger was changed in the database alone
         self.counted = Counter()  # kind: events that count
         self.day = today()
 
@@ -124,6 +125,7 @@ class Garden:
 
     def move_day(self, post, yesterday, last):
         """As if the numbers up to last had come the day before."""
+        self.changed.add(post.source)
         where = "WHERE source = %s AND run = %s"
         key = (post.source, post.run)
         self.system.rows(
@@ -221,6 +223,7 @@ class Garden:
 
     def move_back(self, post):
         """As if all of this had been 20 minutes ago."""
+        self.changed.add(post.source)
         columns = ("opened_at", "heartbeat_at", "last_appended_at")
         sets = ", ".join(f"{c} = {c} - interval '20 minutes'" for c in columns)
         query = f"UPDATE {{s}}.source_ledger SET {sets} WHERE source = %s RETURNING 1"
@@ -290,12 +293,15 @@ class Garden:
         """Only PostgreSQL refuses it: a constraint that the second count meets."""
         post = self.post(kind, "REFUSED")
         yield COUNT
-        table = f"{self.system.schema}.checkpoint_source"
-        rule = f"ADD CONSTRAINT refuse CHECK (source <> '{post.source}') NOT VALID"
-        self.system.db.execute(f"ALTER TABLE {table} {rule}")
+        self.refused = post.source
+        self.refuse(self.system.schema)
         self.reject(post, "store_refused", post.bytes(1), post.source)
         self.beat(post, 1)
         self.missing(post, 1, 1, "rejected", reasons="store_refused")
+
+    def refuse(self, schema):
+        rule = f"ADD CONSTRAINT refuse CHECK (source <> '{self.refused}') NOT VALID"
+        self.system.db.execute(f"ALTER TABLE {schema}.checkpoint_source {rule}")
 
     def untrusted(self, kind):
         """Messages that leave the ledger alone."""

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 
 import pytest
-import recount
+from lib import recount
 from lib.outbox import accepted
 from lib.post import HAICHENG, Post
 from lib.system import DAY_MS, LONG, SCHEMAS, System, now_ms, wait_until

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 
 import pytest
-import recount
+from lib import recount
 from lib.outbox import accepted
 from lib.post import HAICHENG
 from lib.system import LONG, SCHEMAS, System, now_ms, wait_until

@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-import recount
+from lib import recount
 from lib.post import HAICHENG, HAIFENG, SHANWEI
 from lib.system import DAY_MS, SCHEMAS, System, now_ms
 

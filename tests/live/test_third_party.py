@@ -4,7 +4,7 @@
 import random
 
 import pytest
-import recount
+from lib import recount
 from lib.post import HAICHENG, SHANWEI, Post
 from lib.system import DAY_MS, HOUR_MS, SCHEMAS, System, now_ms
 from test_new_kind import RATION, RATION_2, copy_schemas, write_kind
