@@ -201,7 +201,7 @@ static enum verdict db_apply(struct database *db, const struct transaction *flig
     assert_true(db->reversal_count + flight->reversal_count <= WORLD_REVERSALS_MAX);
     for (int i = 0; i < flight->reversal_count; i++)
         db->reversals[db->reversal_count++] = flight->reversals[i];
-    assert_true(db->corrected_count + flight->corrected_count <= WORLD_REVERSALS_MAX);
+    assert_true(db->corrected_count + flight->corrected_count <= WORLD_CORRECTED_MAX);
     for (int i = 0; i < flight->corrected_count; i++)
         db->corrected[db->corrected_count++] = flight->corrected[i];
     assert_true(db->hole_count + flight->hole_count <= WORLD_HOLES_MAX);
@@ -279,7 +279,7 @@ static void copy_runs(struct transaction *flight, const struct flush *flush)
 
 static void copy_marks(struct mark *to, int *count, const struct mark_set *from)
 {
-    assert_true(from->count - from->stored_count <= WORLD_REVERSALS_MAX);
+    assert_true(from->count - from->stored_count <= WORLD_CORRECTED_MAX);
     for (int i = 0; i < from->count; i++)
         if (!from->items[i].is_stored)
             to[(*count)++] = from->items[i];

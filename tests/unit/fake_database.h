@@ -16,6 +16,7 @@
 #define WORLD_GAPS_MAX 4096
 #define WORLD_REJECTED_MAX 2048
 #define WORLD_REVERSALS_MAX 512
+#define WORLD_CORRECTED_MAX 4096
 #define WORLD_HOLES_MAX 64
 #define WORLD_WRITE_OFFS_MAX 64
 #define WORLD_ACCEPTANCES_MAX 8
@@ -89,7 +90,7 @@ struct database {
     int acceptance_count;
     const char *cluster; /* NULL: not known */
     struct table rollups;
-    struct mark corrected[WORLD_REVERSALS_MAX];
+    struct mark corrected[WORLD_CORRECTED_MAX];
     int corrected_count;
     struct table hours;
     int redriven[2];      /* rows of redriven_event: counted, duplicate */
@@ -119,9 +120,9 @@ struct transaction {
     struct flush_rejected settled[WORLD_REJECTED_MAX];
     enum settled outcomes[WORLD_REJECTED_MAX];
     int settled_count;
-    struct mark corrected[WORLD_REVERSALS_MAX];
+    struct mark corrected[WORLD_CORRECTED_MAX];
     int corrected_count;
-    struct mark uncorrected[WORLD_REVERSALS_MAX];
+    struct mark uncorrected[WORLD_CORRECTED_MAX];
     int uncorrected_count;
     struct table rollups;
     struct table hours;
