@@ -286,7 +286,8 @@ static int count_numbers(const struct post *post, int line)
 {
     int count = 0;
     for (int i = post->lines[line].entry; i >= 0; i = posts.entries[i].previous)
-        count += posts.entries[i].records > 0 || posts.entries[i].state == ENTRY_ANSWERED;
+        count += posts.entries[i].records > 0 || posts.entries[i].is_lost ||
+                 posts.entries[i].state == ENTRY_ANSWERED;
     return count;
 }
 
