@@ -93,8 +93,8 @@ struct flush {
     int day_count;
     const struct flush_tally *tallies;
     int tally_count;
-    int64_t reported_until_ms;        /* changes to earlier buckets are corrections */
-    const struct level_table *tables; /* towns, then counties, then cities, then sources */
+    int64_t reported_until_ms;        /* changes to buckets that end by then are corrections */
+    const struct level_table *tables; /* sources, towns, counties, cities */
     int table_count;
     const struct region_tree *regions;
     const struct flush_settled *settled; /* each must still stand in the table */

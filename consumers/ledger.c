@@ -384,6 +384,19 @@ static enum fx_code keep_heartbeat(struct ledger *ledger, struct ledger_entry *e
     return FX_OK;
 }
 
+static bool fits(const struct ledger_entry *entry, const struct ledger_heartbeat *heartbeat)
+{
+    return heartbeat->acked_seq - entry->high <= LEDGER_JUMP_MAX &&
+           entry->gaps.count < LEDGER_GAPS_MAX;
+}
+
+bool ledger_heartbeat_raises(const struct ledger_entry *entry,
+                             const struct ledger_heartbeat *heartbeat)
+{
+    return heartbeat->n >= entry->heartbeat_n && heartbeat->acked_seq > entry->high &&
+           fits(entry, heartbeat);
+}
+
 enum fx_code ledger_apply_heartbeat(struct ledger *ledger, int index,
                                     const struct ledger_heartbeat *heartbeat, const struct gap *gap,
                                     struct fx_err *err)
@@ -392,8 +405,7 @@ enum fx_code ledger_apply_heartbeat(struct ledger *ledger, int index,
     if (heartbeat->n < entry->heartbeat_n)
         return FX_OK;
     if (heartbeat->acked_seq > entry->high) {
-        if (heartbeat->acked_seq - entry->high > LEDGER_JUMP_MAX ||
-            entry->gaps.count >= LEDGER_GAPS_MAX)
+        if (!fits(entry, heartbeat))
             return fx_err_set(err, FX_EFULL, "acked_seq opens a gap too many or too long");
         if (open_gap(entry, heartbeat->acked_seq + 1, gap, err) != FX_OK)
             return err->code;

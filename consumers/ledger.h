@@ -116,6 +116,11 @@ FX_MUST_CHECK enum fx_code ledger_apply_heartbeat(struct ledger *ledger, int ind
                                                   const struct ledger_heartbeat *heartbeat,
                                                   const struct gap *gap, struct fx_err *err);
 
+/* Whether heartbeat would raise high, and would not be one gap too many or too long: what may be
+ * dated before it is applied. */
+bool ledger_heartbeat_raises(const struct ledger_entry *entry,
+                             const struct ledger_heartbeat *heartbeat);
+
 /* Entries that changed since the last ledger_sent, in no order. */
 const int *ledger_dirty(const struct ledger *ledger, int *count);
 const struct ledger_heartbeat *ledger_pending_heartbeat(const struct ledger *ledger, int index);

@@ -124,6 +124,12 @@ void marks_reset(struct marks *marks)
     mark_set_reset(&marks->uncorrected);
 }
 
+int marks_unsent(const struct marks *marks)
+{
+    return marks->reversed.count - marks->reversed.stored_count + marks->corrected.count -
+           marks->corrected.stored_count + marks->uncorrected.count;
+}
+
 void marks_sent(struct marks *marks)
 {
     mark_set_sent(&marks->reversed);

@@ -25,6 +25,7 @@ struct mark {
     int64_t by_run; /* of the reversal that undoes it; 0 in a set of corrected events */
     int64_t by_seq;
     int64_t counted_ms; /* whose bucket the event counted in; of a reversed one as was presumed */
+    int64_t undone_ms;  /* of a reversed one: the instant whose bucket the reversal counted in */
     bool is_stored;
 };
 
@@ -50,6 +51,7 @@ void marks_init(struct marks *marks, uint64_t seed);
 void marks_release(struct marks *marks);
 void marks_reset(struct marks *marks);
 void marks_sent(struct marks *marks); /* the flush took all that were not stored */
+int marks_unsent(const struct marks *marks);
 
 /* Forgets stored ones where there are more than kept: the flush finds out if one is met again. */
 void marks_forget(struct marks *marks, int kept);

@@ -92,7 +92,7 @@ struct claim {
     int runs_max;              /* how many of the partitions' newest runs to load */
     const char *cluster;       /* id of the Kafka that is asked */
     bool accept_simulated;     /* out, as below */
-    int64_t reported_until_ms; /* buckets before it stand in a report; INT64_MIN: none do */
+    int64_t reported_until_ms; /* buckets that end by then are reported; INT64_MIN: none */
     struct claim_range untimed[CLAIM_UNTIMED_MAX]; /* accepted, not counted yet: the lowest */
     int untimed_count;
 };

@@ -284,13 +284,14 @@ static enum fx_code load_ledger(struct store *store, const struct claim *claim,
 /* What a flush found out about: by whom an event was reversed, or when it counted. */
 static const char reversed_sql[] =
     "SELECT r.topic, r.source, r.reversed_run, r.reversed_seq, r.run, r.seq, "
-    "(extract(epoch FROM c.counted_at) * 1000)::bigint FROM reversal r "
+    "(extract(epoch FROM c.counted_at) * 1000)::bigint, "
+    "(extract(epoch FROM r.undone_at) * 1000)::bigint FROM reversal r "
     "LEFT JOIN corrected_event c ON c.topic = r.topic AND c.source = r.source AND "
     "c.run = r.reversed_run AND c.seq = r.reversed_seq "
     "WHERE (r.topic, r.source, r.reversed_run, r.reversed_seq) IN "
     "(SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]))";
 static const char corrected_sql[] =
-    "SELECT topic, source, run, seq, 0, 0, (extract(epoch FROM counted_at) * 1000)::bigint "
+    "SELECT topic, source, run, seq, 0, 0, (extract(epoch FROM counted_at) * 1000)::bigint, 0 "
     "FROM corrected_event WHERE (topic, source, run, seq) IN "
     "(SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]))";
 
@@ -307,6 +308,7 @@ static enum fx_code load_set(struct store *store, const struct pg_statement *sta
                            .by_run = number_at(rows, i, 4, 0),
                            .by_seq = number_at(rows, i, 5, 0),
                            .counted_ms = number_at(rows, i, 6, MARK_AS_SAID),
+                           .undone_ms = number_at(rows, i, 7, 0),
                            .is_stored = true};
         text_copy(one.source, sizeof one.source, PQgetvalue(rows, i, 1));
         (void)(mark_set_add(set, &one, err) == FX_OK);

@@ -16,10 +16,11 @@ static void add_event(struct store *store, int at, const struct mark *row)
 static enum fx_code send_reversals(struct store *store, const struct mark_set *set,
                                    struct fx_err *err)
 {
-    static const enum array_type types[] = {ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8,       ARRAY_INT8,
-                                            ARRAY_INT8, ARRAY_INT8, ARRAY_TIMESTAMPTZ};
+    static const enum array_type types[] = {ARRAY_TEXT,        ARRAY_TEXT,       ARRAY_INT8,
+                                            ARRAY_INT8,        ARRAY_INT8,       ARRAY_INT8,
+                                            ARRAY_TIMESTAMPTZ, ARRAY_TIMESTAMPTZ};
     struct array *a = store->arrays;
-    store_begin_arrays(store, types, 7);
+    store_begin_arrays(store, types, 8);
     for (int i = set->stored_count; i < set->count; i++) {
         const struct mark *row = &set->items[i];
         add_event(store, 0, row);
@@ -29,8 +30,9 @@ static enum fx_code send_reversals(struct store *store, const struct mark_set *s
             array_add_null(&a[6]);
         else
             array_add_instant(&a[6], row->counted_ms);
+        array_add_instant(&a[7], row->undone_ms);
     }
-    return a[0].count == 0 ? FX_OK : store_send_arrays(store, "reversals", 7, err);
+    return a[0].count == 0 ? FX_OK : store_send_arrays(store, "reversals", 8, err);
 }
 
 static enum fx_code send_corrected(struct store *store, const struct mark_set *set,
@@ -186,7 +188,7 @@ static enum fx_code add_corrections(struct store *store, const struct flush *flu
     struct array *a = store->arrays;
     for (int r = 0; r < table->count; r++) {
         const struct cell *cell = table->rows[r];
-        if (cell->key.bucket_ms >= flush->reported_until_ms ||
+        if (cell->key.bucket_ms + table->rollup->bucket_ms > flush->reported_until_ms ||
             !write_changes(table, cell, &texts->changes))
             continue;
         write_dimensions(table, cell, &texts->dimensions);

@@ -15,7 +15,8 @@ const struct store_statement store_statements[] = {
      "generation, old_next, new_next, append_high_ms, bookmark, caught_up_at)), "
      "u AS (UPDATE partition_position p SET next_offset = d.new_next, "
      "append_high_ms = d.append_high_ms, bookmark = d.bookmark, "
-     "caught_up_at = greatest(p.caught_up_at, least(d.caught_up_at, clock_timestamp())) FROM d "
+     "caught_up_at = CASE WHEN d.caught_up_at IS NULL THEN p.caught_up_at ELSE "
+     "greatest(p.caught_up_at, least(d.caught_up_at, clock_timestamp())) END FROM d "
      "WHERE p.topic = d.topic AND p.partition = d.partition AND p.next_offset = d.old_next "
      "AND p.generation = d.generation RETURNING 1) "
      "SELECT must((SELECT count(*) FROM u) = (SELECT count(*) FROM d), 'FX001', "
@@ -53,7 +54,8 @@ const struct store_statement store_statements[] = {
      "(SELECT count(*) FROM d), 'FX002', 'a run is not what the ledger presumed')"},
     {"heartbeats",
      "UPDATE source_ledger l SET heartbeat_n = d.n, heartbeat_state = d.state, "
-     "heartbeat_at = d.appended_at, announced = d.last_seq, acked = d.acked_seq, "
+     "heartbeat_at = CASE WHEN l.heartbeat_state = 'ENDED' AND d.state = 'ENDED' "
+     "THEN l.heartbeat_at ELSE d.appended_at END, announced = d.last_seq, acked = d.acked_seq, "
      "oldest_kept = d.oldest_kept, refused = d.refused, input_state = d.input_state, "
      "last_line_at = d.last_line_at, previous_run = d.previous_run, "
      "previous_last_seq = d.previous_last_seq, region = d.region, "
@@ -98,10 +100,10 @@ const struct store_statement store_statements[] = {
     /* Each was reversed once, and counted when this worker took it to have counted. */
     {"reversals",
      "WITH d AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], "
-     "$5::bigint[], $6::bigint[], $7::timestamptz[]) AS d(topic, source, reversed_run, "
-     "reversed_seq, run, seq, counted_at)), "
-     "i AS (INSERT INTO reversal SELECT topic, source, reversed_run, reversed_seq, run, seq FROM d "
-     "ON CONFLICT DO NOTHING RETURNING 1) "
+     "$5::bigint[], $6::bigint[], $7::timestamptz[], $8::timestamptz[]) AS d(topic, source, "
+     "reversed_run, reversed_seq, run, seq, counted_at, undone_at)), "
+     "i AS (INSERT INTO reversal SELECT topic, source, reversed_run, reversed_seq, run, seq, "
+     "undone_at FROM d ON CONFLICT DO NOTHING RETURNING 1) "
      "SELECT must((SELECT count(*) FROM i) = (SELECT count(*) FROM d) AND NOT EXISTS (SELECT FROM "
      "d LEFT JOIN corrected_event c ON c.topic = d.topic AND c.source = d.source AND "
      "c.run = d.reversed_run AND c.seq = d.reversed_seq "

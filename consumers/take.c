@@ -252,7 +252,7 @@ static enum fx_code take_heartbeat(struct taking *taking, struct fx_err *err)
     int64_t instant_ms = take_has_wrong_clock(taking, beat.at_ms) ? taking->append_ms : beat.at_ms;
     struct gap gap = gap_of(taking);
     const struct ledger_entry *entry = ledger_entry(pipeline->ledger, taking->entry);
-    if (beat.n >= entry->heartbeat_n && beat.acked_seq > entry->high)
+    if (ledger_heartbeat_raises(entry, &beat))
         take_day(taking, instant_ms);
     enum fx_code code = ledger_apply_heartbeat(pipeline->ledger, taking->entry, &beat, &gap, err);
     if (code == FX_EFULL) {
@@ -381,7 +381,7 @@ bool take_has_room(const struct pipeline *pipeline)
         pipeline->rejected_count == PIPELINE_REJECTED_MAX ||
         pipeline->hour_count == PIPELINE_HOURS_MAX || pipeline->hole_count == PIPELINE_HOLES_MAX ||
         pipeline->day_count == PIPELINE_DAYS_MAX || pipeline->tally_count == PIPELINE_DAYS_MAX ||
-        ledger_is_full(pipeline->ledger))
+        marks_unsent(&pipeline->marks) >= PIPELINE_MARKS_MAX || ledger_is_full(pipeline->ledger))
         return false;
     for (int k = 0; k < pipeline->options.catalog->kind_count; k++) {
         if (!plan_has_room(pipeline->kinds[k].plan))

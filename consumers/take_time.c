@@ -86,12 +86,14 @@ bool take_decide_reversal(struct taking *taking, const struct mark *undone)
 void take_decide_time(struct taking *taking, bool *is_corrected)
 {
     int64_t occurred_ms = taking->event.fields.numbers[ENVELOPE_OCCURRED_AT];
-    *is_corrected = take_has_wrong_clock(taking, occurred_ms);
-    if (*is_corrected) {
-        struct mark one = mark_of(taking, taking->event.run, taking->event.seq);
-        *is_corrected = mark_set_find(&taking->pipeline->marks.reversed, &one) == NULL;
-    }
-    taking->counted_ms = *is_corrected ? taking->append_ms : occurred_ms;
+    taking->counted_ms = occurred_ms;
+    *is_corrected = false;
+    if (!take_has_wrong_clock(taking, occurred_ms))
+        return;
+    struct mark one = mark_of(taking, taking->event.run, taking->event.seq);
+    const struct mark *reversed = mark_set_find(&taking->pipeline->marks.reversed, &one);
+    *is_corrected = reversed == NULL;
+    taking->counted_ms = reversed == NULL ? taking->append_ms : reversed->undone_ms;
 }
 
 /* Notes what the figures alone would not tell: whom it undoes, or that it counts at another time.
@@ -101,6 +103,7 @@ enum fx_code take_mark(struct taking *taking, bool is_corrected, struct fx_err *
     struct marks *marks = &taking->pipeline->marks;
     if (taking->event.fields.numbers[ENVELOPE_SIGN] < 0) {
         struct mark undone = take_reversed(taking);
+        undone.undone_ms = taking->counted_ms;
         return mark_set_add(&marks->reversed, &undone, err);
     }
     if (!is_corrected)

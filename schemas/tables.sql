@@ -165,7 +165,8 @@ COMMENT ON COLUMN source_ledger.last_occurred_at IS 'latest counted time 最近�
 COMMENT ON COLUMN source_ledger.last_appended_at IS 'latest append time 最近入库时间';
 COMMENT ON COLUMN source_ledger.heartbeat_n IS 'number of the last heartbeat 心跳号';
 COMMENT ON COLUMN source_ledger.heartbeat_state IS 'OPEN, ALIVE or ENDED 运行状态';
-COMMENT ON COLUMN source_ledger.heartbeat_at IS 'append time of the last heartbeat 最近心跳时间';
+COMMENT ON COLUMN source_ledger.heartbeat_at IS
+    'append time of the last heartbeat, or of the first that said ENDED 最近心跳时间';
 COMMENT ON COLUMN source_ledger.announced IS 'last number in the outbox 已告知序号';
 COMMENT ON COLUMN source_ledger.acked IS 'acknowledged before the heartbeat 已确认序号';
 COMMENT ON COLUMN source_ledger.oldest_kept IS 'oldest number still in the outbox 最旧保留序号';
@@ -271,6 +272,7 @@ CREATE TABLE IF NOT EXISTS reversal (
     reversed_seq bigint,
     run bigint NOT NULL,
     seq bigint NOT NULL,
+    undone_at timestamptz NOT NULL,
     PRIMARY KEY (topic, source, reversed_run, reversed_seq)
 );
 COMMENT ON TABLE reversal IS 'events undone, each once 冲销记录';
@@ -280,6 +282,7 @@ COMMENT ON COLUMN reversal.reversed_run IS 'run of the original 原事件运行�
 COMMENT ON COLUMN reversal.reversed_seq IS 'number of the original 原事件序号';
 COMMENT ON COLUMN reversal.run IS 'run of the reversal 冲销运行号';
 COMMENT ON COLUMN reversal.seq IS 'number of the reversal 冲销序号';
+COMMENT ON COLUMN reversal.undone_at IS 'instant whose bucket it counted in 冲销计入时间';
 
 -- Only where it differs from what the event says: so that a reversal, which is a copy of the event,
 -- undoes it in the bucket where it was counted.

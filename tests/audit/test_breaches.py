@@ -146,7 +146,7 @@ CHANGES = {
         ("no cell is negative", "quarantine_source", "released_persons", "-1", "at least 0"),
     ),
     "reversal": (
-        "INSERT INTO reversal SELECT topic, source, run, 1, run, 31"
+        "INSERT INTO reversal SELECT topic, source, run, 1, run, 31, now()"
         f" FROM source_ledger WHERE {RUN}",
         f"DELETE FROM reversal WHERE {RUN}",
         ("a reversal is counted", "reversal", "seq", "31", "a counted number"),

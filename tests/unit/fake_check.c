@@ -205,22 +205,21 @@ static enum reason judge_record(struct expectation *to, int part, const struct r
     return REASON_COUNT;
 }
 
-/* An event with a wrong clock counts when it was appended, unless it was reversed before. */
+/* An event with a wrong clock counts when it was appended, or where a reversal that was before it
+ * did. */
 static int64_t counted_ms_of(struct expectation *to, const struct saying *saying, int64_t append_ms,
                              bool *is_corrected)
 {
     const struct database *db = &to->world->db;
     const struct mark *mark =
         find_mark_of(db->corrected, db->corrected_count, saying, saying->run, saying->seq);
-    bool is_reversed =
-        find_mark_of(db->reversals, db->reversal_count, saying, saying->run, saying->seq) != NULL;
-    *is_corrected = is_clock_wrong(saying, append_ms);
-    if (!*is_corrected)
+    const struct mark *reversed =
+        find_mark_of(db->reversals, db->reversal_count, saying, saying->run, saying->seq);
+    *is_corrected = is_clock_wrong(saying, append_ms) && (mark != NULL || reversed == NULL);
+    if (!*is_corrected) {
         assert_null(mark);
-    if (*is_corrected && mark == NULL && is_reversed)
-        *is_corrected = false;
-    if (!*is_corrected)
-        return saying->occurred_ms;
+        return is_clock_wrong(saying, append_ms) ? reversed->undone_ms : saying->occurred_ms;
+    }
     assert_non_null(mark);
     assert_int_equal(mark->counted_ms, append_ms);
     to->corrected_count++;
@@ -250,17 +249,28 @@ static void count(struct expectation *to, int part, const struct record *record,
     run->sums.clock_corrected += is_corrected;
     tally(to, saying, (struct ledger_tally){.late = is_late, .clock_corrected = is_corrected},
           append_ms);
-    if (saying->sign < 0)
+    if (saying->sign < 0) {
+        const struct database *db = &to->world->db;
+        const struct mark *mark = find_mark_of(db->reversals, db->reversal_count, saying,
+                                               saying->reverses_run, saying->reverses_seq);
+        assert_int_equal(mark->undone_ms, event.counted_ms);
         to->reversals[to->reversal_count++] = *saying;
-    else
+    } else {
         sign_of_life(to, saying, event.counted_ms);
+    }
     for (int i = 0; i < kind->rollups.count; i++)
         recount_add(&to->rollups, kind_current(&kind->kind), &kind->rollups.rollups[i],
                     &to->regions, &event);
 }
 
-static void expect_heartbeat(struct expectation *to, const struct saying *saying, int64_t append_ms)
+static void expect_heartbeat(struct expectation *to, int part, const struct record *record,
+                             int64_t append_ms)
 {
+    const struct saying *saying = &record->saying;
+    if (saying->acked_seq > LEDGER_JUMP_MAX + CHECK_SEQ_MAX) {
+        reject(to, part, record, REASON_SEQ_JUMP);
+        return;
+    }
     struct known_run *run = find_known(to, saying, append_ms);
     int64_t instant_ms = is_clock_wrong(saying, append_ms) ? append_ms : saying->occurred_ms;
     if (saying->seq >= run->heartbeat_n)
@@ -292,7 +302,7 @@ static void expect_record(struct expectation *to, int part, const struct record 
         return;
     }
     if (saying->is_heartbeat) {
-        expect_heartbeat(to, saying, append_ms);
+        expect_heartbeat(to, part, record, append_ms);
         return;
     }
     struct known_run *run = find_known(to, saying, append_ms);

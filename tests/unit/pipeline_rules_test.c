@@ -178,6 +178,58 @@ static void a_reversal_counts_where_its_original_did(void **state)
         assert_int_equal(world.db.rollups.rows[i].values[0], 0); /* groups: all are undone */
 }
 
+/* A heartbeat that is refused dates no number: the days of the run stay whole. */
+static void a_refused_heartbeat_closes_no_day(void **state)
+{
+    (void)state;
+    append(1, 3);
+    start();
+    run_and_check();
+    for (int day = 1; day <= 2; day++) {
+        world.now_ms += DAY_MS;
+        struct saying beat = saying_of("CP-1", RUN, day);
+        beat.is_heartbeat = true;
+        beat.occurred_ms = world.now_ms;
+        beat.acked_seq = beat.last_seq = 2 * LEDGER_JUMP_MAX;
+        world_append(&world, 0, &beat, FLAW_NONE);
+        run_and_check();
+        crash();
+    }
+    world.now_ms += DAY_MS;
+    struct saying later = saying_of("CP-1", RUN, 4);
+    later.occurred_ms = world.now_ms;
+    world_append(&world, 0, &later, FLAW_NONE);
+    run_and_check();
+    assert_string_equal(reasons(), "seq_jump seq_jump");
+    assert_int_equal(the_run()->day.first, 4);
+    assert_int_equal(world.db.days.count, 1);
+}
+
+/* A reversal that came first says where it counted, and its original counts there whatever its
+ * clock. */
+static void an_original_counts_where_its_reversal_did(void **state)
+{
+    (void)state;
+    struct saying original = saying_of("CP-1", RUN, 1);
+    original.occurred_ms = world.now_ms + 20 * DAY_MS;
+    struct saying reversal = original;
+    reversal.sign = -1;
+    reversal.reverses_run = RUN;
+    reversal.reverses_seq = 1;
+    reversal.seq = 2;
+    reversal.counted_ms = world.now_ms;
+    world_append(&world, 0, &reversal, FLAW_NONE);
+    start();
+    run_and_check();
+    crash();
+    world_append(&world, 0, &original, FLAW_NONE);
+    run_and_check();
+    assert_string_equal(reasons(), "");
+    assert_int_equal(world.db.corrected_count, 0);
+    for (int i = 0; i < world.db.rollups.count; i++)
+        assert_int_equal(world.db.rollups.rows[i].values[0], 0);
+}
+
 static void a_heartbeat_shows_the_loss_of_the_last_events(void **state)
 {
     (void)state;
@@ -311,6 +363,8 @@ int main(void)
         TEST(a_region_that_was_just_added_is_known),
         TEST(an_event_is_reversed_once),
         TEST(a_reversal_counts_where_its_original_did),
+        TEST(a_refused_heartbeat_closes_no_day),
+        TEST(an_original_counts_where_its_reversal_did),
         TEST(a_heartbeat_shows_the_loss_of_the_last_events),
         TEST(far_clocks_do_not_hurt),
         TEST(time_rules),
