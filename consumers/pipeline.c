@@ -140,6 +140,19 @@ static void begin_flush(struct pipeline *pipeline)
     pipeline->flush_began_ms = pipeline->now_ms;
 }
 
+/* Keeps of list what no commit is behind yet, in a partition that is still ours; how many. */
+static int keep_ahead(const struct pipeline *pipeline, struct refused *list, int count)
+{
+    int kept = 0;
+    for (int i = 0; i < count; i++)
+        for (int p = 0; p < pipeline->part_count; p++)
+            if (pipeline->parts[p].topic == list[i].topic &&
+                pipeline->parts[p].partition == list[i].partition &&
+                pipeline->parts[p].sent_next <= list[i].offset)
+                list[kept++] = list[i];
+    return kept;
+}
+
 static void flush_committed(struct pipeline *pipeline)
 {
     int64_t took_ms = pipeline->now_ms - pipeline->flush_began_ms;
@@ -155,26 +168,36 @@ static void flush_committed(struct pipeline *pipeline)
     pipeline->wanted_count = 0;
     marks_forget(&pipeline->marks, MARKS_KEPT);
     retry_reset(&pipeline->retry);
-    if (pipeline->taken_max < pipeline->options.events_max && pipeline->flight_events > 0)
+    pipeline->refused_count = keep_ahead(pipeline, pipeline->refused, pipeline->refused_count);
+    pipeline->suspect_count = keep_ahead(pipeline, pipeline->suspects, pipeline->suspect_count);
+    if (pipeline->suspect_count == 0 && pipeline->flight_events > 0)
         pipeline->taken_max *= 2;
-    if (pipeline->taken_max >= pipeline->options.events_max) {
+    if (pipeline->taken_max > pipeline->options.events_max)
         pipeline->taken_max = pipeline->options.events_max;
-        pipeline->refused_count = 0;
-    }
 }
 
-/* The database refuses a value of the flush: find the message by halving. */
+/*
+ * The database refuses a value of the flush: find the message by halving. Until all of the flush is
+ * committed, or the one message found, flushes do not grow again: those of other partitions in
+ * between would have it refused for ever in a flush that is too large.
+ */
 static void note_refusal(struct pipeline *pipeline)
 {
     if (pipeline->flight_events == 0)
         return;
+    pipeline->suspect_count = 0;
     if (pipeline->flight_events > 1) {
+        for (int i = 0; i < pipeline->part_count && i < PIPELINE_REFUSED_MAX; i++)
+            pipeline->suspects[pipeline->suspect_count++] =
+                (struct refused){pipeline->parts[i].topic, pipeline->parts[i].partition,
+                                 pipeline->parts[i].sent_next - 1};
         pipeline->taken_max = pipeline->flight_events / 2;
         return;
     }
     if (pipeline->refused_count == PIPELINE_REFUSED_MAX)
         pipeline->refused_count = 0; /* the oldest are committed as rejected long since */
     pipeline->refused[pipeline->refused_count++] = pipeline->flight_latest;
+    pipeline->suspects[pipeline->suspect_count++] = pipeline->flight_latest;
     pipeline->taken_max = 1;
 }
 
@@ -270,6 +293,8 @@ static void ask_caught_up(struct pipeline *pipeline)
             int64_t behind = ranges[i].high - part->next;
             if (behind <= 0 && pipeline->now_ms > part->caught_up_ms)
                 part->caught_up_ms = pipeline->now_ms;
+            else if (behind <= 0) /* our clock is behind: said again, or an idle worker would not */
+                part->sent_caught_up_ms = part->caught_up_ms - 1; /* hear that it was fenced */
             pipeline->stats.lag += behind > 0 ? behind : 0;
         }
     }

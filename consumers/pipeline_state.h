@@ -90,6 +90,9 @@ struct pipeline {
     int64_t taken_max; /* no more than this many per flush; less after a refusal */
     struct refused refused[PIPELINE_REFUSED_MAX];
     int refused_count;
+    struct refused
+        suspects[PIPELINE_REFUSED_MAX]; /* where the refused flush ended: see pipeline.c */
+    int suspect_count;
     struct refused latest; /* the last message taken */
     struct refused flight_latest;
     struct flush_position *positions; /* room for part_count */
