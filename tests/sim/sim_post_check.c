@@ -286,9 +286,17 @@ static int count_numbers(const struct post *post, int line)
 {
     int count = 0;
     for (int i = post->lines[line].entry; i >= 0; i = posts.entries[i].previous)
-        count += posts.entries[i].records > 0 || posts.entries[i].is_lost ||
-                 posts.entries[i].state == ENTRY_ANSWERED;
+        count += posts.entries[i].records > 0 || posts.entries[i].state == ENTRY_ANSWERED;
     return count;
+}
+
+/* A number of the line that the broker acknowledged and lost: the line was taken all the same. */
+static bool was_lost(const struct post *post, int line)
+{
+    for (int i = post->lines[line].entry; i >= 0; i = posts.entries[i].previous)
+        if (posts.entries[i].is_lost)
+            return true;
+    return false;
 }
 
 /* Each line has the one number that was answered, however often it was offered. */
@@ -301,7 +309,7 @@ static void check_lines(const struct post *post)
             complain(one->entry, "its line has several numbers");
         if (post->mode == POST_IDS && one->answer < 0)
             fail_msg("post %d line %d was not answered", (int)(post - posts.items), line);
-        if (post->mode == POST_FOLLOW && count == 0)
+        if (post->mode == POST_FOLLOW && count == 0 && !was_lost(post, line))
             fail_msg("post %d line %d was passed over", (int)(post - posts.items), line);
     }
 }
