@@ -10,6 +10,7 @@
  *   sim_group  who has which partition, and who only believes it
  *   sim_feed   the producers: outboxes that send in order, late, twice, never
  *   sim_decide what a person decides meanwhile: write-offs, a rebuild, a swap
+ *   sim_redrive  rejected events taken again, in some worlds (sim_redrive.h)
  *   sim_store, sim_intake, sim_alloc   the seams
  *   sim_post   some worlds: real outboxes and shippers that feed the same logs (sim_post.h)
  */
@@ -21,6 +22,8 @@
 #include <ucontext.h>
 
 #define SIM_BACKENDS 8
+#define SIM_REDRIVERS 2 /* the last of WORLD_WORKERS */
+#define SIM_WORKERS (WORLD_WORKERS - SIM_REDRIVERS)
 
 /* What happened, so that a suite can tell that it did. */
 /* clang-format off */
@@ -35,7 +38,7 @@
     X(full_outboxes) X(rollbacks) X(repeated_ids) X(post_reversed) X(post_resends) X(beats)        \
     X(producers) X(failed_deliveries) X(fatal_errors) X(full_queues) X(broker_away)                \
     X(late_records) X(lost_records) X(lost_named) X(added_partitions) X(cloned_posts)              \
-    X(restored_images)
+    X(restored_images) X(redrives) X(redriven) X(redrive_fenced)
 /* clang-format on */
 
 #define X(name) SIM_##name,
@@ -46,7 +49,8 @@ enum sim_event { SIM_EVENTS SIM_EVENT_COUNT };
 /* clang-format off */
 #define SIM_FLAWS                                                                                  \
     X(none) X(no_compare_and_set) X(no_generation) X(no_commit_tag) X(no_claim_lock)               \
-    X(write_off_without_claim) X(swap_without_lock) X(swap_behind)
+    X(write_off_without_claim) X(swap_without_lock) X(swap_behind) X(redrive_without_claim)        \
+    X(settled_row_not_checked)
 /* clang-format on */
 #define X(name) FLAW_OF_##name,
 enum sim_flaw { SIM_FLAWS SIM_FLAW_COUNT };
@@ -85,6 +89,7 @@ struct sim {
     struct database next;    /* the schema "next", counted anew by the rebuilder */
     struct database replica_next;
     int rebuilder; /* worker that counts into next, -1: nobody */
+    bool has_redrives;
     struct backend backends[SIM_BACKENDS];
     struct turn turns[WORLD_WORKERS];
     unsigned parts[WORLD_WORKERS]; /* as the group sees it */
@@ -112,6 +117,7 @@ void sim_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void sim_point(int worker); /* a call of a seam: the worker may freeze here */
 enum fx_code sim_turn(int worker);
 void sim_start(int worker);
+void sim_reset_turn(int worker);
 void sim_kill(int worker);
 bool sim_is_up(int worker); /* there, and not frozen */
 
@@ -131,6 +137,7 @@ void sim_sync_replica(void);
 void sim_failover(void);
 void sim_release_replica(void);
 void sim_add_region(void);
+void sim_accept_simulated(void);
 struct database *sim_database(bool is_next); /* by the name of its schema */
 
 /* sim_decide.c: what a person decides, while workers count */

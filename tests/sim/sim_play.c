@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sim_play - one seed's world from its beginning to its check. */
 #include "sim_post.h"
+#include "sim_redrive.h"
 
 #include "../unit/fake_check.c"
 #include "../unit/fake_world.c"
@@ -39,8 +40,8 @@ static void draw_limits(void)
     world->tick_ms = 1 + dice_below(dice, 100);
     world->overlap = 0;
     world->region_count = KINDS_REGIONS - dice_chance(dice, 50);
-    sim.worker_count = 2 + dice_below(dice, WORLD_WORKERS - 2);
-    sim.rebuilder = dice_chance(dice, 15) ? WORLD_WORKERS - 1 : -1;
+    sim.worker_count = 2 + dice_below(dice, SIM_WORKERS - 2);
+    sim.rebuilder = dice_chance(dice, 15) ? SIM_WORKERS - 1 : -1;
     if (sim.rebuilder >= 0) /* the regions of both schemas are the same all the time */
         world->region_count = KINDS_REGIONS;
     sim.freeze_permille = dice_chance(dice, 70) ? dice_below(dice, 30) : 0;
@@ -53,6 +54,7 @@ static void open_sim(const struct catalog *catalog, uint64_t seed)
     sim.is_calm = false;
     sim.alloc_count = sim.broker_shift_ms = 0;
     sim.rebuilder = -1;
+    sim.has_redrives = redrive_happens(seed);
     database_reset(&sim.next);
     memset(sim.parts, 0, sizeof sim.parts);
     for (int i = 0; i < SIM_BACKENDS; i++)
@@ -79,6 +81,7 @@ static void close_sim(void)
     for (int i = 0; i < WORLD_WORKERS; i++)
         if (sim.world.workers[i].pipeline != NULL)
             sim_kill(i);
+    redrive_kill();
     for (int i = 0; i < SIM_BACKENDS; i++) {
         transaction_release(&sim.backends[i].flight);
     }
@@ -138,6 +141,10 @@ static void disturb(void)
         sim_write_off();
     else if (kind < 42)
         sim_swap();
+    else if (kind < 44 && sim.has_redrives)
+        sim_accept_simulated();
+    else if (kind < 56 && sim.has_redrives)
+        redrive_disturb();
 }
 
 static void check_turn(int worker)
@@ -157,6 +164,8 @@ static void play_round(void)
             check_turn(worker);
         }
         sim_serve();
+        if (sim.has_redrives)
+            redrive_some();
         if (sim.rebuilder >= 0 && dice_chance(dice, 40))
             sim_rebuild();
     }
@@ -175,6 +184,7 @@ static void calm_down(void)
     sim.world.fault_percent = 0;
     sim.world.skips = 0;
     sim.world.tick_ms += 50; /* no wait takes many rounds */
+    redrive_kill();
     feed_rest();
     posts_rest();
     for (int part = 0; part < WORLD_PARTS; part++) { /* no hole at the very end */
@@ -193,6 +203,8 @@ static void calm_down(void)
     }
     for (int round = 0; round < 50; round++)
         sim_serve();
+    if (sim.has_redrives)
+        redrive_rest();
 }
 
 /* Another topic of the same name, as long: every worker that begins must refuse to go on. */

@@ -27,6 +27,8 @@ static void copy_database(struct database *to, const struct database *from)
     COPY(corrected, to->corrected_count = from->corrected_count);
     COPY(holes, to->hole_count = from->hole_count);
     COPY(write_offs, to->write_off_count = from->write_off_count);
+    COPY(settled, to->settled_count = from->settled_count);
+    COPY(simulated_from, WORLD_PARTS);
     COPY(acceptances, to->acceptance_count = from->acceptance_count);
     to->cluster = from->cluster;
     copy_table(&to->rollups, &from->rollups);
@@ -65,15 +67,21 @@ void sim_failover(void)
     sim_trace("failover");
 }
 
+/* fx-setup would wait for the positions that it locks. */
+static bool would_wait(void)
+{
+    for (int i = 0; i < SIM_BACKENDS; i++)
+        if (sim.backends[i].is_used && sim.backends[i].is_open)
+            return true;
+    return false;
+}
+
 /* fx-setup adds the last region: it locks the positions and gives each a new generation, so that
  * no worker of the old tree commits any more. */
 void sim_add_region(void)
 {
-    if (sim.world.region_count == KINDS_REGIONS)
+    if (sim.world.region_count == KINDS_REGIONS || would_wait())
         return;
-    for (int i = 0; i < SIM_BACKENDS; i++)
-        if (sim.backends[i].is_used && sim.backends[i].is_open)
-            return; /* it would wait */
     sim.world.region_count = KINDS_REGIONS;
     for (int i = 0; i < WORLD_PARTS; i++) {
         struct db_position *at = &sim.world.db.positions[i];
@@ -82,4 +90,26 @@ void sim_add_region(void)
     }
     sim_sync_replica(); /* a person waits until the replica has it */
     sim_trace("region added");
+}
+
+static void accept_simulated(struct database *db)
+{
+    for (int i = 0; i < WORLD_PARTS; i++) {
+        struct db_position *at = &db->positions[i];
+        db->simulated_from[i] = at->is_there ? at->next : 0;
+        at->generation = (int64_t)dice_u64(&sim.world.dice);
+    }
+}
+
+/* From now on simulated sources count, in both schemas. */
+void sim_accept_simulated(void)
+{
+    if (sim.world.accept_simulated || would_wait())
+        return;
+    sim.world.accept_simulated = true;
+    accept_simulated(&sim.world.db);
+    if (sim.rebuilder >= 0)
+        accept_simulated(&sim.next);
+    sim_sync_replica();
+    sim_trace("simulated accepted");
 }

@@ -7,7 +7,7 @@
  * the client froze, died or thinks the flush lost. Who wants a locked row waits for the end of the
  * other transaction, or in vain.
  */
-#include "sim.h"
+#include "sim_redrive.h"
 
 #include "../unit/fake_apply.c"
 #include "../unit/fake_claim.c"
@@ -77,6 +77,31 @@ static void bend_positions(struct backend *backend)
     }
 }
 
+/* Planted bug: rows that another settled are not missed. */
+static void bend_settled(struct backend *backend)
+{
+    const struct database *db = sim_database(backend->is_next);
+    struct transaction *flight = &backend->flight;
+    int count = 0;
+    for (int i = 0; i < flight->settled_count; i++) {
+        if (row_of(db, &flight->settled[i]) < 0)
+            continue;
+        flight->settled[count] = flight->settled[i];
+        flight->outcomes[count++] = flight->outcomes[i];
+    }
+    flight->settled_count = count;
+}
+
+/* Rows that a re-driver settled, or could not. */
+static void tell_redriven(const struct backend *backend, enum verdict verdict)
+{
+    bool is_redrive = backend->flight.settled_count > 0;
+    sim.events[SIM_redrive_fenced] +=
+        is_redrive && verdict == REFUSED_FENCED && !backend->is_doomed;
+    if (is_redrive && verdict == APPLIED)
+        redrive_note(sim_database(backend->is_next), &backend->flight);
+}
+
 static void end(struct backend *backend)
 {
     backend->is_used = false;
@@ -87,11 +112,14 @@ static void end(struct backend *backend)
 static enum verdict finish(struct backend *backend)
 {
     bend_positions(backend);
+    if (sim.flaw == FLAW_OF_settled_row_not_checked)
+        bend_settled(backend);
     if (backend->is_torn) /* its first statement took effect elsewhere */
         backend->flight.position_count = 0;
     enum verdict verdict = backend->is_doomed
                                ? REFUSED_FENCED
                                : db_apply(sim_database(backend->is_next), &backend->flight);
+    tell_redriven(backend, verdict);
     sim.events[SIM_commits] += verdict == APPLIED;
     sim.events[SIM_late_commits] += verdict == APPLIED && backend->owner < 0;
     sim_trace("end=%d owner=%d verdict=%d", (int)(backend - sim.backends), backend->owner,
@@ -165,6 +193,8 @@ enum fx_code store_send(struct store *store, const struct flush *flush, struct f
     if (store->fate != FATE_LOST) {
         struct backend *backend = free_backend();
         copy_flush(&backend->flight, flush);
+        if (flush->settled_count > 0 && sim.flaw == FLAW_OF_redrive_without_claim)
+            backend->flight.position_count = 0;
         backend->is_used = true;
         backend->is_open = false;
         backend->is_doomed = false;
@@ -303,14 +333,20 @@ static enum fx_code claim_all(int worker, struct claim *claim, struct ledger *le
 {
     struct database *db = sim_database(worker == sim.rebuilder);
     bool is_early = sim.flaw == FLAW_OF_no_claim_lock;
+    bool is_tame = worker >= SIM_WORKERS && sim.flaw == FLAW_OF_redrive_without_claim;
     terminate_stopped(worker);
     if (is_early && load_claimed(db, claim, ledger, marks, err) != FX_OK)
         return err->code;
-    if (!wait_for_locks(worker, claim))
+    if (!is_tame && !wait_for_locks(worker, claim))
         return fx_err_set(err, FX_ECLAIM, "claim: a lock did not come");
     if (is_other_cluster(db, claim))
         return fx_err_set(err, FX_ESTATE, "another cluster");
+    struct db_position *first =
+        &db->positions[part_index(claim->partitions[0].topic, claim->partitions[0].partition)];
+    int64_t generation = first->generation;
     lock_positions(db, claim);
+    if (is_tame)
+        first->generation = generation;
     claim->accept_simulated = sim.world.accept_simulated;
     if (!is_early && load_claimed(db, claim, ledger, marks, err) != FX_OK)
         return err->code;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sim_turn - a worker's step on a stack of its own, so that it can stop in the middle. */
-#include "sim.h"
+#include "sim_redrive.h"
 
 #define STACK_SIZE (512 * 1024)
 
@@ -20,8 +20,11 @@ static void run_step(int worker)
 {
     struct turn *turn = &sim.turns[worker];
     fx_err_clear(&turn->err);
-    turn->code = pipeline_step(sim.world.workers[worker].pipeline,
-                               sim.world.now_ms + turn->clock_ms, 100, &turn->err);
+    int64_t now_ms = sim.world.now_ms + turn->clock_ms;
+    if (worker < SIM_WORKERS)
+        turn->code = pipeline_step(sim.world.workers[worker].pipeline, now_ms, 100, &turn->err);
+    else
+        turn->code = redrive_turn(worker, now_ms, &turn->err);
     turn->is_inside = false;
 }
 
@@ -88,13 +91,18 @@ static void try_opening(int worker)
     one->pipeline = NULL;
 }
 
-void sim_start(int worker)
+void sim_reset_turn(int worker)
 {
     struct turn *turn = &sim.turns[worker];
     char *stack = turn->stack == NULL ? malloc(STACK_SIZE) : turn->stack;
     assert_non_null(stack);
     memset(turn, 0, sizeof *turn);
     turn->stack = stack;
+}
+
+void sim_start(int worker)
+{
+    sim_reset_turn(worker);
     if (!sim.is_calm && dice_chance(&sim.world.dice, 2))
         try_opening(worker);
     worker_open(&sim.world, worker);

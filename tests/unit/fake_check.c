@@ -1,92 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fake_check - the rules of the ledger and of time, applied naively to the logs of a world. */
-#include "fake_world.h"
-
-#define CHECK_SEQ_MAX 4096
-
-struct known_run {
-    int topic;
-    char source[65];
-    int64_t run;
-    int64_t high;
-    struct ledger_delta sums;
-    int64_t opened_ms;
-    struct ledger_day day;
-    int64_t heartbeat_n;
-    bool is_counted[CHECK_SEQ_MAX + 1];
-    bool is_rejected[CHECK_SEQ_MAX + 1];
-};
-
-struct expectation {
-    const struct world *world;
-    struct region_tree regions;
-    struct table rollups;
-    struct table hours;
-    struct table days;
-    struct table tallies;
-    struct known_run runs[WORLD_RUNS_MAX];
-    int run_count;
-    struct saying reversals[WORLD_REVERSALS_MAX];
-    int reversal_count;
-    int corrected_count;
-    int rejected_count;
-};
-
-static struct known_run *find_known(struct expectation *to, const struct saying *saying,
-                                    int64_t append_ms)
-{
-    for (int i = 0; i < to->run_count; i++)
-        if (to->runs[i].topic == saying->topic && to->runs[i].run == saying->run &&
-            strcmp(to->runs[i].source, saying->source) == 0)
-            return &to->runs[i];
-    assert_true(to->run_count < WORLD_RUNS_MAX);
-    struct known_run *fresh = &to->runs[to->run_count++];
-    memset(fresh, 0, sizeof *fresh);
-    fresh->heartbeat_n = -1;
-    fresh->opened_ms = append_ms;
-    fresh->day.end_ms = LEDGER_NO_DAY;
-    fresh->topic = saying->topic;
-    fresh->run = saying->run;
-    snprintf(fresh->source, sizeof fresh->source, "%s", saying->source);
-    return fresh;
-}
-
-static bool has_region(const struct expectation *to, int part, const struct record *record)
-{
-    const char *code = record->saying.region;
-    bool is_last = strcmp(code, kinds_regions[KINDS_REGIONS - 1][0]) == 0;
-    return region_tree_find(&to->regions, code, strlen(code)) > 0 &&
-           !(is_last && record->offset < to->world->region_from[part]);
-}
-
-/* What the database knows of event (run, seq) of saying's source, NULL: nothing. */
-static const struct mark *find_mark_of(const struct mark *marks, int count,
-                                       const struct saying *saying, int64_t run, int64_t seq)
-{
-    for (int i = 0; i < count; i++)
-        if (marks[i].topic == saying->topic && marks[i].run == run && marks[i].seq == seq &&
-            strcmp(marks[i].source, saying->source) == 0)
-            return &marks[i];
-    return NULL;
-}
-
-/* Which of several reversals came first, across partitions, only the database knows: the others
- * are refused, and that there is one row for each one counted is checked at the end. */
-static bool was_reversed(const struct expectation *to, const struct saying *saying)
-{
-    const struct database *db = &to->world->db;
-    const struct mark *other = find_mark_of(db->reversals, db->reversal_count, saying,
-                                            saying->reverses_run, saying->reverses_seq);
-    return other != NULL && (other->by_run != saying->run || other->by_seq != saying->seq);
-}
-
-/* The partition where the run was met first; part if it was met nowhere yet. */
-static int home_of(const struct expectation *to, const struct saying *saying, int part)
-{
-    const struct database *db = &to->world->db;
-    int index = db_find_run(db, saying->topic, saying->source, saying->run);
-    return index < 0 ? part : part_index(saying->topic, db->runs[index].partition);
-}
+#include "fake_expect.h"
 
 static void sign_of_life(struct expectation *to, const struct saying *saying, int64_t instant_ms)
 {
@@ -96,26 +10,17 @@ static void sign_of_life(struct expectation *to, const struct saying *saying, in
     table_row(&to->hours, key, NULL)->values[0] |= 1 << (instant_ms - hour_ms) / 300000;
 }
 
-static const struct flush_rejected *find_rejected(const struct expectation *to, int part,
-                                                  int64_t offset)
+static void reject(struct expectation *to, const struct occasion *now, enum reason reason)
 {
-    const struct database *db = &to->world->db;
-    for (int i = 0; i < db->rejected_count; i++)
-        if (part_index(db->rejected[i].topic, db->rejected[i].partition) == part &&
-            db->rejected[i].offset == offset)
-            return &db->rejected[i];
-    return NULL;
-}
-
-static void reject(struct expectation *to, int part, const struct record *record,
-                   enum reason reason)
-{
-    const struct flush_rejected *row = find_rejected(to, part, record->offset);
+    const struct record *record = now->record;
+    const struct flush_rejected *row = find_rejected(to, now->part, record->offset);
+    enum reason noted = noted_reason(to, now);
     to->rejected_count++;
+    if (noted != reason)
+        fail_msg("part %d offset %" PRId64 ": rejected as %s, not as %s", now->part, record->offset,
+                 reason_name(noted), reason_name(reason));
     if (row == NULL)
-        fail_msg("part %d offset %" PRId64 ": not rejected as %s", part, record->offset,
-                 reason_name(reason));
-    assert_string_equal(reason_name(row->reason), reason_name(reason));
+        return;
     assert_int_equal(row->length, record->value.size);
     if (row->has_envelope)
         assert_string_equal(row->source, record->saying.source);
@@ -124,9 +29,9 @@ static void reject(struct expectation *to, int part, const struct record *record
 /* The instant whose bucket a reversal counts in: that of its original, where that is known to have
  * counted at another time than it says. Which of the two came first, only the database knows,
  * unless both lie in one partition. */
-static int64_t undone_ms_of(struct expectation *to, int part, const struct record *record)
+static int64_t undone_ms_of(struct expectation *to, const struct occasion *now)
 {
-    const struct saying *saying = &record->saying;
+    const struct saying *saying = &now->record->saying;
     const struct database *db = &to->world->db;
     const struct mark *mark = find_mark_of(db->corrected, db->corrected_count, saying,
                                            saying->reverses_run, saying->reverses_seq);
@@ -138,9 +43,8 @@ static int64_t undone_ms_of(struct expectation *to, int part, const struct recor
         is_before |= to->runs[i].topic == saying->topic && to->runs[i].run == original.run &&
                      strcmp(to->runs[i].source, saying->source) == 0 &&
                      to->runs[i].is_counted[saying->reverses_seq] &&
-                     part_index(saying->topic, db->runs[known].partition) == part;
-    const struct flush_rejected *row = find_rejected(to, part, record->offset);
-    bool was_unknown = row != NULL && row->reason == REASON_INVALID_FIELD;
+                     part_index(saying->topic, db->runs[known].partition) == now->part;
+    bool was_unknown = mark != NULL && noted_reason(to, now) == REASON_INVALID_FIELD;
     if (mark != NULL && (is_before || !was_unknown))
         return mark->counted_ms;
     return saying->counted_ms == SAYING_NEVER ? saying->occurred_ms : saying->counted_ms;
@@ -187,15 +91,14 @@ static void raise_by_event(struct expectation *to, struct known_run *run,
 }
 
 /* Why a number that is not counted yet does not count; REASON_COUNT: it does. */
-static enum reason judge_record(struct expectation *to, int part, const struct record *record,
-                                int64_t append_ms)
+static enum reason judge_record(struct expectation *to, const struct occasion *now)
 {
-    const struct saying *saying = &record->saying;
-    if (!has_region(to, part, record))
+    const struct saying *saying = &now->record->saying;
+    if (!has_region(to, now))
         return REASON_UNKNOWN_REGION;
     if (saying->sign < 0) {
-        int64_t undone_ms = undone_ms_of(to, part, record);
-        if (undone_ms < INT64_C(1577836800000) - 86400000 || undone_ms > append_ms + 86400000)
+        int64_t undone_ms = undone_ms_of(to, now);
+        if (undone_ms < INT64_C(1577836800000) - 86400000 || undone_ms > now->append_ms + 86400000)
             return REASON_INVALID_FIELD;
     }
     if (saying->topic == TOPIC_GATE && saying->persons == WORLD_POISON)
@@ -233,14 +136,15 @@ static void tally(struct expectation *to, const struct saying *saying, struct le
     tally_add(&to->tallies, saying->topic, saying->source, &one);
 }
 
-static void count(struct expectation *to, int part, const struct record *record, int64_t append_ms)
+static void count(struct expectation *to, const struct occasion *now)
 {
-    const struct saying *saying = &record->saying;
+    const struct saying *saying = &now->record->saying;
+    int64_t append_ms = now->append_ms;
     struct known_run *run = find_known(to, saying, append_ms);
     const struct catalog_kind *kind = &to->world->catalog->kinds[saying->topic];
     bool is_corrected = false;
     struct recount_event event = {saying_fields(saying), saying->occurred_ms};
-    event.counted_ms = saying->sign < 0 ? undone_ms_of(to, part, record)
+    event.counted_ms = saying->sign < 0 ? undone_ms_of(to, now)
                                         : counted_ms_of(to, saying, append_ms, &is_corrected);
     bool is_late = append_ms - event.counted_ms > 3600000;
     run->is_counted[saying->seq] = true;
@@ -263,14 +167,8 @@ static void count(struct expectation *to, int part, const struct record *record,
                     &to->regions, &event);
 }
 
-static void expect_heartbeat(struct expectation *to, int part, const struct record *record,
-                             int64_t append_ms)
+static void expect_heartbeat(struct expectation *to, const struct saying *saying, int64_t append_ms)
 {
-    const struct saying *saying = &record->saying;
-    if (saying->acked_seq > LEDGER_JUMP_MAX + CHECK_SEQ_MAX) {
-        reject(to, part, record, REASON_SEQ_JUMP);
-        return;
-    }
     struct known_run *run = find_known(to, saying, append_ms);
     int64_t instant_ms = is_clock_wrong(saying, append_ms) ? append_ms : saying->occurred_ms;
     if (saying->seq >= run->heartbeat_n)
@@ -281,47 +179,108 @@ static void expect_heartbeat(struct expectation *to, int part, const struct reco
         sign_of_life(to, saying, instant_ms);
 }
 
-static void expect_record(struct expectation *to, int part, const struct record *record,
-                          int64_t append_ms)
+/* Reasons that leave the ledger alone. REASON_COUNT: none of these. */
+static enum reason judge_envelope(const struct expectation *to, const struct occasion *now)
 {
-    const struct saying *saying = &record->saying;
-    if (record->flaw == FLAW_BYTES) {
-        reject(to, part, record, REASON_UNDECODABLE);
-        return;
-    }
-    if (record->flaw == FLAW_KEY) {
-        reject(to, part, record, REASON_KEY_MISMATCH);
-        return;
-    }
-    if (!to->world->accept_simulated && strncmp(saying->source, "SIM-", 4) == 0) {
-        reject(to, part, record, REASON_SIMULATED);
-        return;
-    }
-    if (home_of(to, saying, part) != part) {
-        reject(to, part, record, REASON_MOVED_PARTITION);
-        return;
-    }
-    if (saying->is_heartbeat) {
-        expect_heartbeat(to, part, record, append_ms);
-        return;
-    }
-    struct known_run *run = find_known(to, saying, append_ms);
+    const struct saying *saying = &now->record->saying;
+    if (now->record->flaw == FLAW_BYTES)
+        return REASON_UNDECODABLE;
+    if (now->record->flaw == FLAW_KEY)
+        return REASON_KEY_MISMATCH;
+    if (!accepts_simulated(to, now) && strncmp(saying->source, "SIM-", 4) == 0)
+        return REASON_SIMULATED;
+    return home_of(to, saying, now->part) == now->part ? REASON_COUNT : REASON_MOVED_PARTITION;
+}
+
+static enum settled expect_event(struct expectation *to, const struct occasion *now)
+{
+    const struct saying *saying = &now->record->saying;
+    struct known_run *run = find_known(to, saying, now->append_ms);
     assert_in_range(saying->seq, 1, CHECK_SEQ_MAX);
     bool is_counted = run->is_counted[saying->seq];
-    enum reason reason = record->flaw == FLAW_SUMS ? REASON_SUMS_MISMATCH
-                         : is_counted              ? REASON_COUNT
-                                                   : judge_record(to, part, record, append_ms);
-    raise_by_event(to, run, saying, append_ms);
+    bool was_tallied = now->again != NULL && now->again->is_tallied;
+    enum reason reason = now->record->flaw == FLAW_SUMS ? REASON_SUMS_MISMATCH
+                         : is_counted                   ? REASON_COUNT
+                                                        : judge_record(to, now);
+    raise_by_event(to, run, saying, now->append_ms);
+    run->sums.rejected += (reason != REASON_COUNT) - was_tallied;
     if (reason != REASON_COUNT) {
-        run->sums.rejected++;
         run->is_rejected[saying->seq] = true;
-        reject(to, part, record, reason);
-    } else if (is_counted) {
-        run->sums.duplicates++;
-        tally(to, saying, (struct ledger_tally){.duplicates = 1}, append_ms);
-    } else {
-        count(to, part, record, append_ms);
+        reject(to, now, reason);
+        return SETTLED_ANEW;
     }
+    if (!is_counted) {
+        count(to, now);
+        return SETTLED_COUNTED;
+    }
+    run->sums.duplicates++;
+    tally(to, saying, (struct ledger_tally){.duplicates = 1}, now->append_ms);
+    return SETTLED_DUPLICATE;
+}
+
+static enum settled expect_record(struct expectation *to, const struct occasion *now)
+{
+    enum reason reason = judge_envelope(to, now);
+    if (reason != REASON_COUNT) {
+        reject(to, now, reason);
+        return SETTLED_ANEW;
+    }
+    if (!now->record->saying.is_heartbeat)
+        return expect_event(to, now);
+    if (now->record->saying.acked_seq > LEDGER_JUMP_MAX + CHECK_SEQ_MAX) {
+        reject(to, now, REASON_SEQ_JUMP);
+        return SETTLED_ANEW;
+    }
+    expect_heartbeat(to, &now->record->saying, now->append_ms);
+    return SETTLED_COUNTED;
+}
+
+/* A record that lies more than an hour before one in front of it was appended an hour before. */
+static int64_t append_ms_of(const struct record *record, int64_t append_high_ms)
+{
+    int64_t floor_ms = append_high_ms - 3600000;
+    return record->append_ms > floor_ms ? record->append_ms : floor_ms;
+}
+
+/* A run that is known begins with the first of its events that a commit takes again, if that was
+ * appended before. */
+static void expect_opening(struct expectation *to, const struct occasion *now)
+{
+    struct known_run *run = find_known(to, &now->record->saying, now->append_ms);
+    if (run->redriven != now->again->commit && now->append_ms < run->opened_ms)
+        run->opened_ms = now->append_ms;
+    run->redriven = now->again->commit;
+}
+
+/* A rejected record that is taken again, with the time it was rejected at. */
+static void expect_again(struct expectation *to, const struct db_settled *settled)
+{
+    const struct log *log = &to->world->logs[settled->part];
+    int64_t append_high_ms = 0;
+    int i = 0;
+    for (; log->records[i].offset < settled->offset; i++)
+        if (log->records[i].append_ms > append_high_ms)
+            append_high_ms = log->records[i].append_ms;
+    struct occasion now = {settled->part, &log->records[i],
+                           append_ms_of(&log->records[i], append_high_ms), settled};
+    to->rejected_count--;
+    enum settled outcome = expect_record(to, &now);
+    assert_int_equal(outcome, settled->outcome);
+    if (outcome != SETTLED_ANEW || !settled->is_tallied)
+        expect_opening(to, &now);
+}
+
+/* What was settled before offset was read; from index at on. */
+static int expect_settled(struct expectation *to, int part, int at, int64_t offset)
+{
+    const struct database *db = &to->world->db;
+    for (; at < db->settled_count; at++) {
+        if (db->settled[at].part == part && db->settled[at].next > offset)
+            break;
+        if (db->settled[at].part == part)
+            expect_again(to, &db->settled[at]);
+    }
+    return at;
 }
 
 static void expect_log(struct expectation *to, int part)
@@ -329,17 +288,19 @@ static void expect_log(struct expectation *to, int part)
     const struct log *log = &to->world->logs[part];
     const struct db_position *at = &to->world->db.positions[part];
     int64_t append_high_ms = 0;
+    int settled = 0;
     for (int i = 0; i < log->count; i++) {
         const struct record *record = &log->records[i];
+        settled = expect_settled(to, part, settled, record->offset);
         bool is_read = at->is_there && record->offset >= at->base && record->offset < at->next;
         if (!is_read || record->is_lost)
             continue;
-        int64_t append_ms = record->append_ms > append_high_ms - 3600000 ? record->append_ms
-                                                                         : append_high_ms - 3600000;
-        expect_record(to, part, record, append_ms);
+        struct occasion now = {part, record, append_ms_of(record, append_high_ms), NULL};
+        (void)expect_record(to, &now);
         if (record->append_ms > append_high_ms)
             append_high_ms = record->append_ms;
     }
+    (void)expect_settled(to, part, settled, INT64_MAX);
 }
 
 static bool is_written_off(const struct database *db, int run, int64_t seq)

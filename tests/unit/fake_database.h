@@ -7,6 +7,7 @@
 
 #include "fake_kinds.h"
 #include "fake_recount.h"
+#include "fake_settled.h"
 
 #include "../../consumers/flush.h"
 
@@ -93,9 +94,12 @@ struct database {
     struct mark corrected[WORLD_CORRECTED_MAX];
     int corrected_count;
     struct table hours;
-    int redriven[2];      /* rows of redriven_event: counted, duplicate */
-    struct table days;    /* by run and day: last number */
-    struct table tallies; /* by source, day and what: how many */
+    int redriven[2]; /* rows of redriven_event: counted, duplicate */
+    struct db_settled settled[WORLD_SETTLED_MAX];
+    int settled_count;
+    int64_t simulated_from[WORLD_PARTS]; /* offset from which simulated sources may count */
+    struct table days;                   /* by run and day: last number */
+    struct table tallies;                /* by source, day and what: how many */
     int commits;
 };
 

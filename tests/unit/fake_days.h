@@ -33,9 +33,10 @@ static inline void database_reset(struct database *db)
     memset(db->positions, 0, sizeof db->positions);
     db->run_count = db->gap_count = db->rejected_count = db->reversal_count = 0;
     db->hole_count = db->write_off_count = db->corrected_count = db->commits = 0;
-    db->acceptance_count = 0;
+    db->acceptance_count = db->settled_count = 0;
     db->cluster = NULL;
     memset(db->redriven, 0, sizeof db->redriven);
+    memset(db->simulated_from, 0, sizeof db->simulated_from);
 }
 
 static inline void database_release_tables(struct database *db)
