@@ -9,7 +9,7 @@
 
 #define WAIT_MIN_MS 100
 #define WAIT_MAX_MS 1000
-#define FETCH_MAX_MS 30000
+#define FETCH_MAX_MS 30000  /* without a record */
 #define READ_OVER_MAX 10000 /* records between two wanted ones that are read over, not sought */
 #define PASSES_MAX 3        /* as arrive.c: librdkafka may skip once */
 #define REFUSALS_MAX 3
@@ -207,6 +207,7 @@ static bool take_record(void *context, const struct intake_message *message)
         }
     }
     redrive->read_next = message->offset + 1;
+    redrive->fetch_end_ms = redrive->now_ms + FETCH_MAX_MS; /* it comes: slow is not silent */
     return redrive->doubt.code == FX_OK && find_wanted(redrive);
 }
 

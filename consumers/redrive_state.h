@@ -64,7 +64,7 @@ struct redrive {
     int64_t passed;       /* offset that was passed over */
     int passes;           /* so often */
     int refusals;         /* of Kafka, one after another */
-    int64_t fetch_end_ms; /* not later; 0: not begun */
+    int64_t fetch_end_ms; /* not later, unless a record comes */
     struct fx_err doubt;
 
     struct claim_wanted wanted[2 * REDRIVE_BATCH_MAX];

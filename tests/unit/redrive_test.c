@@ -39,6 +39,16 @@ static void mend_region(void)
         world.db.positions[i].generation++;
 }
 
+/* Numbers up to last are rejected; what they were rejected for is no more. */
+static void reject_and_mend(int64_t last)
+{
+    world.region_count = KINDS_REGIONS - 1;
+    append_elsewhere(1, last);
+    start();
+    world_run(&world);
+    mend_region();
+}
+
 static void mended_events_count_in_their_own_buckets(void **state)
 {
     (void)state;
@@ -73,11 +83,7 @@ static void mended_events_count_in_their_own_buckets(void **state)
 static void a_worker_goes_on_meanwhile(void **state)
 {
     (void)state;
-    world.region_count = KINDS_REGIONS - 1;
-    append_elsewhere(1, 900);
-    start();
-    world_run(&world);
-    mend_region();
+    reject_and_mend(900);
     append(901, 1500);
     redriver_open(&redriver, REASON_COUNT);
     redriver_run(&redriver);
@@ -298,11 +304,7 @@ static void a_worker_that_claims_in_between_fences_it(void **state)
 static void two_at_once_settle_each_event_once(void **state)
 {
     (void)state;
-    world.region_count = KINDS_REGIONS - 1;
-    append_elsewhere(1, 600);
-    start();
-    world_run(&world);
-    mend_region();
+    reject_and_mend(600);
     worker_close(&world, 0);
     world.polls = 2;
     redriver_open(&redriver, REASON_COUNT);
@@ -323,11 +325,7 @@ static void two_at_once_settle_each_event_once(void **state)
 static void it_may_die_at_any_moment(void **state)
 {
     (void)state;
-    world.region_count = KINDS_REGIONS - 1;
-    append_elsewhere(1, 300);
-    start();
-    world_run(&world);
-    mend_region();
+    reject_and_mend(300);
     worker_close(&world, 0);
     for (int life = 0; life < 12; life++) {
         redriver_open(&redriver, REASON_COUNT);
@@ -366,17 +364,26 @@ static void what_kafka_does_not_have_is_said_to_be_gone(void **state)
 static void a_message_that_kafka_left_out_once_is_not_gone(void **state)
 {
     (void)state;
-    world.region_count = KINDS_REGIONS - 1;
-    append_elsewhere(1, 30);
-    start();
-    world_run(&world);
-    mend_region();
+    reject_and_mend(30);
     worker_close(&world, 0);
     world.skips = 2;
     struct redrive_stats did = redrive_reason(REASON_COUNT);
     assert_int_equal(did.counted, 30);
     assert_int_equal(world.skips, 0);
     world_check(&world);
+}
+
+/* A minute for 60 records: what comes in order is waited for. */
+static void a_slow_kafka_is_read_to_the_end(void **state)
+{
+    (void)state;
+    reject_and_mend(60);
+    worker_close(&world, 0);
+    world.burst = 1;
+    world.tick_ms = 1000;
+    struct redrive_stats did = redrive_reason(REASON_COUNT);
+    assert_int_equal(did.counted, 60);
+    assert_int_equal(did.drops, 0);
 }
 
 static enum fx_code stops(void)
@@ -394,11 +401,7 @@ static enum fx_code stops(void)
 static void another_record_in_its_place_stops_it(void **state)
 {
     (void)state;
-    world.region_count = KINDS_REGIONS - 1;
-    append_elsewhere(1, 3);
-    start();
-    world_run(&world);
-    mend_region();
+    reject_and_mend(3);
     worker_close(&world, 0);
     struct log *log = &world.logs[GATE_0];
     log->records[1].value.bytes[log->records[1].value.size - 1] ^= 1;
@@ -420,11 +423,7 @@ static void another_record_in_its_place_stops_it(void **state)
 static void new_definitions_stop_it(void **state)
 {
     (void)state;
-    world.region_count = KINDS_REGIONS - 1;
-    append_elsewhere(1, 3);
-    start();
-    world_run(&world);
-    mend_region();
+    reject_and_mend(3);
     world.is_redefined = true;
     assert_int_equal(stops(), FX_ECONFIG);
 }
@@ -432,11 +431,7 @@ static void new_definitions_stop_it(void **state)
 static void what_is_rejected_meanwhile_is_left_for_the_next_time(void **state)
 {
     (void)state;
-    world.region_count = KINDS_REGIONS - 1;
-    append_elsewhere(1, 300);
-    start();
-    world_run(&world);
-    mend_region();
+    reject_and_mend(300);
     redriver_open(&redriver, REASON_COUNT);
     step_to_flight(&redriver);
     append_one("SIM-1", RUN, 1, FLAW_NONE);
@@ -449,11 +444,7 @@ static void what_is_rejected_meanwhile_is_left_for_the_next_time(void **state)
 static void a_drain_ends_behind_the_batch_in_flight(void **state)
 {
     (void)state;
-    world.region_count = KINDS_REGIONS - 1;
-    append_elsewhere(1, 600);
-    start();
-    world_run(&world);
-    mend_region();
+    reject_and_mend(600);
     redriver_open(&redriver, REASON_COUNT);
     step_to_flight(&redriver);
     redrive_drain(redriver.redrive);
@@ -483,6 +474,7 @@ int main(void)
         TEST(it_may_die_at_any_moment),
         TEST(what_kafka_does_not_have_is_said_to_be_gone),
         TEST(a_message_that_kafka_left_out_once_is_not_gone),
+        TEST(a_slow_kafka_is_read_to_the_end),
         TEST(another_record_in_its_place_stops_it),
         TEST(new_definitions_stop_it),
         TEST(what_is_rejected_meanwhile_is_left_for_the_next_time),
