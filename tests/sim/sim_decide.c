@@ -6,7 +6,7 @@
  * every partition they touched a new generation, so that memory which does not know of them never
  * commits.
  */
-#include "sim.h"
+#include "sim_redrive.h"
 
 #define REBUILD_ROUNDS_MAX 6000
 
@@ -211,7 +211,12 @@ void sim_rebuild_end(void)
         sim_serve();
     }
     sim.events[SIM_rebuilt]++;
+    sim_kill(sim.rebuilder);
+    for (int round = 0; round < 50; round++)
+        sim_serve();
     exchange();
+    if (sim.has_redrives)
+        redrive_rest();
     world_check(&sim.world);
     exchange();
 }

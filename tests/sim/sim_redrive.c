@@ -178,8 +178,6 @@ static void turn_others(void)
 {
     if (dice_chance(&sim.world.dice, 30))
         (void)sim_turn(dice_below(&sim.world.dice, sim.worker_count));
-    if (sim.rebuilder >= 0 && dice_chance(&sim.world.dice, 30))
-        sim_rebuild();
     sim_serve();
 }
 
@@ -193,7 +191,35 @@ static void mend_all(void)
         sim_add_region();
         sim_accept_simulated();
         turn_others();
+        if (sim.rebuilder >= 0)
+            sim_rebuild();
     }
+}
+
+static bool is_uncounted(int run, int64_t seq)
+{
+    const struct database *db = &sim.world.db;
+    for (int i = 0; i < db->gap_count; i++)
+        if (db->gaps[i].run == run && db->gaps[i].first <= seq && seq <= db->gaps[i].last)
+            return true;
+    return db->runs[run].high < seq;
+}
+
+/* A good event has counted where its run lives, whenever it came: as in a schema that knew all that
+ * was mended from the beginning. Of reversals, only the first that comes counts. */
+static void check_counted(int part, const struct record *record)
+{
+    const struct saying *saying = &record->saying;
+    bool is_good = record->flaw == FLAW_NONE && !saying->is_heartbeat && saying->sign > 0 &&
+                   strcmp(saying->region, "NOWHERE") != 0 &&
+                   (saying->topic != TOPIC_GATE || saying->persons != WORLD_POISON);
+    if (!is_good)
+        return;
+    int run = db_find_run(&sim.world.db, saying->topic, saying->source, saying->run);
+    assert_true(run >= 0);
+    bool is_home = part_index(saying->topic, sim.world.db.runs[run].partition) == part;
+    if (is_home && is_uncounted(run, saying->seq))
+        fail_msg("part %d offset %" PRId64 " is good and has not counted", part, record->offset);
 }
 
 void redrive_rest(void)
@@ -208,4 +234,7 @@ void redrive_rest(void)
     }
     for (int i = 0; i < world->db.rejected_count; i++)
         check_left(&world->db.rejected[i]);
+    for (int part = 0; part < WORLD_PARTS; part++)
+        for (int i = 0; i < world->logs[part].count; i++)
+            check_counted(part, &world->logs[part].records[i]);
 }

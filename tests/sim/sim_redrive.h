@@ -21,7 +21,7 @@ void redrive_disturb(void);
 /* kill -9 of all. */
 void redrive_kill(void);
 
-/* All is mended and taken again to the end: what stays rejected must be so. */
+/* All is mended and taken again to the end: what is good must have counted then. */
 void redrive_rest(void);
 
 /* For sim_turn: the step of the re-driver in that place. */
