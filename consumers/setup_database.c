@@ -75,6 +75,18 @@ enum fx_code setup_fence(const struct setup *setup, bool is_changed, struct fx_e
                        3, values, err);
 }
 
+/* The first schema of a record schema is the live one, until a swap: whoever comes after it counts
+ * anew what that one counts. A swap exchanges names, so that the name of the live one stays. */
+static enum fx_code name_live(const struct setup *setup, struct fx_err *err)
+{
+    const char *values[] = {setup->options.schema_name};
+    char sql[200];
+    snprintf(sql, sizeof sql,
+             "INSERT INTO \"%s\".live_schema (name) VALUES ($1) ON CONFLICT DO NOTHING",
+             setup->options.record_schema);
+    return sql_execute(setup->conn, sql, 1, values, err);
+}
+
 static enum fx_code write_definition(const struct setup *setup, struct fx_err *err)
 {
     const struct setup_options *options = &setup->options;
@@ -84,15 +96,15 @@ static enum fx_code write_definition(const struct setup *setup, struct fx_err *e
                             setup->accepts_simulated ? "true" : "false",
                             setup->cluster[0] == '\0' ? NULL : setup->cluster,
                             options->schema_name};
-    /* who shares another schema's record counts anew what that one counts, until the swap */
-    return sql_execute(setup->conn,
-                       "INSERT INTO definition AS d (hash, topic_prefix, record_schema, "
-                       "accept_simulated, cluster_id, is_rebuild) VALUES ($1, $2, $3, $4, $5, "
-                       "$3 <> $6::text || '_record') ON CONFLICT (is_only) DO UPDATE "
-                       "SET hash = EXCLUDED.hash, accept_simulated = EXCLUDED.accept_simulated, "
-                       "cluster_id = coalesce(d.cluster_id, EXCLUDED.cluster_id), "
-                       "installed_at = now()",
-                       6, values, err);
+    char sql[600];
+    snprintf(sql, sizeof sql,
+             "INSERT INTO definition AS d (hash, topic_prefix, record_schema, accept_simulated, "
+             "cluster_id, is_rebuild) SELECT $1, $2, $3, $4::boolean, $5, l.name <> $6 "
+             "FROM \"%s\".live_schema l ON CONFLICT (is_only) DO UPDATE "
+             "SET hash = EXCLUDED.hash, accept_simulated = EXCLUDED.accept_simulated, "
+             "cluster_id = coalesce(d.cluster_id, EXCLUDED.cluster_id), installed_at = now()",
+             options->record_schema);
+    return sql_execute(setup->conn, sql, 6, values, err);
 }
 
 static enum fx_code make_all(struct setup *setup, struct fx_err *err)
@@ -124,6 +136,8 @@ static enum fx_code make_all(struct setup *setup, struct fx_err *err)
         code = setup_rollup_views(setup, err);
     if (code == FX_OK)
         code = setup_grants(setup, err);
+    if (code == FX_OK)
+        code = name_live(setup, err);
     if (code == FX_OK)
         code = write_definition(setup, err);
     return code;

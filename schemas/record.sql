@@ -2,6 +2,15 @@
 -- What people decided or published: never rebuilt, never swapped. fx-setup runs this file with
 -- search_path set to the record schema (fangxian_record).
 
+CREATE TABLE IF NOT EXISTS live_schema (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    name text COLLATE "C" NOT NULL
+);
+COMMENT ON TABLE live_schema IS 'the schema these decisions are about; others are rebuilds 现用模式';
+COMMENT ON COLUMN live_schema.is_only IS 'the table has one row 仅一行';
+COMMENT ON COLUMN live_schema.name IS
+    'the first schema set up with this record; a swap exchanges names, so it stays 模式名';
+
 CREATE TABLE IF NOT EXISTS source (
     source text COLLATE "C",
     kind text NOT NULL,

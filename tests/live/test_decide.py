@@ -48,6 +48,39 @@ def check_gaps(post):
     return post.ledger()
 
 
+# ---- who decides ----
+
+
+def test_the_first_schema_of_a_record_is_the_live_one():
+    """Whatever the record schema is called; who shares it later counts anew, until the swap."""
+    system = System("record", partitions=1, is_set_up=False)
+    record, other = system.schema + "_of_people", system.schema + "_next"
+    system.extra_schemas.append(record)
+    try:
+        for _ in range(2):
+            system.setup("--record-schema", record)
+        system.setup("--record-schema", record, schema=other)
+        assert "changes=0" in system.setup("--record-schema", record, schema=other).err
+        post = Post(system)
+        post.send(1, 3)
+        system.sent()
+        for schema in (system.schema, other):
+            system.count(env={"FX_SCHEMA_NAME": schema})
+        for is_swapped in (False, True):
+            said = write_off(post, 2, 2, code=2, env={"FX_SCHEMA_NAME": other})
+            assert "decide there" in said.err
+            system.run("fx-setup", "--cut-off", now_ms() - 2_000 + is_swapped)
+            system.setup("--record-schema", record)
+            live = system.rows(f"SELECT name FROM {record}.live_schema")
+            assert [row["name"] for row in live] == [system.schema]
+            if not is_swapped:
+                system.run("fx-setup", "--swap", other)
+        write_off(post, 2, 2)
+        assert post.gaps() == [(2, 2, "written_off")]
+    finally:
+        system.close()
+
+
 # ---- write-off ----
 
 
