@@ -12,6 +12,15 @@
 
 #define ANSWER_MS 10000
 
+static enum fx_code open_kafka(const struct decide *decide, rd_kafka_t **rk, struct fx_err *err)
+{
+    static const char *const none[][2] = {{NULL, NULL}};
+    rd_kafka_conf_t *conf = NULL;
+    if (kafka_conf_new(decide->place->kafka, "fx-setup", none, &conf, err) != FX_OK)
+        return err->code;
+    return kafka_open(RD_KAFKA_PRODUCER, conf, rk, err);
+}
+
 /* What there is instead of a partition that is not counted. */
 static enum fx_code refuse_partition(struct decide *decide, const struct decide_offsets *offsets,
                                      struct fx_err *err)
@@ -75,6 +84,47 @@ static enum fx_code record_acceptance(struct decide *decide, const struct decide
                          6, values, err);
 }
 
+/* Kafka's first offset of the partition, and the one behind its last. */
+static enum fx_code ask_range(const struct decide *decide, const struct decide_offsets *offsets,
+                              int64_t *low, int64_t *end, struct fx_err *err)
+{
+    rd_kafka_t *rk = NULL;
+    if (open_kafka(decide, &rk, err) != FX_OK)
+        return err->code;
+    rd_kafka_resp_err_t failed = rd_kafka_query_watermark_offsets(
+        rk, offsets->topic, offsets->partition, low, end, ANSWER_MS);
+    rd_kafka_destroy(rk);
+    if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return fx_err_set(err, FX_ERETRY, "asking Kafka for the offsets of %s:%d: %s",
+                          offsets->topic, (int)offsets->partition, rd_kafka_err2str(failed));
+    return FX_OK;
+}
+
+/* Who accepts what is not lost yet would not hear of it when it is. Lost are the offsets below
+ * Kafka's first one, or else those of records that are there, but lack Kafka's time. */
+static enum fx_code check_uncounted(const struct decide *decide,
+                                    const struct decide_offsets *offsets, int64_t next,
+                                    struct fx_err *err)
+{
+    int64_t low = 0;
+    int64_t end = 0;
+    if (ask_range(decide, offsets, &low, &end, err) != FX_OK)
+        return err->code;
+    int64_t behind = low > next ? low : end;
+    if (offsets->last < behind)
+        return FX_OK;
+    char lost[120] = "none that was not counted is lost";
+    if (low > next)
+        snprintf(lost, sizeof lost, "lost are %" PRId64 "-%" PRId64, next, low - 1);
+    else if (end > next)
+        snprintf(lost, sizeof lost, "%" PRId64 "-%" PRId64 " are there, none is lost above", next,
+                 end - 1);
+    return fx_err_set(err, FX_ECONFIG,
+                      "%s:%d: the next offset to count is %" PRId64 ", Kafka's log is from %" PRId64
+                      ", its end %" PRId64 ": %s; what is not lost yet cannot be accepted",
+                      offsets->topic, (int)offsets->partition, next, low, end, lost);
+}
+
 /* The first claim after this one applies it: until then nothing of the figures changes. */
 enum fx_code decide_accept_loss(struct decide *decide, struct fx_err *err)
 {
@@ -90,6 +140,8 @@ enum fx_code decide_accept_loss(struct decide *decide, struct fx_err *err)
                           offsets.topic, (int)offsets.partition, next - 1, offsets.first, next - 1,
                           next, offsets.last);
     bool is_counted = offsets.last < next;
+    if (!is_counted && check_uncounted(decide, &offsets, next, err) != FX_OK)
+        return err->code;
     if (record_acceptance(decide, &offsets, is_counted, err) != FX_OK)
         return err->code;
     buf_append_format(
@@ -112,11 +164,8 @@ enum fx_code decide_accept_loss(struct decide *decide, struct fx_err *err)
 static enum fx_code ask_cluster(const struct decide *decide, char id[KAFKA_CLUSTER_MAX],
                                 struct fx_err *err)
 {
-    static const char *const none[][2] = {{NULL, NULL}};
-    rd_kafka_conf_t *conf = NULL;
     rd_kafka_t *rk = NULL;
-    if (kafka_conf_new(decide->place->kafka, "fx-setup", none, &conf, err) != FX_OK ||
-        kafka_open(RD_KAFKA_PRODUCER, conf, &rk, err) != FX_OK)
+    if (open_kafka(decide, &rk, err) != FX_OK)
         return err->code;
     enum fx_code code = kafka_cluster(rk, ANSWER_MS, id, err);
     rd_kafka_destroy(rk);

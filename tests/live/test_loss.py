@@ -126,6 +126,29 @@ def test_retention_passes_a_running_fx_rollup(system):
     assert post.counted() == 11 and post.gaps() == [(3, 40, "missing")]
 
 
+def test_what_is_not_lost_yet_cannot_be_accepted(system):
+    """Or it would be lost later without a word: also in one go with what is lost by now."""
+    post = Post(system)
+    post.send(*range(1, 6))
+    post.count()
+    post.send(*range(6, 31))
+    system.sent()
+    where = f"{system.topic(post.kind)}:{post.partition}"
+    ahead = accept(system, ["--accept-loss", f"{where}:5-30"], code=2)
+    assert "its end 30" in ahead.err and "5-29 are there" in ahead.err
+    trim(system, post, 10)
+    ahead = accept(system, ["--accept-loss", f"{where}:5-19"], code=2)
+    assert "next offset to count is 5" in ahead.err and "lost are 5-9" in ahead.err
+    trim(system, post, 20)
+    words, lost = refusal(system, post, "never counted")
+    assert lost == (5, 19)
+    away = accept(system, words, code=4, env={"FX_BROKERS": "127.0.0.1:1"})
+    assert "asking Kafka" in away.err and losses(system) == []
+    accept(system, words)
+    post.count()
+    assert post.gaps() == [(6, 20, "missing")]
+
+
 def test_an_acceptance_that_is_too_small_does_not_do(system):
     post = Post(system)
     post.send(*range(1, 11))
@@ -318,6 +341,8 @@ def test_what_is_refused_and_what_there_is_instead(system):
         (f"{topic}:{partition}:1-0", ["offsets"]),
         (f"{topic}:{partition}", ["TOPIC:PARTITION:FIRST-LAST"]),
         (f"{topic}:{partition}:1-2", ["1-1 or 2-2"]),
+        (f"{topic}:{partition}:2-2", ["next offset to count is 2", "none that was not counted"]),
+        (f"{topic}:{partition}:1000-2000", ["next offset to count is 2", "its end 2"]),
     ]:
         result = accept(system, ["--accept-loss", text], code=2)
         assert all(word in result.err for word in told), (text, result)
