@@ -142,7 +142,8 @@ static const char missing[] =
 
 /* In a gap: until the number counts or is written off. Outside of the ledger, where the numbers of
  * good writers are missed all the same, a message troubles the day it came, as in the views; but
- * those of a quarantined run are missed by nobody else. A heartbeat has no number (0): the next one
+ * those of a quarantined run are missed by nobody else. Those of a log that was accepted as lost
+ * (offsets below 0) are settled. A heartbeat has no number (0): the next one
  * settles it. */
 static const char rejected[] =
     ", unsettled AS (SELECT k.kind, e.* FROM rejected_event e JOIN kinds k ON k.topic = e.topic "
@@ -151,7 +152,8 @@ static const char rejected[] =
     "LEFT JOIN source_gap g ON g.topic = e.topic AND g.source = e.source AND "
     "g.run = e.run AND e.seq BETWEEN g.first_seq AND g.last_seq "
     "CROSS JOIN LATERAL (SELECT (e.appended_at AT TIME ZONE 'Asia/Shanghai')::date AS day) d "
-    "WHERE (s.source IS NULL OR s.source = e.source) AND (s.region IS NULL OR s.has_root OR "
+    "WHERE e.\"offset\" >= 0 AND (s.source IS NULL OR s.source = e.source) AND (s.region IS NULL "
+    "OR s.has_root OR "
     "l.region IN (SELECT region FROM places)) AND (s.day IS NULL OR s.day = d.day) AND "
     "(g.cause <> 'written_off' OR ((e.seq IS NULL OR l.run IS NULL OR e.seq > l.high OR "
     "(e.seq = 0 AND coalesce(l.heartbeat_at, '-infinity') < e.appended_at)) AND "

@@ -2,6 +2,7 @@
 /* redrive_batch - what becomes of a batch whose records are fetched. */
 #include "redrive_state.h"
 
+#include "../common/day.h"
 #include "../common/log.h"
 
 #include <string.h>
@@ -137,17 +138,57 @@ static enum fx_code take_again(struct redrive *redrive, int i, struct fx_err *er
     return FX_OK;
 }
 
+/* A record that is gone from Kafka, of a number that may have counted by a copy since. Heartbeats
+ * have none. */
+static bool may_be_copied(const struct redrive *redrive, int i)
+{
+    const struct flush_rejected *row = &redrive->listed.rows[i];
+    return redrive->rows[i].state == ROW_GONE && row->has_envelope && row->seq > 0;
+}
+
+static void want_gone(struct redrive *redrive, int i)
+{
+    const struct flush_rejected *row = &redrive->listed.rows[i];
+    struct claim_wanted wanted = {.topic = row->topic, .run = row->run};
+    memcpy(wanted.source, row->source, strlen(row->source));
+    redrive->wanted[redrive->wanted_count++] = wanted;
+}
+
+/* If a copy counted, it is a duplicate, though nobody can read it any more. */
+static void settle_gone(struct redrive *redrive, int i)
+{
+    struct pipeline *pipeline = redrive->pipeline;
+    const struct flush_rejected *row = &redrive->listed.rows[i];
+    struct ledger_key key = {(uint16_t)row->topic, row->run, row->source, strlen(row->source)};
+    int index = ledger_lookup(pipeline->ledger, &key);
+    if (index < 0)
+        return;
+    const struct ledger_entry *entry = ledger_entry(pipeline->ledger, index);
+    if (ledger_judge(entry, row->partition, row->seq, false) != LEDGER_DUPLICATE)
+        return;
+    struct ledger_tally one = {.day_end_ms = day_local_start_ms(row->append_ms) + DAY_MS,
+                               .duplicates = 1};
+    struct ledger_tally spilled;
+    if (ledger_tally(pipeline->ledger, index, &one, &spilled))
+        pipeline->tallies[pipeline->tally_count++] =
+            (struct flush_tally){entry->topic, entry->source, spilled};
+    redrive->rows[i].state = ROW_DUPLICATE;
+    if (redrive->rows[i].is_tallied)
+        untally(redrive, i);
+}
+
 /* Takes the batch's records; those that find no room are listed again. */
 static enum fx_code take_batch(struct redrive *redrive, struct fx_err *err)
 {
     redrive->taken = 0;
     for (int i = 0; i < redrive->listed.count; i++) {
         struct row *row = &redrive->rows[i];
-        if (row->state != ROW_FETCHED)
-            continue;
-        if (take_again(redrive, i, err) != FX_OK)
+        bool is_fetched = row->state == ROW_FETCHED;
+        if (may_be_copied(redrive, i))
+            settle_gone(redrive, i);
+        if (is_fetched && take_again(redrive, i, err) != FX_OK)
             return err->code;
-        if (row->state != ROW_STAYS) {
+        if (is_fetched && row->state != ROW_STAYS) {
             const struct flush_rejected *event = &redrive->listed.rows[i];
             redrive->pipeline->latest =
                 (struct refused){event->topic, event->partition, event->offset};
@@ -202,14 +243,16 @@ static enum fx_code send_flush(struct redrive *redrive, int settled_count, struc
 
 enum fx_code redrive_send_batch(struct redrive *redrive, struct fx_err *err)
 {
-    int fetched = 0;
+    bool is_claim_needed = false;
     redrive->wanted_count = 0;
     for (int i = 0; i < redrive->listed.count; i++) {
         if (redrive->rows[i].state == ROW_FETCHED)
             judge_record(redrive, i);
-        fetched += redrive->rows[i].state == ROW_FETCHED;
+        if (may_be_copied(redrive, i))
+            want_gone(redrive, i);
+        is_claim_needed |= redrive->rows[i].state == ROW_FETCHED || may_be_copied(redrive, i);
     }
-    if (fetched > 0 &&
+    if (is_claim_needed &&
         (claim_partition(redrive, err) != FX_OK || take_batch(redrive, err) != FX_OK))
         return err->code;
     int settled_count = list_settled(redrive);

@@ -99,12 +99,14 @@ static enum fx_code read_rows(const struct store *store, const PGresult *rows,
     return FX_OK;
 }
 
+/* Offsets below 0 are of a log that a person accepted as lost: nobody can take them again. */
 static const char list_sql[] =
     "SELECT r.topic, r.partition, r.\"offset\", r.reason, r.source, r.run, r.seq, r.length, "
     "r.sha256, (extract(epoch FROM r.appended_at) * 1000)::bigint, coalesce((SELECT p.generation "
     "FROM partition_position p WHERE p.topic = r.topic AND p.partition = r.partition), 0) "
     "FROM rejected_event r WHERE (r.topic, r.partition, r.\"offset\") > "
-    "($1::text, $2::int, $3::bigint) AND r.topic = ANY($4::text[]) AND r.reason = ANY($5::text[]) "
+    "($1::text, $2::int, $3::bigint) AND r.\"offset\" >= 0 AND r.topic = ANY($4::text[]) AND "
+    "r.reason = ANY($5::text[]) "
     "ORDER BY r.topic, r.partition, r.\"offset\" LIMIT $6::int";
 
 static enum fx_code list_rows(struct store *store, struct rejected_list *list, struct buf *topics,
@@ -164,9 +166,10 @@ enum fx_code store_count_rejected(struct store *store, enum reason reason, int64
     write_topics(store, &topics);
     write_reasons(reason, &reasons);
     const char *values[] = {buf_text(&topics), buf_text(&reasons)};
-    struct pg_statement statement = {"SELECT count(*) FROM rejected_event WHERE "
-                                     "topic = ANY($1::text[]) AND reason = ANY($2::text[])",
-                                     2, values};
+    struct pg_statement statement = {
+        "SELECT count(*) FROM rejected_event WHERE "
+        "\"offset\" >= 0 AND topic = ANY($1::text[]) AND reason = ANY($2::text[])",
+        2, values};
     PGresult *rows = NULL;
     if (store_connect(store, err) == FX_OK &&
         pg_query(store->conn, &statement, &rows, err) == FX_OK) {

@@ -280,7 +280,7 @@ BEGIN ATOMIC
         SELECT e.source, count(*) AS events
         FROM rejected_event e
         WHERE e.topic = day_completeness.topic AND e.appended_at >= day_completeness.starts
-          AND e.appended_at < day_completeness.ends
+          AND e.appended_at < day_completeness.ends AND e."offset" >= 0
         GROUP BY e.source
     ), state AS MATERIALIZED (
         SELECT s.region, s.source, s.name, s.expected, s.expected * s.heard AS heard,

@@ -331,11 +331,14 @@ COMMENT ON COLUMN missing_range.found_at IS 'append time of what showed it 发�
 COMMENT ON COLUMN missing_range.is_gone IS
     'the source says it no longer holds them; NULL: it said nothing 来源已不保存';
 
+-- Not those of a log that was accepted as lost (offsets below 0): nobody can take them again. Numbers
+-- of theirs that did not count stay in sight as missing_range.
 CREATE OR REPLACE VIEW rejected_summary AS
 SELECT k.kind, (e.appended_at AT TIME ZONE 'Asia/Shanghai')::date AS day, e.source, e.reason,
        count(*) AS events
 FROM rejected_event e
 JOIN kind_clock k ON k.topic = e.topic
+WHERE e."offset" >= 0
 GROUP BY k.kind, (e.appended_at AT TIME ZONE 'Asia/Shanghai')::date, e.source, e.reason;
 COMMENT ON VIEW rejected_summary IS 'messages that did not count, by day, source and reason 拒收汇总';
 COMMENT ON COLUMN rejected_summary.kind IS 'kind of event 事件种类';

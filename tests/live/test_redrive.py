@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from lib.post import Post
 from lib.system import System, wait_until
+from test_loss import recreate
 from test_new_kind import RATION, RATION_2, copy_schemas, write_kind
 
 NEW = "441521999"
@@ -242,6 +243,41 @@ def test_what_kafka_has_no_more(system):
     post.send(*range(1, 5), region=NEW)
     post.count()
     assert post.gaps() == [] and post.counted() == 10
+    assert redrive(system, code=0)["duplicates"] == 4
+    assert rejected(system) == 0 and redrive(system)["events"] == 0
+    assert (post.ledger()["rejected"], post.ledger()["duplicates"]) == (0, 4)
+    outcomes = system.rows(
+        f"SELECT outcome, count(*) AS n FROM {system.schema}_record.redriven_event GROUP BY 1"
+    )
+    assert {r["outcome"]: r["n"] for r in outcomes} == {"counted": 6, "duplicate": 4}
+
+
+def test_a_log_that_was_accepted_as_lost_troubles_no_redrive(system):
+    """Its rows are kept, but no view counts them and nobody can take them again."""
+    post = Post(system)
+    post.send(1, 2)
+    post.send(3, 4, region=NEW)
+    post.send_raw(b"no event")
+    post.count()
+    summary = "SELECT coalesce(sum(events), 0)::int FROM {s}.rejected_summary"
+    daily = "SELECT coalesce(sum(rejected_events), 0)::int FROM {s}.completeness_daily"
+    daily += " WHERE level = 'city'"
+    assert system.value(summary) == 3
+    assert system.value(daily) == 2  # one names no source
+    assert "undecodable" in system.run("fx-audit", "--json", code=None).out
+    recreate(system)
+    again = Post(system, source=post.source)
+    again.run = post.run
+    again.send(3)
+    system.sent()
+    refused = system.count(code=3).err
+    found = re.search(r"--accept-loss (\S+)", refused)[1]
+    system.run("fx-setup", "--accept-loss", found, "--reason", "the topic was made anew")
+    post.count()
+    assert rejected(system) == 3 and post.gaps() == [(4, 4, "rejected")]
+    assert system.value(summary) == 0 and system.value(daily) == 0
+    assert "undecodable" not in system.run("fx-audit", "--json", code=None).out
+    assert redrive(system)["events"] == 0
 
 
 def test_killed_at_any_moment(system):

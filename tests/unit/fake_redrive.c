@@ -29,7 +29,8 @@ static const struct flush_rejected *next_rejected(const struct database *db,
     int64_t offset = after == NULL ? list->offset : after->offset;
     for (int i = 0; i < db->rejected_count; i++) {
         const struct flush_rejected *row = &db->rejected[i];
-        bool is_asked = list->reason == REASON_COUNT || row->reason == list->reason;
+        bool is_asked = (list->reason == REASON_COUNT || row->reason == list->reason) &&
+                        row->offset >= 0; /* of a log that is no more */
         if (is_asked && is_behind(row, topic, partition, offset) &&
             (next == NULL || is_behind(next, row->topic, row->partition, row->offset)))
             next = row;
