@@ -127,6 +127,7 @@ static enum fx_code attempt(struct decide *decide, const struct asked *chosen, s
 {
     buf_reset(&decide->fields);
     buf_reset(&decide->sentence);
+    decide->is_short = false;
     if (begin(decide, err) != FX_OK || read_definition(decide, err) != FX_OK)
         return err->code;
     if (decide->is_rebuild && chosen->is_live_only)
@@ -164,7 +165,7 @@ static enum fx_code attempt_again(struct decide *decide, const struct asked *cho
 }
 
 enum fx_code decide_run(const struct decide_options *options, const struct decide_place *place,
-                        struct fx_err *err)
+                        bool *is_short, struct fx_err *err)
 {
     struct asked chosen = {.option = NULL};
     if (choose(options, &chosen, err) != FX_OK)
@@ -175,6 +176,7 @@ enum fx_code decide_run(const struct decide_options *options, const struct decid
         return err->code;
     enum fx_code code = attempt_again(&decide, &chosen, err);
     PQfinish(decide.conn); /* what was not committed is rolled back */
+    *is_short = code == FX_OK && decide.is_short;
     if (code == FX_OK) {
         fx_log(FX_LOG_INFO, chosen.event, "schema=%s %s", place->schema_name,
                buf_text(&decide.fields));

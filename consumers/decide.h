@@ -49,13 +49,15 @@ struct decide_place {
 bool decide_is_asked(const struct decide_options *options);
 
 /*
- * Takes the one decision that is asked for, and prints it.
+ * Takes the one decision that is asked for, and prints it. is_short: it is done, but figures are
+ * missing now, and what is printed says how to get them (--swap alone).
  *
  * FX_ECONFIG  refused: err says what is wrong and what there is instead. Nothing changed.
  * FX_ERETRY, FX_ECLAIM  PostgreSQL or Kafka is away, or locks did not come: try again.
  * FX_ESTATE   stored state contradicts itself.
  */
 FX_MUST_CHECK enum fx_code decide_run(const struct decide_options *options,
-                                      const struct decide_place *place, struct fx_err *err);
+                                      const struct decide_place *place, bool *is_short,
+                                      struct fx_err *err);
 
 #endif

@@ -18,6 +18,7 @@ struct decide {
     char record[64]; /* record schema */
     char prefix[256];
     bool is_rebuild;
+    bool is_short;       /* done, but something is missing: the sentence says what */
     struct buf fields;   /* of the log line, "key=value key=value" */
     struct buf sentence; /* on stdout */
 };

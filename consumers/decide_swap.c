@@ -283,12 +283,53 @@ static enum fx_code name_left_behind(const struct swap *swap, struct fx_err *err
     return FX_OK;
 }
 
+/* Runs of which the next schema counts fewer events than the live one, the worst ones first. */
+static const char fewer_sql[] =
+    "WITH f AS (SELECT l.topic, l.source, l.run, l.counted - coalesce(n.counted, 0) AS events, "
+    "r.is_any, r.is_quarantined FROM $L.source_ledger l LEFT JOIN $N.source_ledger n "
+    "USING (topic, source, run) CROSS JOIN LATERAL (SELECT count(*) > 0 AS is_any, "
+    "coalesce(bool_and(e.reason = 'source_quarantined'), false) AS is_quarantined FROM "
+    "$N.rejected_event e WHERE e.topic = l.topic AND e.source = l.source AND e.run = l.run AND "
+    "e.\"offset\" >= 0) r WHERE l.counted > coalesce(n.counted, 0)), "
+    "o AS (SELECT f.*, row_number() OVER (ORDER BY events DESC, topic, source, run) AS n FROM f) "
+    "SELECT count(*), coalesce(sum(events), 0), string_agg(format('%s:%s by %s', source, "
+    "lpad(to_hex(run), 12, '0'), events), ', ' ORDER BY n) FILTER (WHERE n <= 5) || CASE WHEN "
+    "count(*) > 5 THEN ', …' ELSE '' END, bool_or(is_any), bool_and(is_quarantined) FROM o";
+
+/* What was re-driven in the live schema lies rejected in the one that was counted anew. */
+static enum fx_code tell_fewer(const struct swap *swap, PGresult *rows, struct fx_err *err)
+{
+    struct decide *decide = swap->decide;
+    const char *runs = PQgetvalue(rows, 0, 0);
+    const char *events = PQgetvalue(rows, 0, 1);
+    struct buf mend = BUF_INIT;
+    char quoted[2][360];
+    decide->is_short = strcmp(runs, "0") != 0;
+    if (!decide->is_short)
+        return FX_OK;
+    if (PQgetvalue(rows, 0, 3)[0] == 't')
+        buf_append_format(&mend, "fx-rollup --schema-name %s --redrive%s", swap->live,
+                          PQgetvalue(rows, 0, 4)[0] == 't' ? " source_quarantined" : "");
+    else
+        buf_append_format(&mend, "fx-setup --schema-name %s --swap %s", swap->live, swap->next);
+    buf_append_format(&decide->sentence,
+                      "\nFewer events are counted now: %s runs, %s events (%s). To mend it: %s",
+                      runs, events, PQgetvalue(rows, 0, 2), buf_text(&mend));
+    fx_log(FX_LOG_WARN, "fewer", "schema=%s runs=%s events=%s first=%s mend=%s", swap->live, runs,
+           events, fx_log_quote(quoted[0], sizeof quoted[0], PQgetvalue(rows, 0, 2)),
+           fx_log_quote(quoted[1], sizeof quoted[1], buf_text(&mend)));
+    enum fx_code code = buf_check(&mend, err);
+    buf_release(&mend);
+    return code;
+}
+
 enum fx_code decide_swap(struct decide *decide, struct fx_err *err)
 {
     struct swap swap = {decide, decide->place->schema_name, decide->options->swap};
+    PGresult *fewer = NULL;
     if (check_pair(&swap, err) != FX_OK || lock_both(&swap, err) != FX_OK ||
         hand_on(&swap, err) != FX_OK || run(&swap, grants_sql, NULL, err) != FX_OK ||
-        name_left_behind(&swap, err) != FX_OK)
+        name_left_behind(&swap, err) != FX_OK || run(&swap, fewer_sql, &fewer, err) != FX_OK)
         return err->code;
     buf_append_format(&decide->sentence,
                       "%s holds what was counted anew; the figures until now are in %s. To go "
@@ -299,6 +340,9 @@ enum fx_code decide_swap(struct decide *decide, struct fx_err *err)
             "SET LOCAL ROLE NONE; ALTER SCHEMA $L RENAME TO " BETWEEN
             "; ALTER SCHEMA $N RENAME TO $L; ALTER SCHEMA " BETWEEN " RENAME TO $N",
             NULL, err) != FX_OK)
-        return fx_err_wrap(err, "rename (wants CREATE on the database)");
-    return FX_OK;
+        (void)fx_err_wrap(err, "rename (wants CREATE on the database)");
+    else
+        (void)(tell_fewer(&swap, fewer, err) == FX_OK);
+    PQclear(fewer);
+    return err->code;
 }

@@ -81,8 +81,9 @@ static const struct fx_program program = {
     .notes =
         "What a person decides is recorded with who and why. It does only that, at once, while\n"
         "fx-rollup goes on.\n\n"
-        "Exit status: 0 done, or --check found no difference; 1 --check found some;\n"
-        "2 usage, definition or refusal; 3 a person must decide; 4 a service is away.",
+        "Exit status: 0 done, or --check found no difference; 1 --check found some, or\n"
+        "--swap is done, but fewer events are counted now; 2 usage, definition or refusal; 3 a "
+        "person must decide; 4 a service is away.",
 };
 
 void setup_change(struct setup *setup, const char *format, ...)
@@ -146,20 +147,21 @@ static enum fx_code parse(int argc, char **argv, struct setup_options *options, 
     return complete_options(options, err);
 }
 
-static enum fx_code decide(const struct setup_options *options, struct fx_err *err)
+static enum fx_code decide(struct setup *setup, struct fx_err *err)
 {
+    const struct setup_options *options = &setup->options;
     struct decide_place place = {options->conninfo, options->schema_name, options->topic_prefix,
                                  &options->kafka};
     if (options->is_check || options->has_no_database)
         return fx_err_set(err, FX_ECONFIG, "a decision goes without --check and --no-database");
-    return decide_run(&options->decide, &place, err);
+    return decide_run(&options->decide, &place, &setup->is_short, err);
 }
 
 static enum fx_code run(struct setup *setup, struct fx_err *err)
 {
     const struct setup_options *options = &setup->options;
     if (decide_is_asked(&options->decide))
-        return decide(options, err);
+        return decide(setup, err);
     if (catalog_load(options->schemas, &setup->catalog, err) != FX_OK)
         return err->code;
     enum fx_code code = FX_OK;
@@ -196,5 +198,5 @@ int main(int argc, char **argv)
         fx_log_err("failed", &err);
         return fx_code_exit_status(err.code);
     }
-    return setup.options.is_check && setup.changes > 0 ? 1 : 0;
+    return setup.is_short || (setup.options.is_check && setup.changes > 0) ? 1 : 0;
 }

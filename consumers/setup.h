@@ -58,6 +58,7 @@ struct setup {
     PGconn *conn;
     char cluster[KAFKA_CLUSTER_MAX]; /* id of the Kafka at -b, "" with --no-topics */
     bool accepts_simulated;          /* known once the definition row was read */
+    bool is_short;                   /* a decision is done, but figures are missing */
     int changes;                     /* found to differ, and made unless is_check */
 };
 

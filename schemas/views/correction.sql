@@ -3,6 +3,8 @@
 -- stand in a report; every flush that changes one of them from then on, be it a late event, a
 -- reversal, a re-driven or a resent one, adds to the log "correction" in its own transaction.
 -- The figures in all views are the current ones: reported = current - added.
+-- A swap (fx-setup --swap) is not logged: the log says what happened within one counting, and from
+-- the swap on the views show the figures of the new one.
 -- Extremes and last values have no difference and are not logged.
 CREATE OR REPLACE VIEW correction_by_column AS
 SELECT c.changed_at, c.cutoff_at, c.rollup, c.level, c.region, r.name, r.name_latin,

@@ -137,6 +137,41 @@ def test_decisions_are_handed_on(system):
     assert post.gaps() == gaps
 
 
+def test_figures_that_drop_at_the_swap_are_told(system):
+    """What was re-driven after a release lies rejected in what was counted anew: the swap names it
+    and the command that counts it there too."""
+    post, other = Post(system), Post(system)
+    post.send(1)
+    other.send(1, 2)
+    post.count()
+    rebuilt = Next(system)
+    rebuilt.count()
+    for schema in (system.schema, rebuilt.name):
+        system.db.execute(f"UPDATE {schema}.source_ledger SET is_quarantined = true"
+                          f" WHERE source = '{post.source}'")
+    post.send(2, 3)
+    post.count()
+    rebuilt.count()
+    run = f"{post.source}:{post.run:012x}"
+    system.run("fx-setup", "--release", run)
+    system.run("fx-rollup", "--redrive", "source_quarantined")
+    assert post.counted() == 3
+    result = swap(system, code=1)
+    assert f"1 runs, 2 events ({run} by 2)" in result.out
+    assert "ev=fewer" in result.err and "runs=1 events=2" in result.err
+    assert post.counted() == 1 and not is_rebuild(system)
+    mend = result.out.split("To mend it: ")[1].split()
+    assert mend[0] == "fx-rollup" and mend[-1] == "source_quarantined"
+    system.run(*mend)
+    assert post.counted() == post.total() == 3
+    back = swap(system)
+    assert "ewer" not in back.out and "ev=fewer" not in back.err
+    system.db.execute(f"UPDATE {rebuilt.name}.source_ledger SET counted = 1"
+                      f" WHERE source = '{other.source}'")  # nothing to re-drive: only back
+    result = swap(system, code=1)
+    assert f"To mend it: fx-setup --schema-name {system.schema} --swap {rebuilt.name}" in result.out
+
+
 def test_what_is_refused(system):
     post = Post(system)
     post.send(1, 2)
