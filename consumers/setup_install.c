@@ -206,7 +206,7 @@ static enum fx_code make_loss_view(const struct setup *setup, struct fx_err *err
     buf_append_format(&sql,
                       "CREATE OR REPLACE VIEW accepted_loss AS SELECT a.topic, a.partition, "
                       "a.first_offset, a.last_offset, a.is_counted, a.reason, a.accepted_at, "
-                      "coalesce(p.accepted_at >= a.accepted_at, false) OR (NOT a.is_counted AND "
+                      "coalesce(p.accepted_id >= a.id, false) OR (NOT a.is_counted AND "
                       "p.next_offset > a.last_offset) AS is_applied FROM \"%s\".acceptance a "
                       "JOIN partition_position p USING (topic, partition)",
                       setup->options.record_schema);

@@ -16,8 +16,8 @@
  * (PostgreSQL documentation, 13.2.1 Read Committed).
  *
  * Loss. What Kafka lost stops every worker (claim.c, arrive.c) until a person accepts it. An
- * acceptance is applied by the first claim after it, in the claim's transaction, once: it is newer
- * than partition_position.accepted_at, which takes its time over.
+ * acceptance is applied by the first claim after it, in the claim's transaction, once: its id is
+ * above partition_position.accepted_id, which takes it over. No clock has a say.
  *
  *   of counted offsets    the log was made anew or cut off: next_offset goes back to the first of
  *                         them. What is there now is read again; the ledger drops the copies.

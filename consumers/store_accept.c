@@ -19,16 +19,16 @@
 static const char take_sql[] =
     "WITH d AS (SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) "
     "AS d(topic, partition, generation, low)), "
-    "p AS (SELECT d.*, p.next_offset AS was, coalesce(p.accepted_at, '-infinity') AS applied "
+    "p AS (SELECT d.*, p.next_offset AS was, coalesce(p.accepted_id, 0) AS applied "
     "FROM d JOIN partition_position p USING (topic, partition)), "
-    "n AS (SELECT p.*, (SELECT max(a.accepted_at) FROM %s.acceptance a WHERE a.topic = p.topic "
+    "n AS (SELECT p.*, (SELECT max(a.id) FROM %s.acceptance a WHERE a.topic = p.topic "
     "AND a.partition = p.partition AND a.is_counted) AS newest, "
     "(SELECT min(a.first_offset) FROM %s.acceptance a WHERE a.topic = p.topic "
-    "AND a.partition = p.partition AND a.is_counted AND a.accepted_at > p.applied) AS back FROM "
+    "AND a.partition = p.partition AND a.is_counted AND a.id > p.applied) AS back FROM "
     "p), "
-    "g AS (SELECT n.*, least(n.was, n.back) AS start, (SELECT max(a.accepted_at) FROM "
+    "g AS (SELECT n.*, least(n.was, n.back) AS start, (SELECT max(a.id) FROM "
     "%s.acceptance a WHERE a.topic = n.topic AND a.partition = n.partition "
-    "AND a.accepted_at > n.applied AND a.accepted_at >= coalesce(n.newest, '-infinity') "
+    "AND a.id > n.applied AND a.id >= coalesce(n.newest, 0) "
     "AND a.first_offset <= least(n.was, n.back) AND a.last_offset >= n.low - 1 "
     "AND n.low > least(n.was, n.back)) AS gone FROM n) "
     "UPDATE partition_position p SET generation = g.generation, claimed_by = $5, "
@@ -36,7 +36,7 @@ static const char take_sql[] =
     "next_offset = CASE WHEN g.gone IS NULL THEN g.start ELSE g.low END, "
     "base_offset = least(p.base_offset, CASE WHEN g.gone IS NULL THEN g.start ELSE g.low END), "
     "bookmark = CASE WHEN g.gone IS NULL AND g.start = g.was THEN p.bookmark END, "
-    "accepted_at = greatest(p.accepted_at, g.gone, CASE WHEN g.newest > g.applied THEN g.newest "
+    "accepted_id = greatest(p.accepted_id, g.gone, CASE WHEN g.newest > g.applied THEN g.newest "
     "END) "
     "FROM g WHERE p.topic = g.topic AND p.partition = g.partition "
     "RETURNING p.topic, p.partition, p.base_offset, p.next_offset, p.bookmark, p.append_high_ms, "
@@ -46,7 +46,7 @@ static const char take_sql[] =
 static const char retire_sql[] =
     "UPDATE rejected_event e SET \"offset\" = e.\"offset\" - (n.logs << 40) FROM "
     "(SELECT a.topic, a.partition, count(*) AS logs, (array_agg(a.first_offset ORDER BY "
-    "a.accepted_at DESC))[1] AS first FROM %s.acceptance a WHERE a.topic = $1 "
+    "a.id DESC))[1] AS first FROM %s.acceptance a WHERE a.topic = $1 "
     "AND a.partition = $2::int AND a.is_counted GROUP BY 1, 2) n WHERE e.topic = n.topic "
     "AND e.partition = n.partition AND e.\"offset\" >= n.first";
 
@@ -56,7 +56,7 @@ static const char untimed_sql[] =
     "(SELECT * FROM unnest($1::text[], $2::int[])) AND NOT a.is_counted "
     "AND a.last_offset >= p.next_offset AND NOT EXISTS (SELECT FROM %s.acceptance r WHERE "
     "r.topic = a.topic AND r.partition = a.partition AND r.is_counted "
-    "AND r.accepted_at > a.accepted_at) ORDER BY a.first_offset, a.last_offset LIMIT $3";
+    "AND r.id > a.id) ORDER BY a.first_offset, a.last_offset LIMIT $3";
 
 enum fx_code store_record_query(struct store *store, const char *record_schema,
                                 const struct pg_statement *statement, PGresult **rows,

@@ -150,8 +150,8 @@ static enum fx_code read_positions(const struct store *store, const PGresult *ro
  * this schema never knew. */
 static const char insert_sql[] =
     "INSERT INTO partition_position (topic, partition, generation, base_offset, next_offset, "
-    "accepted_at) SELECT d.topic, d.partition, d.generation, d.low, d.low, (SELECT "
-    "max(a.accepted_at) FROM %s.acceptance a WHERE a.topic = d.topic AND "
+    "accepted_id) SELECT d.topic, d.partition, d.generation, d.low, d.low, (SELECT "
+    "max(a.id) FROM %s.acceptance a WHERE a.topic = d.topic AND "
     "a.partition = d.partition AND a.is_counted) FROM unnest($1::text[], $2::int[], $3::bigint[], "
     "$4::bigint[]) AS d(topic, partition, generation, low) ORDER BY 1, 2 ON CONFLICT DO NOTHING";
 

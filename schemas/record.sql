@@ -30,17 +30,18 @@ COMMENT ON COLUMN source.valid_from IS 'first day expected 起始日期';
 COMMENT ON COLUMN source.valid_to IS 'last day expected, NULL: open 截止日期';
 
 CREATE TABLE IF NOT EXISTS acceptance (
-    topic text COLLATE "C",
-    partition integer,
-    first_offset bigint,
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    topic text COLLATE "C" NOT NULL,
+    partition integer NOT NULL,
+    first_offset bigint NOT NULL,
     last_offset bigint NOT NULL CHECK (last_offset >= first_offset),
     is_counted boolean NOT NULL DEFAULT false,
     reason text NOT NULL,
     accepted_by text NOT NULL DEFAULT session_user,
-    accepted_at timestamptz DEFAULT clock_timestamp(),
-    PRIMARY KEY (topic, partition, first_offset, accepted_at)
+    accepted_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 COMMENT ON TABLE acceptance IS 'losses in Kafka that a person accepted 已接受的丢失';
+COMMENT ON COLUMN acceptance.id IS 'order, whatever the clock says 顺序号';
 COMMENT ON COLUMN acceptance.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN acceptance.partition IS 'Kafka partition 分区';
 COMMENT ON COLUMN acceptance.first_offset IS 'first lost offset 起始位点';

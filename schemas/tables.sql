@@ -98,7 +98,7 @@ CREATE TABLE IF NOT EXISTS partition_position (
     caught_up_at timestamptz,
     claimed_by text,
     claimed_at timestamptz,
-    accepted_at timestamptz,
+    accepted_id bigint,
     PRIMARY KEY (topic, partition)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE partition_position IS 'how far each Kafka partition is counted 各分区计数进度';
@@ -112,8 +112,8 @@ COMMENT ON COLUMN partition_position.append_high_ms IS 'highest append time, ms 
 COMMENT ON COLUMN partition_position.caught_up_at IS 'no event was waiting then 最近追平时间';
 COMMENT ON COLUMN partition_position.claimed_by IS 'worker that claimed it 认领者';
 COMMENT ON COLUMN partition_position.claimed_at IS 'when it was claimed 认领时间';
-COMMENT ON COLUMN partition_position.accepted_at IS
-    'time of the last acceptance of a loss that was applied 最近一次接受丢失的时间';
+COMMENT ON COLUMN partition_position.accepted_id IS
+    'last acceptance of a loss that was applied 最近一次已应用的丢失接受';
 
 CREATE TABLE IF NOT EXISTS source_ledger (
     topic text COLLATE "C",
