@@ -90,7 +90,7 @@ def test_counted_anew_equals_the_live_one(system):
     rebuilt = Next(system)
     assert is_rebuild(system, rebuilt.name) and not is_rebuild(system)
     rebuilt.count()
-    same.assert_same(system.db, system.schema, rebuilt.name)
+    found = same.assert_same(system.db, system.schema, rebuilt.name)
     assert found.cells > 5_000
     # and the comparison sees a difference
     for change in (
