@@ -17,6 +17,16 @@ def note():
     return figures.append
 
 
+def pytest_sessionfinish(session):
+    """A process that runs a part of the tests hands its figures to the one that prints them."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["figures"] = figures
+
+
+def pytest_testnodedown(node):
+    figures.extend(getattr(node, "workeroutput", {}).get("figures", []))
+
+
 def pytest_terminal_summary(terminalreporter):
     if figures:
         terminalreporter.section("figures, for information")
