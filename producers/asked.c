@@ -20,6 +20,7 @@
 #define ANSWER_MS 2000 /* bounds how long asked_close waits */
 #define RETRY_MIN_MS 2000
 #define RETRY_MAX_MS 300000 /* an older city may stay without the topic for months */
+#define WELL_MS 60000       /* without an error: reading works */
 #define MESSAGES_AT_ONCE 64
 
 /* A question that librdkafka asks synchronously only, on a thread of its own, as in probe.h: which
@@ -45,6 +46,7 @@ struct asked {
     int64_t next[PARTITIONS_MAX]; /* offset behind the last message taken */
     rd_kafka_message_t *held;     /* could not be dealt with yet */
     int64_t retry_at_ms;
+    int64_t well_at_ms; /* reading works if no error comes until then; INT64_MAX: it does */
     struct retry retry;
     bool is_missing; /* the topic does not exist */
     bool is_trouble_told;
@@ -128,6 +130,8 @@ static void try_later(struct asked *asked, bool is_missing, const char *text)
         fx_log(is_missing ? FX_LOG_INFO : FX_LOG_DEBUG, "resend_requests_away",
                "effect=nothing_is_sent_again_by_itself msg=%s",
                fx_log_quote(quoted, sizeof quoted, text));
+    asked->counts.told += !asked->is_trouble_told;
+    asked->counts.away++;
     asked->is_trouble_told = true;
     asked->is_missing = is_missing;
     asked->retry_at_ms = day_monotonic_ms() + retry_next_ms(&asked->retry, random);
@@ -204,6 +208,14 @@ static void read_all(struct asked *asked)
         asked->reading = i + 1;
     }
     asked->is_missing = false;
+    asked->well_at_ms = day_monotonic_ms() + WELL_MS;
+}
+
+/* Who may see the topic may still not read it: only a message, or silence, shows that reading
+ * works, and that the next trouble is news. */
+static void note_well(struct asked *asked)
+{
+    asked->well_at_ms = INT64_MAX;
     asked->is_trouble_told = false;
     retry_reset(&asked->retry);
 }
@@ -308,6 +320,7 @@ static bool hold_next(struct asked *asked)
             return false;
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             asked->held = message;
+            note_well(asked);
             break;
         }
         rd_kafka_resp_err_t failed = message->err; /* others mend themselves */
@@ -342,6 +355,8 @@ enum fx_code asked_poll(struct asked *asked, bool *is_noted, struct fx_err *err)
         asked->held = NULL;
         count++;
     }
+    if (asked->reading > 0 && day_monotonic_ms() >= asked->well_at_ms)
+        note_well(asked);
     if (count == MESSAGES_AT_ONCE) { /* perhaps there are more */
         ssize_t written = write(asked->wake[1], "m", 1);
         (void)written;

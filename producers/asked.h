@@ -35,6 +35,8 @@ struct asked_options {
 struct asked_counts {
     int64_t obeyed;
     int64_t wrong;
+    int64_t away; /* how often reading had to begin anew */
+    int64_t told; /* how often that was logged */
 };
 
 /* FX_ECONFIG: a property of librdkafka does not fit. No broker has to answer yet. */

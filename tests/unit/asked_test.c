@@ -11,6 +11,8 @@
 #include <poll.h>
 #include <sodium.h>
 
+#define FETCH 1 /* Kafka's number of the request */
+#define MAY_NOT_READ RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
 #define LIMIT_MS 20000
 #define APPEND_MS INT64_C(1644453000000) /* 2022-02-10T00:30:00Z */
 #define AT "\"asked_at\":\"2022-02-10T08:30:00.000+08:00\""
@@ -303,6 +305,32 @@ static void an_empty_topic_is_settled(void **state)
     assert_int_equal(poll_until(bench, 0, 0), 0);
 }
 
+/* It may be seen and not be read: told once, however often it is tried, and a message ends it. */
+static void a_topic_that_may_not_be_read_is_told_once(void **state)
+{
+    struct bench *bench = *state;
+    struct asked_counts counts = {0};
+    int64_t limit_ms = day_monotonic_ms() + LIMIT_MS;
+    produce(bench, 0, "A", request(bench, 1, 1, 2));
+    while (counts.away < 2 && day_monotonic_ms() < limit_ms) {
+        bool is_noted = false;
+        if (bench->asked == NULL) {
+            rd_kafka_mock_push_request_errors(cluster, FETCH, 1, MAY_NOT_READ);
+            open_reader(bench);
+        }
+        assert_int_equal(asked_poll(bench->asked, &is_noted, &bench->err), FX_OK);
+        asked_count(bench->asked, &counts);
+        assert_int_equal(counts.obeyed, 0);
+        if (counts.away == 1)
+            rd_kafka_mock_push_request_errors(cluster, FETCH, 1, MAY_NOT_READ);
+        usleep(10000);
+    }
+    rd_kafka_mock_clear_request_errors(cluster, FETCH);
+    assert_int_equal(counts.away, 2);
+    assert_int_equal(counts.told, 1);
+    poll_until(bench, 1, 0);
+}
+
 static void a_property_that_does_not_fit_is_told(void **state)
 {
     struct bench *bench = *state;
@@ -326,6 +354,7 @@ int main(void)
                                        TEST(others_and_wrong_ones_are_passed_over),
                                        TEST(a_restart_obeys_nothing_twice),
                                        TEST(an_empty_topic_is_settled),
+                                       TEST(a_topic_that_may_not_be_read_is_told_once),
                                        TEST(a_property_that_does_not_fit_is_told)};
     return cmocka_run_group_tests(tests, start_broker, stop_broker);
 }
