@@ -16,10 +16,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FLUSH_MS 500       /* how often acknowledgements are written when no lines come */
-#define FULL_RETRY_MS 1000 /* how often a full outbox is looked at again */
-#define STOP_DRAIN_S 10    /* after a signal */
-#define ASKED_LAST_MS 5000 /* at the end, for what the city asks for to be heard */
+#define FLUSH_MS 500        /* how often acknowledgements are written when no lines come */
+#define FULL_RETRY_MS 1000  /* how often a full outbox is looked at again */
+#define ASKED_RETRY_MS 1000 /* how often a request that could not be noted is taken again */
+#define STOP_DRAIN_S 10     /* after a signal */
+#define ASKED_LAST_MS 5000  /* at the end, for what the city asks for to be heard */
 #define PROGRESS_AFTER_MS 2000
 #define PROGRESS_MS 500
 #define STATS_MS 60000
@@ -47,6 +48,8 @@ struct running {
     int64_t stats_ms;
     int64_t drain_until_ms; /* INT64_MAX: as long as it takes */
     int64_t asked_until_ms; /* then the end no longer waits for the city's requests */
+    int64_t asked_retry_ms; /* requests are heard again then */
+    bool is_deaf;           /* the last request could not be noted; told once */
     bool is_ending;         /* no more lines are taken */
 };
 
@@ -169,16 +172,25 @@ static bool is_batch_due(const struct running *running)
     return !has_more && day_monotonic_ms() - station->batch_since_ms >= station->options->group_ms;
 }
 
-/* What the city asks for goes to the outbox, and from there to the shipper. */
-static enum fx_code hear_requests(struct station *station, struct fx_err *err)
+/* What the city asks for goes to the outbox, and from there to the shipper. A disk without room for
+ * a request is no reason to stop sending, which makes room, or taking lines. */
+static enum fx_code hear_requests(struct running *running, int64_t now_ms, struct fx_err *err)
 {
+    struct station *station = running->station;
     bool is_noted = false;
-    if (station->asked == NULL)
+    if (station->asked == NULL || now_ms < running->asked_retry_ms)
         return FX_OK;
     enum fx_code code = asked_poll(station->asked, &is_noted, err);
     if (is_noted)
         shipper_note_resend(station->shipper);
-    return code;
+    if (code == FX_EDISK) {
+        if (!running->is_deaf)
+            fx_log_err("requests_wait", err);
+        running->asked_retry_ms = now_ms + ASKED_RETRY_MS;
+        fx_err_clear(err);
+    }
+    running->is_deaf = code == FX_EDISK;
+    return err->code;
 }
 
 static enum fx_code send_and_flush(struct running *running, int64_t now_ms, struct fx_err *err)
@@ -190,7 +202,7 @@ static enum fx_code send_and_flush(struct running *running, int64_t now_ms, stru
                                                       : INPUT_OPEN;
     if (station->batch_lines > 0)
         return FX_OK; /* never within a transaction */
-    if (hear_requests(station, err) != FX_OK)
+    if (hear_requests(running, now_ms, err) != FX_OK)
         return err->code;
     if (station->shipper != NULL && shipper_pump(station->shipper, state, err) != FX_OK)
         return err->code;
