@@ -18,7 +18,10 @@ static enum fx_code forget_runs(struct outbox *outbox, struct fx_err *err)
     sqlite3_stmt *statement = sql_use(outbox, SQL_FORGET_RUNS);
     sqlite3_bind_int64(statement, 1, day_now_ms() - OUTBOX_RUN_KEEP_MS);
     sqlite3_bind_int64(statement, 2, OUTBOX_RUNS_MAX);
-    return sql_run(outbox, statement, err);
+    if (sql_run(outbox, statement, err) != FX_OK)
+        return err->code;
+    /* A run without events has nothing to send again; its requests must not count as waiting. */
+    return sql_run(outbox, sql_use(outbox, SQL_FORGET_RESENDS), err);
 }
 
 enum fx_code outbox_open(const struct outbox_options *options, struct outbox **outbox,

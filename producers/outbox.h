@@ -53,6 +53,7 @@ struct outbox_run {
     int64_t last_line_ms; /* when its last line came in, 0: none */
     int64_t refused;      /* lines of this run refused for want of room or sense */
     int64_t beats;        /* heartbeats sent */
+    int64_t owed;         /* words owed to the city; as outbox_next_declared found it */
     int64_t ended_ms;     /* when its ENDED was acknowledged, 0: not yet */
     int64_t previous_run; /* -1: none */
     int64_t previous_last_seq;

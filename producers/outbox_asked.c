@@ -30,12 +30,11 @@ static enum fx_code find_run(struct outbox *outbox, const char *source, int64_t 
     return id == 0 ? FX_OK : runs_find(outbox, id, run, err);
 }
 
-static enum fx_code set_declares(struct outbox *outbox, int64_t id, bool declares,
-                                 struct fx_err *err)
+/* A number, not a flag: a word on its way when the next is asked for does not answer that one. */
+static enum fx_code add_declares(struct outbox *outbox, int64_t id, struct fx_err *err)
 {
-    sqlite3_stmt *statement = sql_use(outbox, SQL_SET_DECLARES);
+    sqlite3_stmt *statement = sql_use(outbox, SQL_ADD_DECLARES);
     sqlite3_bind_int64(statement, 1, id);
-    sqlite3_bind_int(statement, 2, declares);
     return sql_run(outbox, statement, err);
 }
 
@@ -83,7 +82,7 @@ static enum fx_code obey_span(struct outbox *outbox, const char *source,
     if (kept.first < oldest) {
         kept.first = oldest;
         obeyed->gone++;
-        if (set_declares(outbox, run->id, true, err) != FX_OK)
+        if (add_declares(outbox, run->id, err) != FX_OK)
             return err->code;
     }
     return kept.first > kept.last ? FX_OK : send_again(outbox, run, &kept, obeyed, err);
@@ -98,8 +97,7 @@ static enum fx_code obey(struct outbox *outbox, const struct outbox_request *req
             return err->code;
     /* The word of an old run must not be the last one heard of its source. */
     const struct outbox_run *current = runs_current(outbox, request->source);
-    if (obeyed->gone > 0 && current != NULL &&
-        set_declares(outbox, current->id, true, err) != FX_OK)
+    if (obeyed->gone > 0 && current != NULL && add_declares(outbox, current->id, err) != FX_OK)
         return err->code;
     sqlite3_stmt *statement = sql_use(outbox, SQL_SET_ASKED);
     sql_bind_text(statement, 1, request->source);
@@ -139,20 +137,28 @@ enum fx_code outbox_count_resends(struct outbox *outbox, int64_t *count, struct 
 enum fx_code outbox_next_declared(struct outbox *outbox, int64_t after, struct outbox_run **run,
                                   struct fx_err *err)
 {
-    int64_t id = 0;
+    bool has_row;
     sqlite3_stmt *statement = sql_use(outbox, SQL_NEXT_DECLARED);
     sqlite3_bind_int64(statement, 1, after);
-    if (sql_number(outbox, statement, &id, err) != FX_OK)
+    if (sql_step(outbox, statement, &has_row, err) != FX_OK)
         return err->code;
     *run = NULL;
-    return id == 0 ? FX_OK : runs_find(outbox, id, run, err);
+    if (!has_row)
+        return FX_OK;
+    int64_t id = sqlite3_column_int64(statement, 0);
+    int64_t owed = sqlite3_column_int64(statement, 1);
+    sqlite3_reset(statement);
+    if (runs_find(outbox, id, run, err) == FX_OK)
+        (*run)->owed = owed;
+    return err->code;
 }
 
 enum fx_code outbox_count_beat(struct outbox *outbox, struct outbox_run *run, struct fx_err *err)
 {
-    if (run == &outbox->guest) {
-        sqlite3_stmt *statement = sql_use(outbox, SQL_ADD_BEAT);
+    if (run->is_ended) {
+        sqlite3_stmt *statement = sql_use(outbox, SQL_SET_BEATS);
         sqlite3_bind_int64(statement, 1, run->id);
+        sqlite3_bind_int64(statement, 2, run->beats + 1);
         if (sql_run(outbox, statement, err) != FX_OK)
             return err->code;
     }
@@ -161,7 +167,11 @@ enum fx_code outbox_count_beat(struct outbox *outbox, struct outbox_run *run, st
     return FX_OK;
 }
 
-enum fx_code outbox_end_declared(struct outbox *outbox, int64_t id, struct fx_err *err)
+enum fx_code outbox_end_declared(struct outbox *outbox, int64_t id, int64_t owed,
+                                 struct fx_err *err)
 {
-    return set_declares(outbox, id, false, err);
+    sqlite3_stmt *statement = sql_use(outbox, SQL_END_DECLARES);
+    sqlite3_bind_int64(statement, 1, id);
+    sqlite3_bind_int64(statement, 2, owed);
+    return sql_run(outbox, statement, err);
 }

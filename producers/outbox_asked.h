@@ -51,17 +51,18 @@ FX_MUST_CHECK enum fx_code outbox_count_resends(struct outbox *outbox, int64_t *
                                                 struct fx_err *err);
 
 /* The first run behind the one of row after that owes a heartbeat; *run is NULL if there is none,
- * else valid until the next call of any outbox function. */
+ * else valid until the next call of any outbox function, and run->owed is set. */
 FX_MUST_CHECK enum fx_code outbox_next_declared(struct outbox *outbox, int64_t after,
                                                 struct outbox_run **run, struct fx_err *err);
 
-/* Counts a heartbeat of run, which then has the number run->beats - 1. A run that ended before the
- * opening has it written at once, as its number must not be given twice. */
+/* Counts a heartbeat of run, which then has the number run->beats - 1. Of a run that ended it is
+ * written at once, so that the number is not given twice; of others with the next flush. */
 FX_MUST_CHECK enum fx_code outbox_count_beat(struct outbox *outbox, struct outbox_run *run,
                                              struct fx_err *err);
 
-/* The heartbeat that the run of row id owed is acknowledged. */
-FX_MUST_CHECK enum fx_code outbox_end_declared(struct outbox *outbox, int64_t id,
+/* A heartbeat of the run of row id is acknowledged, which was sent when the run owed that many;
+ * what was asked for since stays owed. */
+FX_MUST_CHECK enum fx_code outbox_end_declared(struct outbox *outbox, int64_t id, int64_t owed,
                                                struct fx_err *err);
 
 #endif

@@ -150,11 +150,12 @@ enum fx_code outbox_request_resend(struct outbox *outbox, const char *source,
     return FX_OK;
 }
 
-enum fx_code outbox_next_resend(struct outbox *outbox, struct outbox_resend *resend,
+enum fx_code outbox_next_resend(struct outbox *outbox, int64_t after, struct outbox_resend *resend,
                                 struct fx_err *err)
 {
     bool has_row;
     sqlite3_stmt *statement = sql_use(outbox, SQL_NEXT_RESEND);
+    sqlite3_bind_int64(statement, 1, after);
     if (sql_step(outbox, statement, &has_row, err) != FX_OK)
         return err->code;
     *resend = (struct outbox_resend){0};
@@ -169,10 +170,13 @@ enum fx_code outbox_next_resend(struct outbox *outbox, struct outbox_resend *res
     return FX_OK;
 }
 
-enum fx_code outbox_end_resend(struct outbox *outbox, const struct outbox_resend *resend,
-                               struct fx_err *err)
+enum fx_code outbox_end_resends(struct outbox *outbox, int64_t last, int64_t *ended,
+                                struct fx_err *err)
 {
-    sqlite3_stmt *statement = sql_use(outbox, SQL_END_RESEND);
-    sqlite3_bind_int64(statement, 1, resend->id);
-    return sql_run(outbox, statement, err);
+    sqlite3_stmt *statement = sql_use(outbox, SQL_END_RESENDS);
+    sqlite3_bind_int64(statement, 1, last);
+    if (sql_run(outbox, statement, err) != FX_OK)
+        return err->code;
+    *ended = sqlite3_changes(outbox->db);
+    return FX_OK;
 }

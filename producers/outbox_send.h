@@ -80,16 +80,17 @@ struct outbox_resend {
 FX_MUST_CHECK enum fx_code outbox_request_resend(struct outbox *outbox, const char *source,
                                                  struct outbox_resend *resend, struct fx_err *err);
 
-/* The oldest request not ended. */
-FX_MUST_CHECK enum fx_code outbox_next_resend(struct outbox *outbox, struct outbox_resend *resend,
-                                              struct fx_err *err);
+/* The oldest request not ended behind that of id after; ids ascend as long as there is one. */
+FX_MUST_CHECK enum fx_code outbox_next_resend(struct outbox *outbox, int64_t after,
+                                              struct outbox_resend *resend, struct fx_err *err);
 /* As outbox_read, over the numbers of resend behind reader->after. */
 FX_MUST_CHECK enum fx_code outbox_read_resend(struct outbox *outbox,
                                               const struct outbox_resend *resend,
                                               const struct outbox_reader *reader,
                                               struct fx_err *err);
-FX_MUST_CHECK enum fx_code
-outbox_end_resend(struct outbox *outbox, const struct outbox_resend *resend, struct fx_err *err);
+/* Ends the requests up to that of id last; *ended: how many. FX_EDISK: none; call again. */
+FX_MUST_CHECK enum fx_code outbox_end_resends(struct outbox *outbox, int64_t last, int64_t *ended,
+                                              struct fx_err *err);
 
 FX_MUST_CHECK enum fx_code outbox_count(struct outbox *outbox, struct outbox_counts *counts,
                                         struct fx_err *err);

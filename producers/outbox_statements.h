@@ -28,10 +28,13 @@
                    " AND NOT EXISTS (SELECT 1 FROM event WHERE event.run = run.id)"                \
                    " AND EXISTS (SELECT 1 FROM run AS newer"                                       \
                    " WHERE newer.source = run.source AND newer.id > run.id)")                      \
+    X(FORGET_RESENDS, "DELETE FROM resend WHERE run NOT IN (SELECT id FROM run)")                  \
     X(KNOWS_SOURCE, "SELECT 1 FROM run WHERE source = ?1 LIMIT 1")                                 \
-    X(ADD_BEAT, "UPDATE run SET beats = beats + 1 WHERE id = ?1")                                  \
-    X(SET_DECLARES, "UPDATE run SET declares = ?2 WHERE id = ?1")                                  \
-    X(NEXT_DECLARED, "SELECT id FROM run WHERE declares AND id > ?1 ORDER BY id LIMIT 1")          \
+    X(SET_BEATS, "UPDATE run SET beats = ?2 WHERE id = ?1")                                        \
+    X(ADD_DECLARES, "UPDATE run SET declares = declares + 1 WHERE id = ?1")                        \
+    X(END_DECLARES, "UPDATE run SET declares = max(declares - ?2, 0) WHERE id = ?1")               \
+    X(NEXT_DECLARED,                                                                               \
+      "SELECT id, declares FROM run WHERE declares AND id > ?1 ORDER BY id LIMIT 1")               \
     X(FIND_ASKED, "SELECT 1 FROM asked WHERE source = ?1"                                          \
                   " AND (asked_at > ?2 OR (asked_at = ?2 AND attempt >= ?3))")                     \
     X(SET_ASKED, "INSERT OR REPLACE INTO asked (source, asked_at, attempt) VALUES (?1, ?2, ?3)")   \
@@ -72,8 +75,9 @@
                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                                    \
     X(ADD_RESEND, "INSERT INTO resend (run, first, last) VALUES (?1, ?2, ?3)")                     \
     X(NEXT_RESEND, "SELECT resend.id, run.id, run.run, first, last FROM resend"                    \
-                   " JOIN run ON run.id = resend.run ORDER BY resend.id LIMIT 1")                  \
-    X(END_RESEND, "DELETE FROM resend WHERE id = ?1")                                              \
+                   " JOIN run ON run.id = resend.run WHERE resend.id > ?1"                         \
+                   " ORDER BY resend.id LIMIT 1")                                                  \
+    X(END_RESENDS, "DELETE FROM resend WHERE id <= ?1")                                            \
     X(PAGES, "PRAGMA page_count")                                                                  \
     X(FREE_PAGES, "PRAGMA freelist_count")
 

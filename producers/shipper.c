@@ -139,6 +139,9 @@ static void forget_window(struct shipper *shipper)
     shipper->opened = (struct sweep){0, false};
     shipper->ended = (struct sweep){0, false};
     shipper->resend.id = 0;
+    shipper->resend_sent = 0;
+    shipper->resend_acked = 0;
+    shipper->resend_waiting = 0;
     shipper_note_resend(shipper);
 }
 
@@ -224,8 +227,11 @@ static enum fx_code settle(struct shipper *shipper, struct fx_err *err)
             slot->run->acked_seq = slot->seq;
         } else if (slot->kind == SLOT_BEAT) {
             settle_beat(shipper, slot);
-        } else if (slot->kind == SLOT_DECLARED) {
-            if (outbox_end_declared(outbox, slot->id, err) != FX_OK)
+        } else if (slot->kind == SLOT_RESEND) {
+            shipper->resend_acked = slot->id - 1; /* requests go one behind the other */
+            shipper->resend_waiting--;
+        } else {
+            if (outbox_end_declared(outbox, slot->id, slot->seq, err) != FX_OK)
                 break;
             shipper->declared_waiting--;
         }

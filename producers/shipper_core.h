@@ -19,8 +19,8 @@ struct slot {
     bool is_done;               /* acknowledged */
     enum heartbeat_state state; /* SLOT_BEAT */
     struct outbox_run *run;     /* SLOT_ROW, SLOT_BEAT */
-    int64_t id;                 /* SLOT_ROW: of the row; SLOT_DECLARED: of the run's row */
-    int64_t seq;                /* SLOT_ROW, SLOT_RESEND */
+    int64_t id;  /* of the row, SLOT_RESEND: of the request, SLOT_DECLARED: of the run's row */
+    int64_t seq; /* SLOT_ROW; SLOT_DECLARED: how often its run had been asked for */
 };
 
 /* A walk over the runs in memory, one heartbeat each. */
@@ -44,13 +44,15 @@ struct shipper {
     struct sweep alive;
     struct sweep ended;          /* ENDED for runs of this opening */
     int64_t alive_at_ms;         /* when the next ALIVE is due */
-    struct outbox_resend resend; /* the one at work; id 0: none */
+    struct outbox_resend resend; /* the one being handed over; id 0: none */
     int64_t resend_next;         /* its last number handed over */
+    int64_t resend_sent;         /* requests up to this id are handed over, 0: none is on its way */
+    int64_t resend_acked;        /* those up to this id are acknowledged too */
+    unsigned resend_waiting;     /* SLOT_RESENDs on their way */
     int64_t declared_next;       /* the last run whose owed heartbeat was handed over */
     unsigned declared_waiting;   /* such heartbeats on their way */
     bool is_declared_noted;      /* some run may owe one */
-    bool is_resend_noted;
-    bool is_resend_sent; /* all of it is handed over */
+    bool is_resend_noted;        /* some request may wait behind resend_sent */
     bool is_ending;
     bool is_broken;           /* the producer has to be made anew */
     bool is_away;             /* no broker answers */

@@ -54,7 +54,11 @@ static bool send_beat(struct shipper *shipper, struct outbox_run *run, const str
     if (content->state == HEARTBEAT_ENDED)
         heartbeat.input_state = INPUT_CLOSED;
     heartbeat_encode(shipper->options.heartbeat, run, &heartbeat, bytes, &row.size);
-    /* Counted first: a number that was never sent does no harm, one sent twice is not believed. */
+    /*
+     * Counted first: a number that is left out does no harm. Of a run that goes on the count is
+     * durable with the next flush only; after a crash the ENDED of the run takes a number again,
+     * and the city believes it as it does every number that is not lower than the last.
+     */
     if (outbox_count_beat(outbox, run, err) != FX_OK || !hand_over(shipper, &row, content))
         return false;
     if (content->state == HEARTBEAT_OPEN)
@@ -131,45 +135,76 @@ static bool visit_resend(void *context, const struct outbox_row *row)
 {
     struct reading *reading = context;
     struct shipper *shipper = reading->shipper;
-    struct slot slot = {.kind = SLOT_RESEND, .seq = row->seq};
+    struct slot slot = {.kind = SLOT_RESEND, .id = shipper->resend.id};
     /* Rows that were never sent get their turn, and their partition, from send_rows. */
-    reading->is_held = row->run->partition >= 0 && !hand_over(shipper, row, &slot);
+    bool is_due = row->run->partition >= 0;
+    reading->is_held = is_due && !hand_over(shipper, row, &slot);
     if (reading->is_held)
         return false;
+    shipper->resend_waiting += is_due;
     shipper->resend_next = row->seq;
     reading->rows++;
     return true;
 }
 
-static enum fx_code send_again(struct shipper *shipper, struct fx_err *err)
+/* Hands over what fits of the request at work; *is_sent: that was the rest of it. */
+static enum fx_code send_request(struct shipper *shipper, bool *is_sent, struct fx_err *err)
 {
-    struct outbox *outbox = shipper->options.outbox;
-    if (shipper->resend.id == 0 && shipper->is_resend_noted) {
-        if (outbox_next_resend(outbox, &shipper->resend, err) != FX_OK)
-            return err->code;
-        shipper->resend_next = shipper->resend.first - 1;
-        shipper->is_resend_noted = shipper->resend.id != 0;
-        shipper->is_resend_sent = false;
-    }
-    if (shipper->resend.id == 0)
-        return FX_OK;
     struct reading reading = {shipper, err, 0, 0, false};
     struct outbox_reader reader = {shipper->resend_next, ROWS_AT_ONCE, visit_resend, &reading};
-    if (!shipper->is_resend_sent && has_slot(shipper)) {
-        if (outbox_read_resend(outbox, &shipper->resend, &reader, err) != FX_OK)
-            return err->code;
-        shipper->is_resend_sent = reading.rows == 0 && !reading.is_held;
-    }
-    if (!shipper->is_resend_sent || shipper->count > 0)
-        return FX_OK;
-    /* On a full disk the request stays at work, all sent, and only its end is tried again. */
-    if (outbox_end_resend(outbox, &shipper->resend, err) != FX_OK)
+    if (outbox_read_resend(shipper->options.outbox, &shipper->resend, &reader, err) != FX_OK)
         return err->code;
-    fx_log(FX_LOG_INFO, "resent", "run=%012llx first=%lld last=%lld",
-           (unsigned long long)shipper->resend.run, (long long)shipper->resend.first,
-           (long long)shipper->resend_next);
-    shipper->resend.id = 0;
+    *is_sent = reading.rows == 0 && !reading.is_held;
     return FX_OK;
+}
+
+static enum fx_code next_request(struct shipper *shipper, struct fx_err *err)
+{
+    if (outbox_next_resend(shipper->options.outbox, shipper->resend_sent, &shipper->resend, err) !=
+        FX_OK)
+        return err->code;
+    shipper->resend_next = shipper->resend.first - 1;
+    shipper->is_resend_noted = shipper->resend.id != 0;
+    return FX_OK;
+}
+
+/*
+ * Requests end as soon as their own numbers are acknowledged: on a busy post something else is
+ * always on its way. On a full disk they stay, all sent, and only their end is tried again.
+ */
+static enum fx_code end_resends(struct shipper *shipper, struct fx_err *err)
+{
+    if (shipper->resend_waiting == 0)
+        shipper->resend_acked = shipper->resend_sent;
+    if (shipper->resend_acked == 0)
+        return FX_OK;
+    int64_t ended = 0;
+    if (outbox_end_resends(shipper->options.outbox, shipper->resend_acked, &ended, err) != FX_OK)
+        return err->code;
+    if (ended > 0)
+        fx_log(FX_LOG_INFO, "resent", "requests=%lld", (long long)ended);
+    if (shipper->resend_waiting == 0)
+        shipper->resend_sent = 0; /* ids begin anew in an empty table */
+    shipper->resend_acked = 0;
+    return FX_OK;
+}
+
+/* One request behind the other, without waiting for the acknowledgements of the one before. */
+static enum fx_code send_again(struct shipper *shipper, struct fx_err *err)
+{
+    for (int i = 0; i < ROWS_AT_ONCE && has_slot(shipper); i++) {
+        bool is_sent = false;
+        if (shipper->resend.id == 0 &&
+            (!shipper->is_resend_noted || next_request(shipper, err) != FX_OK))
+            break;
+        if (shipper->resend.id == 0 || send_request(shipper, &is_sent, err) != FX_OK)
+            break;
+        if (!is_sent)
+            continue;
+        shipper->resend_sent = shipper->resend.id;
+        shipper->resend.id = 0;
+    }
+    return err->code == FX_OK ? end_resends(shipper, err) : err->code;
 }
 
 /*
@@ -187,10 +222,12 @@ static void send_declared(struct shipper *shipper, struct fx_err *err)
         shipper->is_declared_noted = run != NULL;
         if (run == NULL || (run->is_current && shipper->declared_waiting > 0))
             return;
+        bool has_ended = !run->is_current || run->is_ended;
         const struct slot slot = {.kind = SLOT_DECLARED,
-                                  .state = run->is_current ? HEARTBEAT_ALIVE : HEARTBEAT_ENDED,
-                                  .id = run->id};
-        bool is_due = !run->is_current || (run->is_opened && !shipper->is_ending);
+                                  .state = has_ended ? HEARTBEAT_ENDED : HEARTBEAT_ALIVE,
+                                  .id = run->id,
+                                  .seq = run->owed};
+        bool is_due = has_ended || (run->is_opened && !shipper->is_ending);
         if (is_due && run->partition >= 0) {
             if (!send_beat(shipper, run, &slot, err))
                 return;
@@ -203,8 +240,9 @@ static void send_declared(struct shipper *shipper, struct fx_err *err)
 bool shipper_is_drained(const struct shipper *shipper)
 {
     const struct outbox *outbox = shipper->options.outbox;
-    return shipper->count == 0 && shipper->resend.id == 0 && !shipper->is_resend_noted &&
-           !shipper->is_declared_noted && outbox_acked_id(outbox) == outbox_last_id(outbox);
+    return shipper->count == 0 && shipper->resend.id == 0 && shipper->resend_sent == 0 &&
+           !shipper->is_resend_noted && !shipper->is_declared_noted &&
+           outbox_acked_id(outbox) == outbox_last_id(outbox);
 }
 
 static void beat(struct shipper *shipper, struct fx_err *err)

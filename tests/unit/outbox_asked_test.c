@@ -129,14 +129,15 @@ static void what_is_kept_is_noted_once(void **state)
     assert_int_equal(owing(bench, 0), 0);
     reopen(bench);
     struct outbox_resend next;
-    assert_int_equal(outbox_next_resend(bench->outbox, &next, &bench->err), FX_OK);
+    int64_t ended = 0;
+    assert_int_equal(outbox_next_resend(bench->outbox, 0, &next, &bench->err), FX_OK);
     assert_int_equal(next.run, run);
     assert_int_equal(next.first, 3);
     assert_int_equal(next.last, 5);
     assert_true(obey(bench, NOW_MS, 1, (struct outbox_span){run, 3, 5}).is_repeated);
     assert_true(obey(bench, NOW_MS - 1, 7, (struct outbox_span){run, 1, 1}).is_repeated);
     assert_int_equal(count_resends(bench), 1);
-    assert_int_equal(outbox_end_resend(bench->outbox, &next, &bench->err), FX_OK);
+    assert_int_equal(outbox_end_resends(bench->outbox, next.id, &ended, &bench->err), FX_OK);
     assert_false(obey(bench, NOW_MS, 2, (struct outbox_span){run, 3, 5}).is_repeated);
     assert_int_equal(count_resends(bench), 1);
 }
@@ -167,8 +168,42 @@ static void what_was_given_up_is_declared(void **state)
     assert_int_equal(owing(bench, 0), 1);
     reopen(bench);
     assert_int_equal(owing(bench, 0), 1);
-    assert_int_equal(outbox_end_declared(bench->outbox, 1, &bench->err), FX_OK);
+    assert_int_equal(outbox_end_declared(bench->outbox, 1, 2, &bench->err), FX_OK);
     assert_int_equal(owing(bench, 0), 0);
+}
+
+/* The word that is on its way says nothing of what was given up after it. */
+static void what_is_asked_for_meanwhile_stays_owed(void **state)
+{
+    struct bench *bench = *state;
+    struct outbox_run *found = NULL;
+    open_outbox(bench);
+    int64_t run = store(bench, "A", 9)->run;
+    prune(bench, 4);
+    obey(bench, NOW_MS, 1, (struct outbox_span){run, 3, 6});
+    assert_int_equal(outbox_next_declared(bench->outbox, 0, &found, &bench->err), FX_OK);
+    int64_t owed = found->owed;
+    prune(bench, 6);
+    obey(bench, NOW_MS, 2, (struct outbox_span){run, 6, 6});
+    assert_int_equal(outbox_end_declared(bench->outbox, 1, owed, &bench->err), FX_OK);
+    assert_int_equal(owing(bench, 0), 1);
+    assert_int_equal(outbox_next_declared(bench->outbox, 0, &found, &bench->err), FX_OK);
+    assert_int_equal(outbox_end_declared(bench->outbox, 1, found->owed, &bench->err), FX_OK);
+    assert_int_equal(owing(bench, 0), 0);
+}
+
+/* A number given to a run that ended is not given again, whatever crashes. */
+static void a_beat_of_a_run_that_ended_here_is_written_at_once(void **state)
+{
+    struct bench *bench = *state;
+    open_outbox(bench);
+    struct outbox_run *run = store(bench, "A", 9);
+    run->is_ended = true;
+    run->beats = 3;
+    outbox_touch(bench->outbox, run);
+    assert_int_equal(outbox_count_beat(bench->outbox, run, &bench->err), FX_OK);
+    close_outbox(bench); /* without a flush */
+    assert_int_equal(edit(bench, "SELECT beats FROM run WHERE id = 1"), 4);
 }
 
 /* The word of the ended run is not the last one: that of the present run follows. */
@@ -255,6 +290,17 @@ static void remembered_runs_are_bounded(void **state)
     make_runs(bench, OUTBOX_RUNS_MAX + 20, ended_at, "0");
     assert_int_equal(edit(bench, "SELECT count(*) FROM run"), OUTBOX_RUNS_MAX);
     assert_int_equal(edit(bench, "SELECT min(id) FROM run"), 21);
+}
+
+/* Nothing that is forgotten keeps what the city asks for waiting. */
+static void requests_go_with_their_run(void **state)
+{
+    struct bench *bench = *state;
+    make_runs(bench, 4, "CASE WHEN i < 3 THEN 1 ELSE 9000000000000 END", "0");
+    assert_int_equal(edit(bench, "SELECT count(*) FROM run"), 2);
+    edit(bench, "INSERT INTO resend VALUES (1, 1, 1, 5), (2, 3, 1, 5), (3, 77, 1, 1)");
+    open_outbox(bench);
+    assert_int_equal(count_resends(bench), 1);
 }
 
 /* ---- from format 1, as version 0.1 wrote it ---- */
@@ -373,10 +419,13 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(what_is_kept_is_noted_once),
                                        TEST(what_waits_already_is_not_added),
                                        TEST(what_was_given_up_is_declared),
+                                       TEST(what_is_asked_for_meanwhile_stays_owed),
+                                       TEST(a_beat_of_a_run_that_ended_here_is_written_at_once),
                                        TEST(an_ended_run_is_declared_and_the_present_one),
                                        TEST(what_was_never_here_is_left_alone),
                                        TEST(ended_runs_are_remembered_for_a_while),
                                        TEST(remembered_runs_are_bounded),
+                                       TEST(requests_go_with_their_run),
                                        TEST(an_old_outbox_is_upgraded_in_place),
                                        TEST(both_roads_lead_to_the_same_tables),
                                        TEST(an_upgrade_that_fails_changes_nothing),

@@ -295,8 +295,68 @@ static void resends_what_is_asked_for(void **state)
     read_all(bench, "A", &arrived);
     assert_int_equal(arrived.events, 110);
     assert_int_equal(arrived.unique, 100);
-    assert_int_equal(outbox_next_resend(bench->outbox, &wanted, &bench->err), FX_OK);
+    assert_int_equal(outbox_next_resend(bench->outbox, 0, &wanted, &bench->err), FX_OK);
     assert_int_equal(wanted.id, 0);
+}
+
+/* A post whose window is never empty: what is asked for ends all the same, range by range. */
+static void resends_end_on_a_busy_post(void **state)
+{
+    struct bench *bench = *state;
+    store(bench, "A", 200);
+    pump_until_done(bench);
+    bool is_end;
+    int64_t run = outbox_run_at(bench->outbox, 0, &is_end)->run;
+    int64_t waiting = 5;
+    for (int64_t i = 0; i < waiting; i++) {
+        struct outbox_resend wanted = {.run = run, .first = 30 * i + 1, .last = 30 * i + 20};
+        assert_int_equal(outbox_request_resend(bench->outbox, "A", &wanted, &bench->err), FX_OK);
+    }
+    rd_kafka_mock_broker_set_rtt(cluster, 1, 200);
+    store(bench, "A", 1);
+    pump(bench);
+    shipper_note_resend(bench->shipper);
+    for (int lines = 0; waiting > 0; lines++) {
+        if (lines == 400)
+            fail_msg("%lld requests wait still", (long long)waiting);
+        store(bench, "A", 1);
+        pump(bench);
+        usleep(20000);
+        assert_true(outbox_acked_id(bench->outbox) < outbox_last_id(bench->outbox));
+        assert_int_equal(outbox_count_resends(bench->outbox, &waiting, &bench->err), FX_OK);
+    }
+    rd_kafka_mock_broker_set_rtt(cluster, 1, 0);
+    pump_until_done(bench);
+    read_all(bench, "A", &arrived);
+    assert_int_equal(arrived.unique, outbox_last_id(bench->outbox));
+    assert_int_equal(arrived.events, arrived.unique + 100);
+}
+
+/* After this opening's ENDED too: another one says what is not kept. */
+static void what_is_asked_for_after_the_end_is_said(void **state)
+{
+    struct bench *bench = *state;
+    struct outbox_obeyed obeyed;
+    bool is_end;
+    store(bench, "A", 10);
+    pump_until_done(bench);
+    struct outbox_run *run = outbox_run_at(bench->outbox, 0, &is_end);
+    outbox_touch(bench->outbox, run);
+    assert_int_equal(outbox_flush(bench->outbox, 2 * DAY_MS, &bench->err), FX_OK);
+    shipper_end(bench->shipper);
+    pump_until_done(bench);
+    assert_true(run->is_ended);
+    const struct outbox_span span = {run->run, 3, 5};
+    const struct outbox_request request = {"A", DAY_2020_MS, 1, &span, 1};
+    assert_int_equal(outbox_obey(bench->outbox, &request, &obeyed, &bench->err), FX_OK);
+    assert_int_equal(obeyed.gone, 1);
+    shipper_note_resend(bench->shipper);
+    pump_until_done(bench);
+    struct outbox_run *owing = NULL;
+    assert_int_equal(outbox_next_declared(bench->outbox, 0, &owing, &bench->err), FX_OK);
+    assert_null(owing);
+    read_all(bench, "A", &arrived);
+    assert_int_equal(arrived.beats, 3);
 }
 
 /* An ended run, forgotten by memory, and the present one say once more what they keep. */
@@ -389,6 +449,8 @@ int main(void)
                                        TEST(waits_for_a_broker_that_is_away),
                                        TEST(old_rows_go_first),
                                        TEST(resends_what_is_asked_for),
+                                       TEST(resends_end_on_a_busy_post),
+                                       TEST(what_is_asked_for_after_the_end_is_said),
                                        TEST(what_is_owed_is_said),
                                        TEST(a_property_that_is_wrong_is_told),
                                        TEST(a_look_at_the_topic_that_fails_is_no_trouble)};
