@@ -30,7 +30,7 @@ static int64_t held_from(const struct ask_run *run)
 /* The place for one more gap: when all are taken that of the oldest, if fresh is newer. */
 static struct ask_gap *find_place(struct ask *ask, const struct ask_gap *fresh)
 {
-    if (ask->count < ASK_RANGES_MAX)
+    if (ask->count < ASK_GAPS_MAX)
         return &ask->gaps[ask->count++];
     ask->left_out++;
     struct ask_gap *oldest = &ask->gaps[0];
@@ -79,21 +79,49 @@ static bool is_new_run(const struct ask *ask, int at)
     return at == 0 || compare_runs(&ask->gaps[at - 1], &ask->gaps[at]) != 0;
 }
 
-/* In the order of the message, and no more than fits into one. */
-static void settle_gaps(struct ask *ask)
+static int compare_ages(const void *left, const void *right)
+{
+    const struct ask_gap *a = left;
+    const struct ask_gap *b = right;
+    int order = (a->opened_ms < b->opened_ms) - (a->opened_ms > b->opened_ms);
+    return order != 0 ? order : compare_gaps(left, right);
+}
+
+/* How many gaps from first on fit into one message, at least one; the newest stand first. */
+static int part_from(const struct ask *ask, int first)
 {
     size_t size = 2;
-    int count = 0;
-    qsort(ask->gaps, (size_t)ask->count, sizeof ask->gaps[0], compare_gaps);
-    for (; count < ask->count; count++) {
+    int at = first;
+    for (; at < ask->count && at - first < ASK_RANGES_MAX; at++) {
         size += RANGE_BYTES;
-        if (is_new_run(ask, count))
-            size += RUN_BYTES + strlen(ask->gaps[count].topic);
+        if (at == first || is_new_run(ask, at))
+            size += RUN_BYTES + strlen(ask->gaps[at].topic);
         if (size > ASK_BODY_MAX)
             break;
     }
+    return at - first;
+}
+
+/* Of the gaps by age; 1 if all fit into one message. */
+static int count_parts(const struct ask *ask)
+{
+    int parts = 0;
+    for (int at = 0; at < ask->count; at += part_from(ask, at))
+        parts++;
+    return parts;
+}
+
+/* Leaves that part of the gaps by age (from 0), in the order of the message. */
+static void take_part(struct ask *ask, int part)
+{
+    int first = 0;
+    for (int i = 0; i < part; i++)
+        first += part_from(ask, first);
+    int count = part_from(ask, first);
     ask->left_out += ask->count - count;
     ask->count = count;
+    memmove(ask->gaps, ask->gaps + first, (size_t)count * sizeof ask->gaps[0]);
+    qsort(ask->gaps, (size_t)count, sizeof ask->gaps[0], compare_gaps);
 }
 
 /* A walk over the ranges of a body that ask_write_body wrote. */
@@ -143,6 +171,23 @@ static bool is_covered(const struct ask *ask, const char *body)
     return true;
 }
 
+/* Is any number of body still missing? The gaps are in the order of body. */
+static bool is_open(const struct ask *ask, const char *body)
+{
+    struct scan scan = {.at = body};
+    int at = 0;
+    while (scan_next(&scan)) {
+        while (at < ask->count && (compare_runs(&ask->gaps[at], &scan.gap) < 0 ||
+                                   (compare_runs(&ask->gaps[at], &scan.gap) == 0 &&
+                                    ask->gaps[at].last < scan.gap.first)))
+            at++;
+        if (at < ask->count && compare_runs(&ask->gaps[at], &scan.gap) == 0 &&
+            ask->gaps[at].first <= scan.gap.last)
+            return true;
+    }
+    return false;
+}
+
 int64_t ask_wait_ms(int64_t after_ms, int attempt)
 {
     int64_t wait_ms = after_ms;
@@ -151,11 +196,26 @@ int64_t ask_wait_ms(int64_t after_ms, int attempt)
     return wait_ms < ASK_WAIT_MAX_MS ? wait_ms : ASK_WAIT_MAX_MS;
 }
 
+/* Does the request sent last no longer ask for what it should? */
+static bool is_news(struct ask *ask, const struct ask_known *known, int parts)
+{
+    if (known->attempts == 0)
+        return true;
+    qsort(ask->gaps, (size_t)ask->count, sizeof ask->gaps[0], compare_gaps);
+    return parts == 1 ? !is_covered(ask, known->body) : !is_open(ask, known->body);
+}
+
+/* How long after that attempt: a round through all parts takes as long as an attempt would. */
+static int64_t wait_ms(const struct ask_policy *policy, int attempt, int parts)
+{
+    int64_t share_ms = ask_wait_ms(policy->after_ms, (attempt - 1) / parts + 1) / parts;
+    return share_ms > policy->after_ms || parts == 1 ? share_ms : policy->after_ms;
+}
+
 struct ask_decision ask_decide(struct ask *ask, const struct ask_policy *policy,
                                const struct ask_known *known)
 {
     struct ask_decision decision = {ASK_NOTHING, 1, policy->now_ms};
-    settle_gaps(ask);
     if (ask->count == 0) {
         if (known->attempts > 0 && !ask->is_unknown)
             decision.action = ASK_WITHDRAW;
@@ -163,13 +223,15 @@ struct ask_decision ask_decide(struct ask *ask, const struct ask_policy *policy,
     }
     if (known->attempts > 0 && decision.asked_at_ms <= known->asked_at_ms)
         decision.asked_at_ms = known->asked_at_ms + 1;
-    if (known->attempts == 0 || !is_covered(ask, known->body)) {
+    qsort(ask->gaps, (size_t)ask->count, sizeof ask->gaps[0], compare_ages);
+    int parts = count_parts(ask);
+    bool is_new = is_news(ask, known, parts);
+    if (is_new || policy->now_ms - known->asked_at_ms >= wait_ms(policy, known->attempts, parts))
         decision.action = ASK_SEND;
-    } else if (policy->now_ms - known->asked_at_ms >=
-               ask_wait_ms(policy->after_ms, known->attempts)) {
-        decision.action = ASK_SEND;
+    if (decision.action == ASK_SEND && !is_new)
         decision.attempt = known->attempts + 1;
-    }
+    qsort(ask->gaps, (size_t)ask->count, sizeof ask->gaps[0], compare_ages);
+    take_part(ask, (decision.attempt - 1) % parts);
     return decision;
 }
 

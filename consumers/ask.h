@@ -9,11 +9,15 @@
  *   - a request is sent when it asks for a number that the one before did not, and again, with the
  *     next attempt, when the same is still open after a wait: after_ms, doubling up to
  *     ASK_WAIT_MAX_MS. A request of which a part was answered is no new request;
+ *   - when there are more gaps than a message holds, attempt k asks for the k-th part of them, the
+ *     newest first and round again: what a source cannot answer keeps nobody else waiting. The wait
+ *     doubles once a round, of which each part has its share, at least after_ms; a request that is
+ *     answered in full is followed by the next at once;
  *   - when nothing is left, the request is withdrawn. As long as a partition with open gaps is not
  *     caught up nothing is withdrawn.
  *
- * Limits: ASK_RANGES_MAX ranges and ASK_BODY_MAX bytes a message. The newest gaps come first, as
- * outboxes keep events for some days; the rest is asked for when there is room.
+ * Limits: ASK_RANGES_MAX ranges and ASK_BODY_MAX bytes a message, ASK_GAPS_MAX gaps a source. The
+ * newest gaps come first, as outboxes keep events for some days.
  */
 #ifndef FX_ASK_H
 #define FX_ASK_H
@@ -25,6 +29,7 @@
 #include <stdint.h>
 
 #define ASK_RANGES_MAX 512
+#define ASK_GAPS_MAX 8192
 #define ASK_BODY_MAX 49152                     /* bytes; a station reads messages of 64 KiB */
 #define ASK_WAIT_MAX_MS (6 * INT64_C(3600000)) /* longest wait before the same is asked again */
 #define ASK_STALE_MS INT64_C(60000) /* caught_up_at older than this: the partition is behind */
@@ -53,9 +58,9 @@ struct ask_run {
 
 /* What one source is to be asked for. */
 struct ask {
-    struct ask_gap gaps[ASK_RANGES_MAX];
+    struct ask_gap gaps[ASK_GAPS_MAX]; /* after ask_decide: those of the message, in its order */
     int count;
-    int64_t left_out; /* gaps beyond the limits */
+    int64_t left_out; /* gaps beyond the limits of the message */
     bool is_unknown;  /* some partition of the source's gaps is behind */
 };
 

@@ -208,6 +208,53 @@ static void of_many_gaps_the_newest_are_asked_for(void **state)
     assert_int_equal(ask_decide(&ask, &policy, &known).action, ASK_NOTHING);
 }
 
+/* The newest cannot be answered: attempt by attempt the older ones are asked for too. */
+static void of_many_gaps_each_gets_its_turn(void **state)
+{
+    (void)state;
+    static bool is_asked[2 * ASK_RANGES_MAX + 100];
+    static char last[ASK_BODY_MAX + 1];
+    struct ask_known known = nothing;
+    for (int attempt = 1; attempt <= 4; attempt++) {
+        ask_reset(&ask);
+        for (int i = 0; i < 2 * ASK_RANGES_MAX + 100; i++) {
+            const struct ask_gap gap = {TOPIC, RUN, 2 * i + 1, 2 * i + 1, i};
+            ask_add(&ask, &policy, &gap, &caught_up);
+        }
+        struct ask_decision decision = ask_decide(&ask, &policy, &known);
+        assert_int_equal(decision.action, ASK_SEND);
+        assert_int_equal(decision.attempt, attempt);
+        assert_int_equal(ask.count, attempt == 3 ? 100 : ASK_RANGES_MAX);
+        for (int i = 0; i < ask.count; i++)
+            is_asked[ask.gaps[i].first / 2] = true;
+        snprintf(last, sizeof last, "%s", body_now());
+        /* the wait doubles with each round of three */
+        known = (struct ask_known){NOW_MS - AFTER_MS * (attempt < 4 ? 1 : 2), attempt, last};
+    }
+    for (int i = 0; i < 2 * ASK_RANGES_MAX + 100; i++)
+        assert_true(is_asked[i]);
+}
+
+/* In part: wait. In full: ask for the others at once. */
+static void of_many_gaps_the_next_follow_an_answer(void **state)
+{
+    (void)state;
+    static char first[ASK_BODY_MAX + 1];
+    const struct ask_known known = {NOW_MS, 1, first};
+    for (int answered = 0; answered <= ASK_RANGES_MAX; answered += ASK_RANGES_MAX / 2) {
+        ask_reset(&ask);
+        for (int i = answered; i < 4 * ASK_RANGES_MAX; i++) {
+            const struct ask_gap gap = {TOPIC, RUN, 2 * i + 1, 2 * i + 1, 10000 - i};
+            ask_add(&ask, &policy, &gap, &caught_up);
+        }
+        struct ask_decision decision = ask_decide(&ask, &policy, answered ? &known : &nothing);
+        assert_int_equal(decision.action, answered == ASK_RANGES_MAX / 2 ? ASK_NOTHING : ASK_SEND);
+        if (answered == 0)
+            snprintf(first, sizeof first, "%s", body_now());
+    }
+    assert_int_equal(ask.gaps[0].first, 2 * ASK_RANGES_MAX + 1);
+}
+
 /* Long names, long numbers, a run each: bytes are the limit. */
 static void a_message_is_bounded(void **state)
 {
@@ -242,6 +289,8 @@ int main(void)
                                        TEST(nothing_left_withdraws_the_request),
                                        TEST(a_later_request_has_a_later_time),
                                        TEST(of_many_gaps_the_newest_are_asked_for),
+                                       TEST(of_many_gaps_each_gets_its_turn),
+                                       TEST(of_many_gaps_the_next_follow_an_answer),
                                        TEST(a_message_is_bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
