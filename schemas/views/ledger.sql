@@ -253,7 +253,7 @@ COMMENT ON COLUMN source_run.heartbeat_state IS 'OPEN, ALIVE or ENDED 心跳状�
 COMMENT ON COLUMN source_run.input_state IS 'OPEN, CLOSED or STALE 输入状态';
 COMMENT ON COLUMN source_run.oldest_kept IS
     'oldest number still in the outbox, 0: none 最旧保留序号';
-COMMENT ON COLUMN source_run.refused IS 'lines refused 拒收行数(行)';
+COMMENT ON COLUMN source_run.refused IS 'lines refused 本机退回行数(行)';
 COMMENT ON COLUMN source_run.last_line_at IS 'last line taken 最近一行时间';
 COMMENT ON COLUMN source_run.last_occurred_at IS 'latest counted time 最近事件时间';
 COMMENT ON COLUMN source_run.last_appended_at IS 'append time of the last event 最近入库时间';
@@ -304,7 +304,7 @@ FROM (SELECT g.topic, g.source, g.run, l.region, g.day, g.first_seq, g.last_seq,
       WHERE n.lost_last_seq IS NOT NULL) m
 JOIN kind_clock k ON k.topic = m.topic
 CROSS JOIN LATERAL (SELECT CASE WHEN m.oldest_kept = 0 AND m.announced > 0
-                                THEN 9223372036854775807 ELSE m.oldest_kept END AS kept) h
+                                THEN m.announced + 1 ELSE m.oldest_kept END AS kept) h
 CROSS JOIN LATERAL (
     SELECT m.first_seq, least(m.last_seq, coalesce(h.kept, 1) - 1) AS last_seq, true AS is_gone
     UNION ALL
