@@ -60,7 +60,7 @@ static const struct fx_program program = {
     .opts = opts,
     .notes = "Exit status: 0 complete; 1 something is missing, rejected, silent or cloned, or an\n"
              "invariant is broken; 2 unknown (fx-rollup is behind, or nobody is expected), or "
-             "wrong\nusage; 4 PostgreSQL is away.",
+             "wrong\nusage; 4 PostgreSQL is away or busy; 5 the report cannot be written.",
 };
 
 static enum fx_code parse(int argc, char **argv, struct options *options, bool *is_done,
@@ -96,6 +96,27 @@ static enum fx_code print(const struct options *options, const struct audit_repo
     return err->code;
 }
 
+/* A lock or a time limit: whoever held it may be done, so once more; then it is busy, not away. */
+static enum fx_code read_report(PGconn *conn, const struct audit_scope *scope,
+                                struct audit_report *report, struct fx_err *err)
+{
+    if (audit_read(conn, scope, report, err) != FX_ECLAIM)
+        return err->code;
+    char quoted[360];
+    fx_log(FX_LOG_WARN, "busy", "effect=once_more msg=%s",
+           fx_log_quote(quoted, sizeof quoted, err->text));
+    fx_err_clear(err);
+    audit_report_release(report);
+    *report = (struct audit_report){0};
+    if (pg_run(conn, "ROLLBACK", err) != FX_OK || audit_read(conn, scope, report, err) == FX_OK)
+        return err->code;
+    if (err->code != FX_ECLAIM)
+        return err->code;
+    struct fx_err busy = *err;
+    fx_err_clear(err);
+    return fx_err_set(err, FX_ERETRY, "PostgreSQL is busy, try again later: %.300s", busy.text);
+}
+
 static enum fx_code run(const struct options *options, int *status, struct fx_err *err)
 {
     char day[DAY_TEXT_SIZE];
@@ -108,7 +129,7 @@ static enum fx_code run(const struct options *options, int *status, struct fx_er
     struct pg_options where = {options->conninfo, program.name, options->schema_name};
     static struct audit_report report;
     PGconn *conn = NULL;
-    if (pg_open(&where, &conn, err) == FX_OK && audit_read(conn, &scope, &report, err) == FX_OK &&
+    if (pg_open(&where, &conn, err) == FX_OK && read_report(conn, &scope, &report, err) == FX_OK &&
         print(options, &report, err) == FX_OK)
         *status = audit_exit_status(audit_judge(&report));
     PQfinish(conn);

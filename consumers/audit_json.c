@@ -33,13 +33,15 @@ static json_t *text_or_null(const char *text)
     return text[0] == '\0' ? json_null() : json_string(text);
 }
 
-static json_t *section_of(const struct audit_rows *rows, enum audit_section section, int *failed)
+static json_t *section_of(const struct audit_report *report, enum audit_section section,
+                          int *failed)
 {
+    const struct audit_rows *rows = &report->sections[section];
     json_t *array = json_array();
     for (int row = 0; row < rows->count; row++) {
         json_t *object = json_object();
         struct audit_mend mend;
-        audit_mend(section, rows, row, &mend);
+        audit_mend(report, section, row, &mend);
         *failed |= set_row(object, rows, row);
         *failed |= json_object_set_new(object, "advice", text_or_null(mend.advice));
         *failed |= json_object_set_new(object, "command", text_or_null(mend.command));
@@ -74,7 +76,7 @@ enum fx_code audit_json(const struct audit_report *report, struct buf *out, stru
     failed |= json_object_set_new(root, "kinds", kinds);
     for (int i = 0; i < AUDIT_SECTION_COUNT; i++) {
         enum audit_section section = (enum audit_section)i;
-        json_t *rows = section_of(&report->sections[i], section, &failed);
+        json_t *rows = section_of(report, section, &failed);
         failed |= json_object_set_new(findings, audit_section_info(section)->name, rows);
     }
     failed |= json_object_set_new(root, "findings", findings);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define DEFAULT "fangxian" /* schema and prefix */
+
 /* The table of schemas/README.md, "Rejected events", in a few words each. */
 static const char *const cures[] = {
     [REASON_UNDECODABLE] = "find who writes to the topic without the wire format",
@@ -39,7 +41,7 @@ static void say(char *out, size_t size, const char *format, ...)
 
 static const char *cell(const struct audit_rows *rows, int row, const char *column)
 {
-    const char *text = audit_rows_cell(rows, row, column);
+    const char *text = row < rows->count ? audit_rows_cell(rows, row, column) : NULL;
     return text == NULL ? "" : text;
 }
 
@@ -64,47 +66,72 @@ static const char *range_of(const struct audit_rows *rows, int row, char *out, s
     return out;
 }
 
+/* What an operator types of a program: device, city or definition. */
+enum reach { OF_DEVICE, OF_ROLLUP, OF_SETUP };
+
+/* " --schema-name X --topic-prefix P" where they are not the defaults and the program has them. */
+static const char *where(const struct audit_report *report, enum reach reach)
+{
+    static char text[400];
+    const char *schema = cell(&report->head, 0, "schema");
+    const char *prefix = cell(&report->head, 0, "topic_prefix");
+    bool has_schema = reach != OF_DEVICE && schema[0] != '\0' && strcmp(schema, DEFAULT) != 0;
+    bool has_prefix = prefix[0] != '\0' && strcmp(prefix, DEFAULT) != 0;
+    snprintf(text, sizeof text, "%s%s%s%s", has_schema ? " --schema-name " : "",
+             has_schema ? schema : "", has_prefix ? " --topic-prefix " : "",
+             has_prefix ? prefix : "");
+    return text;
+}
+
 /* range: which numbers, as far as they are known. */
-static void mend_reason(const char *reason, const char *range, struct audit_mend *mend)
+static void mend_reason(const struct audit_report *report, const char *reason, const char *range,
+                        struct audit_mend *mend)
 {
     for (int i = 0; i < REASON_COUNT; i++)
         if (strcmp(reason, reason_name((enum reason)i)) == 0)
             ADVISE("%s", cures[i]);
     if (strcmp(reason, reason_name(REASON_ALREADY_REVERSED)) == 0)
-        COMMAND("fx-setup --write-off %s --reason TEXT", range);
+        COMMAND("fx-setup%s --write-off %s --reason TEXT", where(report, OF_SETUP), range);
     else
-        COMMAND("fx-rollup --redrive%s%s", reason[0] == '\0' ? "" : " ", reason);
+        COMMAND("fx-rollup%s --redrive%s%s", where(report, OF_ROLLUP), reason[0] == '\0' ? "" : " ",
+                reason);
 }
 
-static void mend_range(const struct audit_rows *rows, int row, struct audit_mend *mend)
+static void mend_range(const struct audit_report *report, int row, struct audit_mend *mend)
 {
     char program[100];
     char range[160];
+    const struct audit_rows *rows = &report->sections[AUDIT_MISSING];
     const char *cause = cell(rows, row, "cause");
     const char *reasons = cell(rows, row, "reasons");
+    bool is_lost = strcmp(cause, "lost") == 0;
     range_of(rows, row, range, sizeof range);
     if (strcmp(cause, "rejected") == 0 && strchr(reasons, ' ') == NULL) {
-        mend_reason(reasons, range, mend);
+        mend_reason(report, reasons, range, mend);
     } else if (strcmp(cause, "rejected") == 0) {
         ADVISE("mend the causes: %s", reasons);
-        COMMAND("fx-rollup --redrive");
-    } else if (strcmp(cause, "lost") == 0 || audit_rows_is_true(rows, row, "is_gone")) {
-        ADVISE("the source does not hold them any more");
-        COMMAND("fx-setup --write-off %s --reason TEXT", range);
+        COMMAND("fx-rollup%s --redrive", where(report, OF_ROLLUP));
+    } else if (is_lost || audit_rows_is_true(rows, row, "is_gone")) {
+        ADVISE("%s", is_lost ? "its device or outbox is gone or was replaced: find it, or"
+                             : "the source does not hold them any more");
+        COMMAND("fx-setup%s --write-off %s --reason TEXT", where(report, OF_SETUP), range);
     } else {
-        ADVISE("the source is asked by itself; or on the device");
-        COMMAND("%s --resend %s", program_of(cell(rows, row, "kind"), program, sizeof program),
-                range);
+        ADVISE("%s", audit_rows_is_true(rows, row, "is_quarantined")
+                         ? "its run is in quarantine, release that first, then on the device"
+                         : "the source is asked by itself; or on the device");
+        COMMAND("%s%s --resend %s", program_of(cell(rows, row, "kind"), program, sizeof program),
+                where(report, OF_DEVICE), range);
     }
 }
 
-static void mend_run(const struct audit_rows *rows, int row, struct audit_mend *mend)
+static void mend_run(const struct audit_report *report, int row, struct audit_mend *mend)
 {
-    const char *state = cell(rows, row, "state");
+    const struct audit_rows *rows = &report->sections[AUDIT_RUNS];
     if (audit_rows_is_true(rows, row, "is_quarantined")) {
         ADVISE("over 16384 gaps: look at the source, then");
-        COMMAND("fx-setup --release %s:%s", cell(rows, row, "source"), cell(rows, row, "run"));
-    } else if (strcmp(state, "cloned") == 0) {
+        COMMAND("fx-setup%s --release %s:%s", where(report, OF_SETUP), cell(rows, row, "source"),
+                cell(rows, row, "run"));
+    } else if (strcmp(cell(rows, row, "state"), "cloned") == 0) {
         ADVISE("two devices report as one source: stop one, give it a name and outbox of its own");
     } else if (audit_rows_cell(rows, row, "lost_first_seq") != NULL) {
         char range[160];
@@ -112,29 +139,43 @@ static void mend_run(const struct audit_rows *rows, int row, struct audit_mend *
                  cell(rows, row, "run"), cell(rows, row, "lost_first_seq"),
                  cell(rows, row, "lost_last_seq"));
         ADVISE("its outbox is gone: find it, or");
-        COMMAND("fx-setup --write-off %s --reason TEXT", range);
+        COMMAND("fx-setup%s --write-off %s --reason TEXT", where(report, OF_SETUP), range);
     } else {
         ADVISE("its outbox is gone: find out whether it held more");
     }
 }
 
-static void mend_breach(const struct audit_rows *rows, int row, struct audit_mend *mend)
+/* In place of "next": a second rebuild beside a schema that bears that name takes another. */
+static const char *next_of(const struct audit_report *report)
 {
-    if (cell(rows, row, "explanation")[0] != '\0') {
-        ADVISE("mends itself when the original counts:");
-        COMMAND("fx-rollup --redrive");
-    } else {
-        ADVISE("a row was changed by hand, or a fault of ours: count anew beside it");
-        COMMAND("fx-setup --schema-name NEXT");
-    }
+    return strcmp(cell(&report->head, 0, "schema"), "next") == 0 ? "next2" : "next";
 }
 
-static void mend_source(enum audit_section section, const struct audit_rows *rows, int row,
+static void mend_breach(const struct audit_report *report, int row, struct audit_mend *mend)
+{
+    const char *next = next_of(report);
+    if (cell(&report->sections[AUDIT_BREACHES], row, "explanation")[0] != '\0') {
+        ADVISE("mends itself when the original counts:");
+        COMMAND("fx-rollup%s --redrive", where(report, OF_ROLLUP));
+        return;
+    }
+    const char *prefix = cell(&report->head, 0, "topic_prefix");
+    bool has_prefix = prefix[0] != '\0' && strcmp(prefix, DEFAULT) != 0;
+    char topics[300]; /* the schema is the next one's */
+    snprintf(topics, sizeof topics, "%s%s", has_prefix ? " --topic-prefix " : "",
+             has_prefix ? prefix : "");
+    ADVISE("a row was changed by hand, or a fault of ours: count anew beside it (then "
+           "fx-rollup --schema-name %s%s --until-end, then fx-setup%s --swap %s)",
+           next, topics, where(report, OF_SETUP), next);
+    COMMAND("fx-setup --schema-name %s%s --record-schema %s", next, topics,
+            cell(&report->head, 0, "record_schema"));
+}
+
+static void mend_source(const struct audit_report *report, enum audit_section section, int row,
                         struct audit_mend *mend)
 {
     char program[100];
-    const char *kind = cell(rows, row, "kind");
-    program_of(kind, program, sizeof program);
+    const char *kind = cell(&report->sections[section], row, "kind");
     const char *name = program_of(kind, program, sizeof program);
     if (section == AUDIT_SILENT)
         ADVISE("call the post; on the device");
@@ -147,39 +188,40 @@ static void mend_source(enum audit_section section, const struct audit_rows *row
     else
         ADVISE("set the clock of the device (NTP)");
     if (section != AUDIT_CLOCKS)
-        COMMAND("%s --status", name);
+        COMMAND("%s%s --status", name, where(report, OF_DEVICE));
 }
 
-void audit_mend(enum audit_section section, const struct audit_rows *rows, int row,
+void audit_mend(const struct audit_report *report, enum audit_section section, int row,
                 struct audit_mend *mend)
 {
+    const struct audit_rows *rows = &report->sections[section];
     memset(mend, 0, sizeof *mend);
     switch (section) {
     case AUDIT_MISSING:
-        mend_range(rows, row, mend);
+        mend_range(report, row, mend);
         break;
     case AUDIT_REJECTED:
-        mend_reason(cell(rows, row, "reason"), "SOURCE:RUN:FIRST-LAST", mend);
+        mend_reason(report, cell(rows, row, "reason"), "SOURCE:RUN:FIRST-LAST", mend);
         break;
     case AUDIT_RUNS:
-        mend_run(rows, row, mend);
+        mend_run(report, row, mend);
         break;
     case AUDIT_BREACHES:
-        mend_breach(rows, row, mend);
+        mend_breach(report, row, mend);
         break;
     case AUDIT_HOLES:
         ADVISE("find out why the broker lost them, then");
-        COMMAND("fx-setup --accept-loss %s:%s:%s-%s --reason TEXT", cell(rows, row, "topic"),
-                cell(rows, row, "partition"), cell(rows, row, "first_offset"),
-                cell(rows, row, "last_offset"));
+        COMMAND("fx-setup%s --accept-loss %s:%s:%s-%s --reason TEXT", where(report, OF_SETUP),
+                cell(rows, row, "topic"), cell(rows, row, "partition"),
+                cell(rows, row, "first_offset"), cell(rows, row, "last_offset"));
         break;
     case AUDIT_UNREGISTERED:
         ADVISE("add it to the list of sources");
-        COMMAND("fx-setup --sources FILE");
+        COMMAND("fx-setup%s --sources FILE", where(report, OF_SETUP));
         break;
     case AUDIT_BEHIND:
         ADVISE("start it, or see its log");
-        COMMAND("fx-rollup");
+        COMMAND("fx-rollup%s", where(report, OF_ROLLUP));
         break;
     case AUDIT_SILENT:
     case AUDIT_STALE:
@@ -187,7 +229,7 @@ void audit_mend(enum audit_section section, const struct audit_rows *rows, int r
     case AUDIT_REFUSED:
     case AUDIT_PENDING:
     case AUDIT_CLOCKS:
-        mend_source(section, rows, row, mend);
+        mend_source(report, section, row, mend);
         break;
     case AUDIT_SECTION_COUNT:
         break;

@@ -11,12 +11,13 @@
 #include "audit_report.h"
 
 struct audit_mend {
-    char advice[200];
-    char command[400];
+    char advice[600];
+    char command[600];
 };
 
-/* What to do about this row of the section. */
-void audit_mend(enum audit_section section, const struct audit_rows *rows, int row,
+/* What to do about this row of that section of report, whose head says for which schema and which
+ * topics a command is; options that have their defaults are left out. */
+void audit_mend(const struct audit_report *report, enum audit_section section, int row,
                 struct audit_mend *mend);
 
 #endif

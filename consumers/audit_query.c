@@ -33,8 +33,12 @@ const char audit_query_head[] =
 
 const char audit_query_scope[] =
     "SELECT current_schema()::text AS schema, now() AS audited_at, s.kind, s.region, s.day, "
-    "s.source, d.is_rebuild, d.record_schema, EXISTS (SELECT FROM kinds) AS is_kind, "
-    "s.region IS NULL OR EXISTS (SELECT FROM places) AS is_region "
+    "s.source, d.is_rebuild, d.record_schema, d.topic_prefix, "
+    "EXISTS (SELECT FROM kinds) AS is_kind, "
+    "s.region IS NULL OR EXISTS (SELECT FROM places) AS is_region, "
+    "s.source IS NULL OR EXISTS (SELECT FROM source o WHERE o.source = s.source) OR "
+    "EXISTS (SELECT FROM source_ledger l WHERE l.source = s.source) OR "
+    "EXISTS (SELECT FROM rejected_event e WHERE e.source = s.source) AS is_source "
     "FROM placed s CROSS JOIN definition d";
 
 const char audit_query_kinds_now[] =
@@ -134,8 +138,11 @@ static const char missing[] =
     "AND e.seq BETWEEN m.first_seq AND m.last_seq WHERE m.cause = 'rejected' "
     "GROUP BY m.topic, m.source, m.run_number, m.first_seq) "
     "SELECT m.kind, m.topic, m.source, n.name, m.region, m.run, m.first_seq, m.last_seq, m.events, "
-    "m.day, m.cause, m.found_at, m.is_gone, r.reasons FROM ranges m "
-    "LEFT JOIN refused r USING (topic, source, run_number, first_seq) "
+    "m.day, m.cause, m.found_at, m.is_gone, r.reasons, l.is_quarantined FROM ranges m "
+    "LEFT JOIN source_ledger l ON l.topic = m.topic AND l.source = m.source AND "
+    "l.run = m.run_number "
+    "LEFT JOIN refused r ON r.topic = m.topic AND r.source = m.source AND "
+    "r.run_number = m.run_number AND r.first_seq = m.first_seq "
     "LEFT JOIN called n ON n.kind = m.kind AND n.source = m.source "
     "WHERE m.cause IN ('missing', 'rejected', 'lost') "
     "ORDER BY m.kind, m.source, m.run, m.first_seq";

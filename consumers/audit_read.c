@@ -129,11 +129,18 @@ static enum fx_code read_head(struct reading *reading, struct fx_err *err)
     else if (code == FX_OK && !audit_rows_is_true(&found, 0, "is_region"))
         code = fx_err_set(err, FX_ECONFIG, "--region: no region \"%.32s\"",
                           scope->region == NULL ? "" : scope->region);
+    else if (code == FX_OK && !audit_rows_is_true(&found, 0, "is_source"))
+        code =
+            fx_err_set(err, FX_ECONFIG,
+                       "--source: nobody of that name is registered or was ever heard: \"%.64s\"",
+                       scope->source == NULL ? "" : scope->source);
     if (code == FX_OK) {
         snprintf(reading->record, sizeof reading->record, "\"%.63s\"",
                  audit_rows_cell(&found, 0, "record_schema"));
         code = audit_rows_pick(&found, "is_kind",
-                               "schema audited_at kind region day source is_rebuild", head, err);
+                               "schema audited_at kind region day source is_rebuild record_schema "
+                               "topic_prefix",
+                               head, err);
     }
     audit_rows_release(&found);
     return code;

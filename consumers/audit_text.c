@@ -111,7 +111,7 @@ static void write_section(const struct audit_report *report, enum audit_section 
             fill(info->cells[i], rows, row, &cell);
             grid_add_text(&grid, buf_text(&cell));
         }
-        audit_mend(section, rows, row, &mend);
+        audit_mend(report, section, row, &mend);
         buf_reset(&cell);
         buf_append_format(&cell, "> %s%s%s", mend.advice,
                           mend.advice[0] != '\0' && mend.command[0] != '\0' ? ": " : "",

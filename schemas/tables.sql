@@ -170,7 +170,7 @@ COMMENT ON COLUMN source_ledger.heartbeat_at IS
 COMMENT ON COLUMN source_ledger.announced IS 'last number in the outbox 已告知序号';
 COMMENT ON COLUMN source_ledger.acked IS 'acknowledged before the heartbeat 已确认序号';
 COMMENT ON COLUMN source_ledger.oldest_kept IS 'oldest number still in the outbox 最旧保留序号';
-COMMENT ON COLUMN source_ledger.refused IS 'lines refused in this run 拒收行数';
+COMMENT ON COLUMN source_ledger.refused IS 'lines refused in this run 本机退回行数';
 COMMENT ON COLUMN source_ledger.input_state IS 'OPEN, CLOSED or STALE 输入状态';
 COMMENT ON COLUMN source_ledger.last_line_at IS 'last line taken 最近一行时间';
 COMMENT ON COLUMN source_ledger.previous_run IS 'run before this one 前一运行号';

@@ -197,7 +197,7 @@ COMMENT ON COLUMN completeness.duplicates IS 'copies dropped 丢弃的重复(条
 COMMENT ON COLUMN completeness.late IS 'counted over an hour after they occurred 迟到事件(条)';
 COMMENT ON COLUMN completeness.clock_corrected IS
     'wrong clock: counted in the append hour 时钟更正(条)';
-COMMENT ON COLUMN completeness.refused IS 'lines refused, in runs heard today 拒收行数(行)';
+COMMENT ON COLUMN completeness.refused IS 'lines refused, in runs heard today 本机退回行数(行)';
 COMMENT ON COLUMN completeness.runs_opened IS 'runs met, ever 运行次数';
 COMMENT ON COLUMN completeness.runs_lost IS
     'runs whose device or outbox was lost, ever, see source_run 丢失的运行数';

@@ -60,14 +60,16 @@ class Garden:
         gone, reasons = more.get("gone", False), more.get("reasons")
         run = f"{post.run:012x}"
         numbers = f"{post.source}:{run}:{first}-{last}"
+        topics = f"--topic-prefix {self.system.prefix}"
+        there = f"--schema-name {self.system.schema} {topics}"
         if cause == "rejected" and reasons == "already_reversed":
-            command = f"fx-setup --write-off {numbers} --reason TEXT"
+            command = f"fx-setup {there} --write-off {numbers} --reason TEXT"
         elif cause == "rejected":
-            command = "fx-rollup --redrive" + ("" if " " in reasons else f" {reasons}")
+            command = f"fx-rollup {there} --redrive" + ("" if " " in reasons else f" {reasons}")
         elif cause == "lost" or gone:
-            command = f"fx-setup --write-off {numbers} --reason TEXT"
+            command = f"fx-setup {there} --write-off {numbers} --reason TEXT"
         else:
-            command = f"{PROGRAMS[post.kind]} --resend {numbers}"
+            command = f"{PROGRAMS[post.kind]} {topics} --resend {numbers}"
         day = more.get("day", self.day).isoformat()
         key = (post.kind, post.source, run, first, last, day, cause, gone, reasons, command)
         self.expected["missing"].add(key)

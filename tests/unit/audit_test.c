@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fake_base.h"
+#include "fake_audit.h"
 
 #include "../../consumers/audit_json.h"
-#include "../../consumers/audit_mend.h"
 #include "../../consumers/audit_query.h"
 #include "../../consumers/audit_recount.h"
 #include "../../consumers/audit_text.h"
@@ -10,32 +9,6 @@
 #include <jansson.h>
 
 static struct audit_report report;
-
-/* "kind+n" declares a number, "flag?" a boolean, anything else text. */
-static void columns(struct audit_rows *rows, const char *names)
-{
-    char copy[400];
-    snprintf(copy, sizeof copy, "%s", names);
-    for (char *at = copy, *end; *at != '\0'; at = end) {
-        end = at + strcspn(at, " ");
-        if (*end != '\0')
-            *end++ = '\0';
-        char *last = at + strlen(at) - 1;
-        enum audit_type type = *last == '+'   ? AUDIT_NUMBER
-                               : *last == '?' ? AUDIT_BOOLEAN
-                                              : AUDIT_TEXT;
-        if (type != AUDIT_TEXT)
-            *last = '\0';
-        audit_rows_column(rows, at, type);
-    }
-}
-
-#define ADD(rows, ...)                                                                             \
-    do {                                                                                           \
-        const char *cells[] = {__VA_ARGS__};                                                       \
-        assert_int_equal(sizeof cells / sizeof cells[0], (size_t)(rows)->column_count);            \
-        assert_ok(audit_rows_add(rows, cells, &err));                                              \
-    } while (0)
 
 static struct audit_rows *section(enum audit_section which, const char *names)
 {
@@ -173,85 +146,6 @@ static void nobody_at_all_is_unknown(void **state)
     columns(&report.kinds, "kind sources+ sources_expected+ unknown_since");
     ADD(&report.kinds, "quarantine", "0", "0", NULL);
     assert_int_equal(audit_exit_status(audit_judge(&report)), 2);
-}
-
-/* ---- mending ---- */
-
-struct mend_case {
-    const char *kind;
-    const char *cause;
-    const char *is_gone;
-    const char *reasons;
-    const char *command;
-};
-
-static void a_range_has_the_command_that_mends_it(void **state)
-{
-    (void)state;
-    static const struct mend_case cases[] = {
-        {"checkpoint", "missing", "f", NULL, "fx-checkpoint --resend S:00000000000a:4-6"},
-        {"test_site", "missing", NULL, NULL, "fx-test-site --resend S:00000000000a:4-6"},
-        {"quarantine", "missing", "f", NULL, "fx-quarantine --resend S:00000000000a:4-6"},
-        {"cadre", "missing", "f", NULL, "fx-emit cadre --resend S:00000000000a:4-6"},
-        {"cadre", "missing", "t", NULL, "fx-setup --write-off S:00000000000a:4-6 --reason TEXT"},
-        {"cadre", "lost", "f", NULL, "fx-setup --write-off S:00000000000a:4-6 --reason TEXT"},
-        {"cadre", "rejected", "t", "unknown_region", "fx-rollup --redrive unknown_region"},
-        {"cadre", "rejected", "f", "invalid_field unknown_region", "fx-rollup --redrive"},
-        {"cadre", "rejected", "f", NULL, "fx-rollup --redrive"},
-        {"cadre", "rejected", "f", "already_reversed",
-         "fx-setup --write-off S:00000000000a:4-6 --reason TEXT"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct audit_rows rows = AUDIT_ROWS_INIT;
-        struct audit_mend mend;
-        columns(&rows, "kind source run first_seq+ last_seq+ cause is_gone? reasons");
-        ADD(&rows, cases[i].kind, "S", "00000000000a", "4", "6", cases[i].cause, cases[i].is_gone,
-            cases[i].reasons);
-        audit_mend(AUDIT_MISSING, &rows, 0, &mend);
-        assert_string_equal(mend.command, cases[i].command);
-        assert_true(mend.advice[0] != '\0' || cases[i].reasons == NULL);
-        audit_rows_release(&rows);
-    }
-}
-
-static void assert_run(const char *state_name, const char *is_quarantined, const char *lost,
-                       const char *command)
-{
-    struct audit_rows rows = AUDIT_ROWS_INIT;
-    struct audit_mend mend;
-    columns(&rows, "kind source run state is_quarantined? lost_first_seq+ lost_last_seq+");
-    ADD(&rows, "checkpoint", "S", "00000000000a", state_name, is_quarantined, lost, lost);
-    audit_mend(AUDIT_RUNS, &rows, 0, &mend);
-    assert_string_equal(mend.command, command);
-    assert_true(mend.advice[0] != '\0');
-    audit_rows_release(&rows);
-}
-
-static void a_run_has_the_command_that_mends_it(void **state)
-{
-    (void)state;
-    assert_run("current", "t", NULL, "fx-setup --release S:00000000000a");
-    assert_run("lost", "f", "21", "fx-setup --write-off S:00000000000a:21-21 --reason TEXT");
-    assert_run("lost", "f", NULL, "");
-    assert_run("cloned", "f", NULL, "");
-}
-
-static void every_section_and_reason_has_advice(void **state)
-{
-    (void)state;
-    struct audit_rows rows = AUDIT_ROWS_INIT;
-    struct audit_mend mend;
-    columns(&rows, "kind topic partition+ first_offset+ last_offset+ reason state cause");
-    ADD(&rows, "checkpoint", "t.checkpoint", "3", "7", "9", "wrong_kind", "lost", "missing");
-    for (int i = 0; i < AUDIT_SECTION_COUNT; i++) {
-        audit_mend((enum audit_section)i, &rows, 0, &mend);
-        assert_true(mend.advice[0] != '\0');
-    }
-    audit_mend(AUDIT_HOLES, &rows, 0, &mend);
-    assert_string_equal(mend.command, "fx-setup --accept-loss t.checkpoint:3:7-9 --reason TEXT");
-    audit_mend(AUDIT_REJECTED, &rows, 0, &mend);
-    assert_string_equal(mend.command, "fx-rollup --redrive wrong_kind");
-    audit_rows_release(&rows);
 }
 
 /* ---- for people ---- */
@@ -420,9 +314,6 @@ int main(void)
         WITH_REPORT(what_nobody_knows_is_unknown_and_known_faults_stay),
         WITH_REPORT(a_kind_without_anybody_does_not_decide),
         WITH_REPORT(nobody_at_all_is_unknown),
-        cmocka_unit_test(a_range_has_the_command_that_mends_it),
-        cmocka_unit_test(a_run_has_the_command_that_mends_it),
-        cmocka_unit_test(every_section_and_reason_has_advice),
         WITH_REPORT(the_first_line_is_the_verdict),
         WITH_REPORT(columns_are_aligned_and_cut_lines_counted),
         WITH_REPORT(a_cell_without_value_vanishes),
