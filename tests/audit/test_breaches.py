@@ -227,6 +227,18 @@ def test_wrong_usage_is_told_apart(system):
     assert "fx-setup" in system.run("fx-audit", env=env, code=2).err
     away = system.run("fx-audit", env={"PGPORT": "1"}, code=4)
     assert away.out == "" and "lvl=error" in away.err
+    for name in ("CP-TYPO", ""):
+        nobody = system.run("fx-audit", "--source", name, code=2)
+        assert nobody.out == "" and "nobody of that name is registered" in nobody.err, nobody
+
+
+def test_a_lock_is_busy_not_away(system):
+    """Asked once more, then told; never that somebody else took over."""
+    with system.db.transaction():
+        system.db.execute(f"LOCK TABLE {system.schema}.source_gap IN ACCESS EXCLUSIVE MODE")
+        busy = system.run("fx-audit", code=4)
+    assert busy.out == "" and "ev=busy" in busy.err and "PostgreSQL is busy" in busy.err, busy
+    assert "FX_ECLAIM" not in busy.err
 
 
 def test_it_needs_no_more_than_the_counter(system):
