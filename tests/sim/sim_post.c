@@ -164,8 +164,12 @@ static void open_post(struct post *post)
     sim_trace("opened=%d code=%s", (int)(post - posts.items), fx_code_name(code));
     if (!post_goes_on(post, code, &err) || code != FX_OK)
         return;
-    post_read_position(post);
-    if (post->outbox != NULL && dice_chance(&posts.dice, 50))
+    if (post_read_position(post, &err) != FX_OK) {
+        if (post_goes_on(post, err.code, &err))
+            close_post(post); /* a station does not start without it */
+        return;
+    }
+    if (dice_chance(&posts.dice, 50))
         open_own_run(post);
 }
 

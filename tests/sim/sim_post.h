@@ -111,7 +111,8 @@ void post_take_lines(struct post *post);
 void post_reverse(struct post *post);
 bool post_has_lines(const struct post *post); /* that are to be answered yet */
 void post_make_line(struct post *post);
-void post_read_position(struct post *post);
+/* FX_EDISK: the post is not to take lines. */
+FX_MUST_CHECK enum fx_code post_read_position(struct post *post, struct fx_err *err);
 
 /* ---- sim_post_check.c ---- */
 

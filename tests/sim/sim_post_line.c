@@ -227,20 +227,18 @@ void post_take_lines(struct post *post)
 }
 
 /* Where a file was left: behind every line that was answered. */
-void post_read_position(struct post *post)
+enum fx_code post_read_position(struct post *post, struct fx_err *err)
 {
-    struct fx_err err = FX_ERR_INIT;
     struct outbox_position position = {.offset = 0};
     if (post->mode != POST_FOLLOW)
-        return;
-    if (outbox_position(post->outbox, INPUT, &position, &err) != FX_OK) {
-        (void)post_goes_on(post, err.code, &err);
-        return;
-    }
+        return FX_OK;
+    if (outbox_position(post->outbox, INPUT, &position, err) != FX_OK)
+        return err->code;
     if (position.offset < post->position || position.offset > post->line_count)
         fail_msg("post %d goes on at line %" PRId64 ", %" PRId64 " are answered",
                  (int)(post - posts.items), position.offset, post->position);
     post->position = position.offset;
+    return FX_OK;
 }
 
 /* An event of this post's sources, -1: none is found. */
