@@ -390,11 +390,20 @@ static bool fits(const struct ledger_entry *entry, const struct ledger_heartbeat
            entry->gaps.count < LEDGER_GAPS_MAX;
 }
 
+/*
+ * A post on a full disk goes on to say that it lives, but cannot write how often it did; after a
+ * restart its n begins lower. What it says to be acknowledged is true all the same, and nothing
+ * older tells of more.
+ */
+static bool is_older(const struct ledger_entry *entry, const struct ledger_heartbeat *heartbeat)
+{
+    return heartbeat->n < entry->heartbeat_n && heartbeat->acked_seq <= entry->high;
+}
+
 bool ledger_heartbeat_raises(const struct ledger_entry *entry,
                              const struct ledger_heartbeat *heartbeat)
 {
-    return heartbeat->n >= entry->heartbeat_n && heartbeat->acked_seq > entry->high &&
-           fits(entry, heartbeat);
+    return heartbeat->acked_seq > entry->high && fits(entry, heartbeat);
 }
 
 enum fx_code ledger_apply_heartbeat(struct ledger *ledger, int index,
@@ -402,7 +411,7 @@ enum fx_code ledger_apply_heartbeat(struct ledger *ledger, int index,
                                     struct fx_err *err)
 {
     struct ledger_entry *entry = &ledger->entries[index];
-    if (heartbeat->n < entry->heartbeat_n)
+    if (is_older(entry, heartbeat))
         return FX_OK;
     if (heartbeat->acked_seq > entry->high) {
         if (!fits(entry, heartbeat))

@@ -106,10 +106,11 @@ bool ledger_sign_of_life(struct ledger *ledger, int index, int64_t instant_ms,
                          int64_t *spilled_hour_ms, uint32_t *spilled_slots);
 
 /*
- * Applies a heartbeat unless a newer one was applied. Numbers up to acked_seq that were
- * not met were acknowledged by the broker before the heartbeat was written behind them: they are
- * missing, and a gap is opened. Numbers above, up to last_seq, are only announced. gap carries
- * cause and opened_ms for the gap this may open.
+ * Applies a heartbeat unless a newer one was applied: one with a higher n, unless this one's
+ * acked_seq is above all that is known of the run. Numbers up to acked_seq that were not met were
+ * acknowledged by the broker before the heartbeat was written behind them: they are missing, and a
+ * gap is opened. Numbers above, up to last_seq, are only announced. gap carries cause and opened_ms
+ * for the gap this may open.
  * FX_EFULL: the gap would be one too many or too long; FX_EMEMORY.
  */
 FX_MUST_CHECK enum fx_code ledger_apply_heartbeat(struct ledger *ledger, int index,

@@ -152,6 +152,8 @@ static void beat(struct source *source)
         world_append(&sim.world, source->partition, &source->last_beat, FLAW_NONE);
         return;
     }
+    if (dice_chance(&sim.world.dice, 3)) /* a full disk did not take the count, then a restart */
+        source->beats = dice_below(&sim.world.dice, (int)source->beats + 1);
     struct saying beat = saying_of(source->name, source->run, ++source->beats);
     int acked = source->run_begin;
     while (acked < source->count && source->sent[acked] == SENT_DONE)

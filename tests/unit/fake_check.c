@@ -171,10 +171,10 @@ static void expect_heartbeat(struct expectation *to, const struct saying *saying
 {
     struct known_run *run = find_known(to, saying, append_ms);
     int64_t instant_ms = is_clock_wrong(saying, append_ms) ? append_ms : saying->occurred_ms;
-    if (saying->seq >= run->heartbeat_n)
+    if (saying->seq >= run->heartbeat_n || saying->acked_seq > run->high) {
         raise_high(to, run, saying->acked_seq, instant_ms);
-    if (saying->seq >= run->heartbeat_n)
         run->heartbeat_n = saying->seq;
+    }
     if (!saying->is_closed)
         sign_of_life(to, saying, instant_ms);
 }

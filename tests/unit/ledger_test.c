@@ -207,7 +207,8 @@ static void a_heartbeat_shows_what_is_missing(void **state)
     assert_ok(ledger_apply_heartbeat(ledger, index, &beat, &missing, &err));
     assert_int_equal(ledger_entry(ledger, index)->high, 4);
     assert_invariant(ledger, index, 1);
-    struct ledger_heartbeat older = beat_of(1, 8);
+    struct ledger_heartbeat older = beat_of(1, 3);
+    assert_false(ledger_heartbeat_raises(ledger_entry(ledger, index), &older));
     assert_ok(ledger_apply_heartbeat(ledger, index, &older, &missing, &err));
     assert_int_equal(ledger_entry(ledger, index)->high, 4);
     assert_int_equal(ledger_pending_heartbeat(ledger, index)->acked_seq, 4);
@@ -217,6 +218,24 @@ static void a_heartbeat_shows_what_is_missing(void **state)
     struct ledger_heartbeat far = beat_of(3, 5 + LEDGER_JUMP_MAX + 1);
     assert_code(ledger_apply_heartbeat(ledger, index, &far, &missing, &err), FX_EFULL);
     assert_int_equal(ledger_entry(ledger, index)->heartbeat_n, 2);
+}
+
+/* What a post that lost its count of heartbeats had acknowledged, and the broker lost, is told. */
+static void a_lower_number_that_tells_of_more_is_newer(void **state)
+{
+    struct ledger *ledger = *state;
+    int index = find(ledger, "A", 1);
+    count(ledger, index, 1);
+    struct ledger_heartbeat beat = beat_of(7, 0);
+    assert_ok(ledger_apply_heartbeat(ledger, index, &beat, &missing, &err));
+    struct ledger_heartbeat ended = beat_of(0, 2);
+    ended.state = HEARTBEAT_ENDED;
+    assert_true(ledger_heartbeat_raises(ledger_entry(ledger, index), &ended));
+    assert_ok(ledger_apply_heartbeat(ledger, index, &ended, &missing, &err));
+    assert_int_equal(ledger_entry(ledger, index)->high, 2);
+    assert_int_equal(ledger_entry(ledger, index)->heartbeat_n, 0);
+    assert_int_equal(ledger_pending_heartbeat(ledger, index)->state, HEARTBEAT_ENDED);
+    assert_invariant(ledger, index, 1);
 }
 
 static void a_heartbeat_opens_no_gap_too_many(void **state)
@@ -401,6 +420,7 @@ int main(void)
         TEST(a_quarantined_run_takes_nothing),
         TEST(a_rejected_number_lies_in_a_gap_until_a_good_copy),
         TEST(a_heartbeat_shows_what_is_missing),
+        TEST(a_lower_number_that_tells_of_more_is_newer),
         TEST(a_heartbeat_opens_no_gap_too_many),
         TEST(what_changed_is_sent_once),
         TEST(signs_of_life_are_five_minute_slots),

@@ -241,10 +241,15 @@ static void a_heartbeat_shows_the_loss_of_the_last_events(void **state)
     assert_int_equal(the_run()->high, 5);
     assert_int_equal(the_run()->gaps, 1);
     append(5, 6);
-    heartbeat(1, 9); /* an old one */
+    heartbeat(1, 4); /* an old one */
     run_and_check();
     assert_int_equal(the_run()->high, 6);
     assert_int_equal(the_run()->acked_seq, 5);
+    heartbeat(1, 9); /* none that is old could tell of so many: the count was lost */
+    run_and_check();
+    assert_int_equal(the_run()->high, 9);
+    assert_int_equal(the_run()->acked_seq, 9);
+    assert_int_equal(the_run()->heartbeat_n, 1);
 }
 
 static void far_clocks_do_not_hurt(void **state)
