@@ -8,7 +8,7 @@
  */
 #include "sim_redrive.h"
 
-#define REBUILD_ROUNDS_MAX 6000
+#define REBUILD_ROUNDS_MAX 20000
 
 static bool is_held(bool is_next, int part)
 {
