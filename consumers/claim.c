@@ -39,13 +39,16 @@ void claim_drop(struct pipeline *pipeline)
 
 /* Earlier wants are kept until a flush commits, or two flushes that find out about each other's
  * runs would take turns for ever. A claim's newest runs and all wanted ones must leave room in
- * the ledger; where they do not, fewer events at a time find out about fewer runs. */
+ * the ledger; where they do not, fewer events at a time find out about fewer runs. One event at a
+ * time finds out about the next of every partition in turn: then wanted ones come first. */
 void claim_want_presumed(struct pipeline *pipeline)
 {
     int most = pipeline->options.runs_max / 2 - 1;
     int count = pipeline->wanted_count + pipeline->presumed_count;
     if (pipeline->flight_events > 0 && pipeline->flight_events < pipeline->taken_max)
         pipeline->taken_max = pipeline->flight_events;
+    if (pipeline->taken_max == 1)
+        most = pipeline->options.runs_max - 2;
     if (count > most) {
         pipeline->taken_max = pipeline->taken_max > 1 ? pipeline->taken_max / 2 : 1;
         pipeline->wanted_count = 0;
@@ -211,11 +214,19 @@ static enum fx_code list_partitions(struct pipeline *pipeline, struct claim *cla
     return FX_OK;
 }
 
+/* How many of the newest runs find room beside those wanted, and one more. */
+static int newest_runs(const struct pipeline *pipeline)
+{
+    int half = pipeline->options.runs_max / 2;
+    int rest = pipeline->options.runs_max - 1 - pipeline->wanted_count;
+    return half < rest ? half : rest > 0 ? rest : 0;
+}
+
 enum fx_code claim_partitions(struct pipeline *pipeline, struct fx_err *err)
 {
     struct claim claim = {.wanted = pipeline->wanted,
                           .wanted_count = pipeline->wanted_count,
-                          .runs_max = pipeline->options.runs_max / 2,
+                          .runs_max = newest_runs(pipeline),
                           .reported_until_ms = INT64_MIN};
     if (list_partitions(pipeline, &claim, err) != FX_OK)
         return err->code;

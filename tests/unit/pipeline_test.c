@@ -316,6 +316,35 @@ static void runs_that_memory_does_not_hold_are_looked_up(void **state)
     assert_in_range(stats()->drops, 1, 6);
 }
 
+static void append_to_each_partition(int64_t run, int64_t seq, int sign)
+{
+    for (int part = 0; part < WORLD_PARTS; part++) {
+        struct saying saying = saying_of("CP-1", part * 100 + run, seq);
+        saying.topic = part / WORLD_PARTITIONS;
+        saying.sign = sign;
+        saying.reverses_run = sign < 0 ? saying.run : SAYING_NEVER;
+        saying.reverses_seq = sign < 0 ? 1 : SAYING_NEVER;
+        world_append(&world, part % WORLD_PARTITIONS, &saying, FLAW_NONE);
+    }
+    world.now_ms += 1000;
+}
+
+/* Each finds out about two things, and there is no room for eight beside the newest runs. */
+static void old_runs_of_several_partitions_do_not_take_turns_for_ever(void **state)
+{
+    (void)state;
+    world.runs_max = 12;
+    world.events_max = 1;
+    world.burst = 1;
+    for (int64_t run = 1; run <= 8; run++)
+        append_to_each_partition(run, 1, 1);
+    start();
+    run_and_check();
+    crash();
+    append_to_each_partition(1, 2, -1);
+    run_and_check();
+}
+
 static void more_old_runs_than_memory_holds_are_counted_bit_by_bit(void **state)
 {
     (void)state;
@@ -383,6 +412,7 @@ int main(void)
         TEST(another_cluster_stops_the_worker),
         TEST(a_revoke_writes_first_and_a_loss_drops),
         TEST(runs_that_memory_does_not_hold_are_looked_up),
+        TEST(old_runs_of_several_partitions_do_not_take_turns_for_ever),
         TEST(more_old_runs_than_memory_holds_are_counted_bit_by_bit),
         TEST(services_that_are_away_are_waited_for),
         TEST(wrong_definitions_and_topics_stop_the_worker),
