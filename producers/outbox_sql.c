@@ -331,6 +331,8 @@ enum fx_code sql_open(struct outbox *outbox, struct fx_err *err)
                                  SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (opened != SQLITE_OK)
         return set_error(outbox, opened, err);
+    /* Until settle_log is done no checkpoint is made, and a close would make one. */
+    sqlite3_db_config(outbox->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     enum fx_code code = set_pragmas(outbox, err);
     if (code == FX_OK)
         code = check_identity(outbox, err);
@@ -340,6 +342,8 @@ enum fx_code sql_open(struct outbox *outbox, struct fx_err *err)
         code = check_format(outbox, err);
     if (code == FX_OK)
         code = settle_log(outbox, err);
+    if (code == FX_OK)
+        sqlite3_db_config(outbox->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     if (code == FX_OK)
         code = read_pragma(outbox, "PRAGMA page_size", &outbox->page_size, err);
     for (int i = 0; code == FX_OK && i < SQL_COUNT; i++)
