@@ -111,7 +111,8 @@ static void a_fault_of_any_section_is_incomplete(void **state)
 static void a_breach_has_no_kind_and_counts(void **state)
 {
     (void)state;
-    ADD(section(AUDIT_BREACHES, "rule"), "counted + gaps = high");
+    struct audit_rows *rows = section(AUDIT_BREACHES, "rule");
+    ADD(rows, "counted + gaps = high");
     assert_int_equal(audit_judge(&report), AUDIT_INCOMPLETE);
 }
 
@@ -122,7 +123,8 @@ static void what_nobody_knows_is_unknown_and_known_faults_stay(void **state)
     columns(&report.kinds, "kind sources+ sources_expected+ sources_heard+ unknown_since");
     ADD(&report.kinds, "checkpoint", "17", "17", "17", "2022-02-10T08:04:00+08:00");
     assert_int_equal(audit_judge(&report), AUDIT_UNKNOWN);
-    ADD(section(AUDIT_PENDING, "kind"), "checkpoint"); /* they may have come since */
+    struct audit_rows *rows = section(AUDIT_PENDING, "kind");
+    ADD(rows, "checkpoint"); /* they may have come since */
     assert_int_equal(audit_judge(&report), AUDIT_UNKNOWN);
     add_missing("1", "1", "1");
     assert_int_equal(audit_judge(&report), AUDIT_INCOMPLETE);
