@@ -165,7 +165,7 @@ def test_a_rebuild_finds_the_same(garden, target):
         return table in ("source_ledger", "source_day") and key[1] in garden.changed
 
     found = same.compare(system.db, system.schema, other, is_changed)
-    assert target("rebuild_cells", found.cells, 100_000)
+    assert target("rebuild_cells", found.cells, 50_000)
     assert target("rebuild_cells_differ", found.differing, 0), str(found)
 
 

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 
 import psycopg
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
@@ -239,10 +239,19 @@ class System:
         return list(self._watermarks(kind))
 
     def _watermarks(self, kind):
-        consumer = self._reader()
         for partition in range(self.partitions):
-            where = TopicPartition(self.topic(kind), partition)
-            yield consumer.get_watermark_offsets(where, timeout=10, cached=False)[1]
+            yield self._end(TopicPartition(self.topic(kind), partition))
+
+    def _end(self, where):
+        """Asked again: a topic that was just created may have no leader yet."""
+        until = time.monotonic() + 60
+        while True:
+            try:
+                return self._reader().get_watermark_offsets(where, timeout=10, cached=False)[1]
+            except KafkaException:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
 
     def _reader(self):
         if not hasattr(self, "_consumer"):

@@ -31,7 +31,7 @@ PLAN = {
 SIMULATED = sum(events for _, events, _ in PLAN.values())
 KILLS = 5
 SECONDS = 12 * SCALE  # the simulations are paced, so that kills fall into their middle
-LIMIT_S = 120 * SCALE
+LIMIT_S = 600 * SCALE
 
 
 class Simulation:
@@ -262,14 +262,14 @@ class Day:
     def settle(self):
         """All that lies in Kafka is counted; both processes end by SIGTERM."""
         total = sum(sum(self.system.ends(kind)) for kind in self.kinds)
-        wait_until(lambda: self.counter.counted() >= total, 60, "all of Kafka counted")
+        wait_until(lambda: self.counter.counted() >= total, 300, "all of Kafka counted")
         self.peaks_kb = [self.counter.first.peak_kb, self.counter.second.peak_kb]
         self.ends = [p.stop() for p in (self.counter.first, self.counter.second)]
 
     def wait_first_figure(self, began):
         wait_until(
             lambda: self.system.value("SELECT 1 FROM {s}.checkpoint_city LIMIT 1"),
-            30,
+            120,
             "the first figure",
         )
         self.note(
