@@ -321,9 +321,19 @@ class Garden:
         trial = Post(self.system, kind, f"SIM-{secrets.token_hex(4)}", post.region)
         self.reject(trial, "simulated", trial.bytes(1), trial.source)
         yield COUNT
+
+    def moved(self, kind):
+        """Two events that count alike, in two partitions: the second is not counted. Counted anew,
+        the partition that is read first has the run: the figure is the same, the row rejected is
+        the other one's."""
+        post, at = self.post(kind, "MOVED"), now_ms()
+        self.changed.add(post.source)
+        post.send(1, occurred_at=at)
+        self.counted[kind] += 1
+        yield COUNT
         elsewhere = (post.partition + 1) % self.system.partitions
-        moved = post.bytes(4)
-        self.reject(post, "moved_partition", moved, post.source, partition=elsewhere)
+        second = post.bytes(2, occurred_at=at)
+        self.reject(post, "moved_partition", second, post.source, partition=elsewhere)
 
     def quarantined(self, kind):
         """Every other number, until the run has too many gaps."""
@@ -424,6 +434,7 @@ class Garden:
         self.add(9, self.reversed_twice)
         self.add(1, self.store_refused, kinds=("checkpoint",))
         self.add(9, self.untrusted)
+        self.add(3, self.moved)
         self.add(1, self.quarantined, kinds=("checkpoint",))
         self.add(60, self.healthy)
         self.add(30, self.resent)
