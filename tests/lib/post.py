@@ -29,6 +29,15 @@ BODIES = {
         "origin": HAICHENG,
     },
 }
+# A line that fx-checkpoint takes.
+LINE = {
+    "direction": "IN",
+    "post_type": "VILLAGE",
+    "vehicle": "CAR",
+    "plate_scope": "IN_CITY",
+    "persons": 2,
+    "passed": 2,
+}
 
 
 class Post:

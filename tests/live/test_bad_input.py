@@ -8,17 +8,8 @@ import socket
 import subprocess
 
 import pytest
-from lib.post import HAICHENG
+from lib.post import HAICHENG, LINE
 from lib.system import SCHEMAS, System, now_ms, wait_until
-
-GOOD = {
-    "direction": "IN",
-    "post_type": "VILLAGE",
-    "vehicle": "CAR",
-    "plate_scope": "IN_CITY",
-    "persons": 2,
-    "passed": 2,
-}
 
 
 @pytest.fixture(scope="module")
@@ -70,19 +61,19 @@ WRONG = {
     "twice": (b'{"persons":1,"persons":2}', "", "twice"),
     "nul": (b'{"direction":"a\\u0000b"}', "", "NUL"),
     "huge": (b'{"persons":99999999999999999999999}', "", "large"),
-    "unknown_field": ({**GOOD, "person": 1}, "person", "no such field"),
-    "enum_typo": ({**GOOD, "vehicle": "CARR"}, "vehicle", "CAR"),
+    "unknown_field": ({**LINE, "person": 1}, "person", "no such field"),
+    "enum_typo": ({**LINE, "vehicle": "CARR"}, "vehicle", "CAR"),
     "missing": ({"direction": "IN"}, "post_type", "missing"),
-    "sums": ({**GOOD, "passed": 1}, "persons", ""),
-    "sums_rest": ({**GOOD, "code_green": 3}, "persons", ""),
-    "below": ({**GOOD, "queue_vehicles": -1}, "queue_vehicles", "below"),
-    "above": ({**GOOD, "wait_s": 86_401}, "wait_s", "above"),
-    "fraction": ({**GOOD, "persons": 1.5}, "persons", "whole"),
-    "text": ({**GOOD, "persons": "2"}, "persons", "whole"),
-    "given_seq": ({**GOOD, "seq": 7}, "seq", "producer"),
-    "source": ({**GOOD, "source": "a b"}, "source", "A-Z"),
-    "outside": ({**GOOD, "region": "-"}, "region", ""),
-    "time": ({**GOOD, "at": "yesterday"}, "occurred_at", "time"),
+    "sums": ({**LINE, "passed": 1}, "persons", ""),
+    "sums_rest": ({**LINE, "code_green": 3}, "persons", ""),
+    "below": ({**LINE, "queue_vehicles": -1}, "queue_vehicles", "below"),
+    "above": ({**LINE, "wait_s": 86_401}, "wait_s", "above"),
+    "fraction": ({**LINE, "persons": 1.5}, "persons", "whole"),
+    "text": ({**LINE, "persons": "2"}, "persons", "whole"),
+    "given_seq": ({**LINE, "seq": 7}, "seq", "producer"),
+    "source": ({**LINE, "source": "a b"}, "source", "A-Z"),
+    "outside": ({**LINE, "region": "-"}, "region", ""),
+    "time": ({**LINE, "at": "yesterday"}, "occurred_at", "time"),
     "too_long": (b'{"direction":"' + b"x" * 70_000 + b'"}', "", "longer"),
 }
 
@@ -91,7 +82,7 @@ WRONG = {
 def test_wrong_line_is_named_and_the_next_goes_on(system, name):
     text, field, reason = WRONG[name]
     rejects = system.dir / f"{name}.rejects"
-    result, answers = feed(system, name, GOOD, text, GOOD, code=1, more=["--rejects", rejects])
+    result, answers = feed(system, name, LINE, text, LINE, code=1, more=["--rejects", rejects])
     assert [a["ok"] for a in answers] == [True, False, True], result
     assert answers[1].get("field", "") == field or field in answers[1]["reason"]
     assert reason in answers[1]["reason"] and "line=2" in result.err
@@ -106,7 +97,7 @@ def test_dry_run_stores_and_sends_nothing(system):
         "--dry-run",
         *words(system, "dry"),
         code=1,
-        text=json.dumps(GOOD) + "\n{}\n",
+        text=json.dumps(LINE) + "\n{}\n",
     )
     assert "CP-dry" in result.out and not (system.dir / "dry.db").exists()
 
@@ -130,7 +121,7 @@ def test_short_line_of_the_readme_works(system):
 
 
 def test_future_clock_counts_now_and_is_tallied(system):
-    feed(system, "future", GOOD, {**GOOD, "at": now_ms() + 7_200_000}, GOOD)
+    feed(system, "future", LINE, {**LINE, "at": now_ms() + 7_200_000}, LINE)
     system.count()
     (row,) = system.rows(
         "SELECT counted, clock_corrected, last_occurred_at > now() + interval '1 min'"
@@ -140,7 +131,7 @@ def test_future_clock_counts_now_and_is_tallied(system):
 
 
 def test_unknown_region_is_set_aside_until_it_is_known(system):
-    _, answers = feed(system, "region", GOOD, {**GOOD, "region": "441599999"}, GOOD)
+    _, answers = feed(system, "region", LINE, {**LINE, "region": "441599999"}, LINE)
     system.count()
     assert all(a["ok"] for a in answers) and counted(system, "CP-region") == 2
     (gap,) = system.rows(
@@ -206,7 +197,7 @@ def test_two_daemons_on_one_outbox(system):
     client = socket.socket(socket.AF_UNIX)
     client.settimeout(15)
     client.connect(str(system.dir / "two.db.sock"))
-    client.sendall(json.dumps(GOOD).encode() + b"\n")
+    client.sendall(json.dumps(LINE).encode() + b"\n")
     assert json.loads(client.recv(1000))["ok"], "the first daemon has lost its socket"
     client.close()
     assert first.stop().code == 0
@@ -244,7 +235,7 @@ def talk(path, count):
         client.connect(str(path))
         with client.makefile("rb") as stream:
             for first in range(0, count, 100):
-                client.sendall((json.dumps(GOOD) + "\n").encode() * min(100, count - first))
+                client.sendall((json.dumps(LINE) + "\n").encode() * min(100, count - first))
                 answers += [json.loads(stream.readline()) for _ in range(min(100, count - first))]
     return answers
 
@@ -268,7 +259,7 @@ def test_full_disk(system):
             "--group-lines",
             200,
             code=None,
-            text=(json.dumps(GOOD) + "\n") * 30_000,
+            text=(json.dumps(LINE) + "\n") * 30_000,
             env={"FX_BROKERS": ""},
         )
         answers = [json.loads(row) for row in result.out.splitlines()]

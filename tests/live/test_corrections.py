@@ -6,17 +6,8 @@ import json
 from collections import Counter
 
 import pytest
-from lib.post import HAICHENG, HAIFENG, SHANWEI, Post
+from lib.post import HAICHENG, HAIFENG, LINE, SHANWEI, Post
 from lib.system import HOUR_MS, System, now_ms
-
-LINE = {
-    "direction": "IN",
-    "post_type": "VILLAGE",
-    "vehicle": "CAR",
-    "plate_scope": "IN_CITY",
-    "persons": 2,
-    "passed": 2,
-}
 
 
 @pytest.fixture(scope="module")

@@ -12,17 +12,9 @@ from collections import Counter
 import pytest
 from lib import recount
 from lib.outbox import accepted
-from lib.post import HAICHENG
+from lib.post import HAICHENG, LINE
 from lib.system import LONG, SCHEMAS, System, now_ms, wait_until
 
-BODY = {
-    "direction": "IN",
-    "post_type": "VILLAGE",
-    "vehicle": "CAR",
-    "plate_scope": "IN_CITY",
-    "persons": 2,
-    "passed": 2,
-}
 BASE_MS = now_ms() - 3_600_000
 KILLS = 8
 
@@ -87,7 +79,7 @@ def exchange(client, lines):
 
 def line(i, **more):
     """Line i; its time tells it apart from all others."""
-    return {**BODY, "at": BASE_MS + i, **more}
+    return {**LINE, "at": BASE_MS + i, **more}
 
 
 def settled(daemon, system, code=0):

@@ -11,9 +11,9 @@ import time
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-from lib.post import Post
+from lib.post import LINE, Post
 from lib.system import ROOT, SCHEMAS, System, wait_until
-from test_bad_input import GOOD, counted, feed
+from test_bad_input import counted, feed
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +38,12 @@ def test_no_broker(system):
     """What was taken stays in the outbox: exit 4; the next run sends it."""
     closed = {"FX_BROKERS": "127.0.0.1:1"}
     result, answers = feed(
-        system, "nobroker", GOOD, GOOD, code=4, env=closed, more=["--drain-s", 1]
+        system, "nobroker", LINE, LINE, code=4, env=closed, more=["--drain-s", 1]
     )
     assert [a["ok"] for a in answers] == [True, True] and "outbox" in result.err
     assert "127.0.0.1:1" in system.run("fx-rollup", "--give-up", 1, code=4, env=closed).err
     system.run("fx-setup", code=4, env=closed)
-    feed(system, "nobroker", GOOD)
+    feed(system, "nobroker", LINE)
     system.count()
     assert counted(system, "CP-nobroker") == 3
 
@@ -62,7 +62,7 @@ def test_schema_that_was_never_set_up(system):
 
 def test_topic_that_was_never_made(system):
     env = {"FX_TOPIC_PREFIX": system.prefix + "-none"}
-    result, _ = feed(system, "notopic", GOOD, code=None, env=env, more=["--drain-s", 2])
+    result, _ = feed(system, "notopic", LINE, code=None, env=env, more=["--drain-s", 2])
     assert result.code in (2, 4) and "none.checkpoint" in result.err
     result = system.run("fx-rollup", "--until-end", "--give-up", 1, code=None, env=env)
     assert result.code in (2, 3, 4) and "none." in result.err

@@ -74,12 +74,7 @@ static struct saying draw_saying(struct source *source)
     struct saying saying = saying_of(source->name, source->run, ++source->seq);
     saying.topic = source->topic;
     saying.region = kinds_regions[dice_below(dice, KINDS_REGIONS)][0];
-    saying.post = dice_below(dice, 3);
-    saying.lane = dice_chance(dice, 50) ? "A" : "";
-    saying.first = dice_chance(dice, 50);
-    saying.persons = dice_between(dice, 1, 9);
-    saying.wait_s = dice_chance(dice, 30) ? SAYING_NEVER : dice_between(dice, 0, 400);
-    saying.origin = dice_chance(dice, 50) ? NULL : dice_chance(dice, 50) ? "C2-T1" : "AWAY";
+    saying_draw(&saying, dice);
     saying.occurred_ms = sim.world.now_ms - dice_below(dice, 4000000);
     if (dice_chance(dice, 4)) /* a clock that is wrong */
         saying.occurred_ms += dice_chance(dice, 50)   ? INT64_C(7200000)

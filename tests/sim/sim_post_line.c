@@ -77,12 +77,7 @@ static struct saying draw_saying(const struct post *post, int source)
     struct saying saying = saying_of(post->sources[source], 0, 0);
     saying.topic = post->topic;
     saying.region = kinds_regions[dice_below(dice, KINDS_REGIONS - 1)][0]; /* always known */
-    saying.post = dice_below(dice, 3);
-    saying.lane = dice_chance(dice, 50) ? "A" : "";
-    saying.first = dice_chance(dice, 50);
-    saying.persons = dice_between(dice, 1, 9);
-    saying.wait_s = dice_chance(dice, 30) ? SAYING_NEVER : dice_between(dice, 0, 400);
-    saying.origin = dice_chance(dice, 50) ? NULL : dice_chance(dice, 50) ? "C2-T1" : "AWAY";
+    saying_draw(&saying, dice);
     saying.occurred_ms = post_now_ms(post) - dice_below(dice, 4000000);
     return saying;
 }

@@ -54,6 +54,17 @@ static inline struct saying saying_of(const char *source, int64_t run, int64_t s
                            .wait_s = 45};
 }
 
+/* What a gate counts, drawn; where and when it was is the caller's. */
+static inline void saying_draw(struct saying *saying, struct dice *dice)
+{
+    saying->post = dice_below(dice, 3);
+    saying->lane = dice_chance(dice, 50) ? "A" : "";
+    saying->first = dice_chance(dice, 50);
+    saying->persons = dice_between(dice, 1, 9);
+    saying->wait_s = dice_chance(dice, 30) ? SAYING_NEVER : dice_between(dice, 0, 400);
+    saying->origin = dice_chance(dice, 50) ? NULL : dice_chance(dice, 50) ? "C2-T1" : "AWAY";
+}
+
 static inline void saying_text(struct decoded *fields, int field, const char *text)
 {
     fields->is_null[field] = text == NULL;

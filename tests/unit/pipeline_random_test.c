@@ -8,6 +8,7 @@
 #include "fake_intake.c"
 #include "fake_store.c"
 #include "fake_world.c"
+#include "fake_worlds.h"
 
 #include "../../common/log.h"
 
@@ -19,7 +20,6 @@
 
 static struct scratch scratch;
 static struct catalog catalog;
-static int64_t failing = -1; /* seed of the world at play */
 
 /* A source's run as its outbox knows it: numbers are sent in order, some again, some never. */
 struct source {
@@ -72,12 +72,7 @@ static struct saying random_saying(struct play *play, struct source *source, int
     struct saying saying = saying_of(source->name, source->run, seq);
     saying.topic = source->topic;
     saying.region = kinds_regions[dice_below(dice, KINDS_REGIONS)][0];
-    saying.post = dice_below(dice, 3);
-    saying.lane = dice_chance(dice, 50) ? "A" : "";
-    saying.first = dice_chance(dice, 50);
-    saying.persons = dice_between(dice, 1, 9);
-    saying.wait_s = dice_chance(dice, 30) ? SAYING_NEVER : dice_between(dice, 0, 400);
-    saying.origin = dice_chance(dice, 50) ? NULL : dice_chance(dice, 50) ? "C2-T1" : "AWAY";
+    saying_draw(&saying, dice);
     saying.occurred_ms = play->world.now_ms - dice_below(dice, 4000000);
     if (dice_chance(dice, 3))
         saying.occurred_ms += dice_chance(dice, 50) ? 86400000 : -INT64_C(99999999999);
@@ -271,22 +266,7 @@ static void play_world(uint64_t seed)
 static void figures_are_right_whatever_happens(void **state)
 {
     (void)state;
-    const char *only = getenv("FX_SEED");
-    for (uint64_t seed = 0; seed < WORLDS; seed++) {
-        if (only != NULL && strtoull(only, NULL, 10) != seed)
-            continue;
-        failing = (int64_t)seed;
-        play_world(seed);
-    }
-    failing = -1;
-}
-
-static int name_failing_world(void **state)
-{
-    (void)state;
-    if (failing >= 0)
-        print_error("FX_SEED=%" PRId64 " plays this world alone\n", failing);
-    return 0;
+    play_worlds(WORLDS, play_world);
 }
 
 int main(void)

@@ -8,6 +8,7 @@
  * on which copy came first. FX_SEED=N runs one world only and says more about it.
  */
 #include "fake_redriver.h"
+#include "fake_worlds.h"
 
 #ifndef WORLDS
 #define WORLDS 300
@@ -26,7 +27,6 @@ struct source {
 
 static struct source sources[SOURCES];
 static struct redriver redrivers[2];
-static int64_t failing = -1; /* seed of the world at play */
 
 static void open_sources(void)
 {
@@ -186,24 +186,9 @@ static void play_world(uint64_t seed)
 static void figures_are_those_of_a_recount(void **state)
 {
     (void)state;
-    const char *only = getenv("FX_SEED");
-    if (only != NULL)
+    if (getenv("FX_SEED") != NULL)
         fx_log_open("redrive_random_test", FX_LOG_DEBUG);
-    for (uint64_t seed = 0; seed < WORLDS; seed++) {
-        if (only != NULL && strtoull(only, NULL, 10) != seed)
-            continue;
-        failing = (int64_t)seed;
-        play_world(seed);
-    }
-    failing = -1;
-}
-
-static int name_failing_world(void **state)
-{
-    (void)state;
-    if (failing >= 0)
-        print_error("FX_SEED=%" PRId64 " plays this world alone\n", failing);
-    return 0;
+    play_worlds(WORLDS, play_world);
 }
 
 int main(void)
