@@ -226,9 +226,6 @@ enum fx_code store_send_settled(struct store *store, const struct flush *flush, 
     static const enum array_type types[SETTLED_ARRAYS] = {ARRAY_TEXT, ARRAY_INT4, ARRAY_INT8,
                                                           ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8,
                                                           ARRAY_INT8, ARRAY_TEXT};
-    const char *values[SETTLED_ARRAYS];
-    int lengths[SETTLED_ARRAYS];
-    int formats[SETTLED_ARRAYS];
     char sql[1200];
     if (flush->settled_count == 0)
         return FX_OK;
@@ -236,17 +233,6 @@ enum fx_code store_send_settled(struct store *store, const struct flush *flush, 
     store_begin_arrays(store, types, SETTLED_ARRAYS);
     for (int i = 0; i < flush->settled_count; i++)
         add_settled(store, &flush->settled[i]);
-    for (int i = 0; i < SETTLED_ARRAYS; i++) {
-        struct array *array = &store->arrays[i];
-        array_end(array);
-        if (buf_check(&array->buf, err) != FX_OK)
-            return err->code;
-        values[i] = (const char *)array->buf.data;
-        lengths[i] = (int)array->buf.size;
-        formats[i] = 1;
-    }
     snprintf(sql, sizeof sql, SETTLED_SQL, store->record_schema);
-    if (PQsendQueryParams(store->conn, sql, SETTLED_ARRAYS, NULL, values, lengths, formats, 0) == 0)
-        return pg_failed(store->conn, NULL, err);
-    return FX_OK;
+    return store_send_arrays_sql(store, sql, SETTLED_ARRAYS, err);
 }

@@ -13,7 +13,8 @@ void store_begin_arrays(struct store *store, const enum array_type *types, int c
         array_begin(&store->arrays[i], types[i]);
 }
 
-enum fx_code store_send_arrays(struct store *store, const char *name, int count, struct fx_err *err)
+static enum fx_code send_arrays(struct store *store, const char *name, const char *sql, int count,
+                                struct fx_err *err)
 {
     const char *values[STORE_ARRAYS_MAX];
     int lengths[STORE_ARRAYS_MAX];
@@ -27,9 +28,22 @@ enum fx_code store_send_arrays(struct store *store, const char *name, int count,
         lengths[i] = (int)array->buf.size;
         formats[i] = 1;
     }
-    if (PQsendQueryPrepared(store->conn, name, count, values, lengths, formats, 0) == 0)
-        return pg_failed(store->conn, NULL, err);
-    return FX_OK;
+    PGconn *conn = store->conn;
+    int is_sent = name != NULL
+                      ? PQsendQueryPrepared(conn, name, count, values, lengths, formats, 0)
+                      : PQsendQueryParams(conn, sql, count, NULL, values, lengths, formats, 0);
+    return is_sent == 0 ? pg_failed(conn, NULL, err) : FX_OK;
+}
+
+enum fx_code store_send_arrays(struct store *store, const char *name, int count, struct fx_err *err)
+{
+    return send_arrays(store, name, NULL, count, err);
+}
+
+enum fx_code store_send_arrays_sql(struct store *store, const char *sql, int count,
+                                   struct fx_err *err)
+{
+    return send_arrays(store, NULL, sql, count, err);
 }
 
 static void add_nullable(struct array *array, int64_t value, bool is_null)

@@ -41,10 +41,13 @@ FX_MUST_CHECK enum fx_code store_rollup_sql(const struct schema *schema,
 void store_rollup_name(const struct catalog *catalog, const struct rollup *rollup, int level,
                        char name[STORE_NAME_MAX]);
 
-/* store_send.c: the parameters of one statement as arrays, then the statement. */
+/* store_send.c: the parameters of one statement as arrays, then the statement: by the name it was
+ * prepared under, or as text. */
 void store_begin_arrays(struct store *store, const enum array_type *types, int count);
 FX_MUST_CHECK enum fx_code store_send_arrays(struct store *store, const char *name, int count,
                                              struct fx_err *err);
+FX_MUST_CHECK enum fx_code store_send_arrays_sql(struct store *store, const char *sql, int count,
+                                                 struct fx_err *err);
 
 /* store_note.c: what a flush notes beside the figures. */
 FX_MUST_CHECK enum fx_code store_send_marks(struct store *store, const struct flush *flush,
