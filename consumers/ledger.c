@@ -323,13 +323,10 @@ bool ledger_tally(struct ledger *ledger, int index, const struct ledger_tally *o
     return is_spilled;
 }
 
-bool ledger_date(struct ledger *ledger, int index, int64_t instant_ms, int64_t fallback_ms,
-                 struct ledger_day *closed)
+bool ledger_date(struct ledger *ledger, int index, int64_t instant_ms, struct ledger_day *closed)
 {
     struct ledger_entry *entry = &ledger->entries[index];
     bool has_day = entry->day.end_ms != LEDGER_NO_DAY;
-    if (instant_ms == LEDGER_NO_DAY)
-        instant_ms = has_day ? entry->day.end_ms - 1 : fallback_ms;
     if (has_day && instant_ms < entry->day.end_ms)
         return false;
     bool is_closed = has_day && entry->high >= entry->day.first;

@@ -91,11 +91,9 @@ bool ledger_tally(struct ledger *ledger, int index, const struct ledger_tally *o
  * Numbers above high are about to be met at instant_ms: they belong to its day (reporting zone),
  * or to the run's newest day if that is later. A missing number has no time of its own; it
  * belongs to the first day by whose end it was known to exist. true: the day before is closed; it
- * is handed out through *closed, with high as its last number. LEDGER_NO_DAY for instant_ms: the
- * event does not tell when it was numbered, fallback_ms is taken if the run has no day yet.
+ * is handed out through *closed, with high as its last number.
  */
-bool ledger_date(struct ledger *ledger, int index, int64_t instant_ms, int64_t fallback_ms,
-                 struct ledger_day *closed);
+bool ledger_date(struct ledger *ledger, int index, int64_t instant_ms, struct ledger_day *closed);
 
 /* Every later event of the run is rejected, until a person releases it. */
 void ledger_quarantine(struct ledger *ledger, int index);

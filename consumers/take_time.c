@@ -19,7 +19,7 @@ void take_day(struct taking *taking, int64_t instant_ms)
 {
     struct pipeline *pipeline = taking->pipeline;
     struct ledger_day closed;
-    if (!ledger_date(pipeline->ledger, taking->entry, instant_ms, taking->append_ms, &closed))
+    if (!ledger_date(pipeline->ledger, taking->entry, instant_ms, &closed))
         return;
     const struct ledger_entry *entry = ledger_entry(pipeline->ledger, taking->entry);
     pipeline->days[pipeline->day_count++] =
@@ -27,18 +27,18 @@ void take_day(struct taking *taking, int64_t instant_ms)
 }
 
 /* The event's number, if it is above all others of its run, gets its day; so do those left out
- * before it. A reversal is a copy of an older event and does not tell when it was numbered. */
+ * before it. A reversal is a copy of an older event and does not tell when it was numbered: it is
+ * of the run's newest day, if there is one. */
 void take_date_number(struct taking *taking)
 {
     struct pipeline *pipeline = taking->pipeline;
     const struct decoded *fields = &taking->event.fields;
     const struct ledger_entry *entry = ledger_entry(pipeline->ledger, taking->entry);
     int64_t instant_ms = fields->numbers[ENVELOPE_OCCURRED_AT];
-    if (taking->event.seq <= entry->high)
+    bool is_reversal = fields->numbers[ENVELOPE_SIGN] < 0;
+    if (taking->event.seq <= entry->high || (is_reversal && entry->day.end_ms != LEDGER_NO_DAY))
         return;
-    if (fields->numbers[ENVELOPE_SIGN] < 0)
-        instant_ms = LEDGER_NO_DAY;
-    else if (take_has_wrong_clock(taking, instant_ms))
+    if (is_reversal || take_has_wrong_clock(taking, instant_ms))
         instant_ms = taking->append_ms;
     take_day(taking, instant_ms);
 }

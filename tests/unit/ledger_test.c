@@ -368,21 +368,21 @@ static void numbers_belong_to_days(void **state)
     struct ledger_day closed;
     int index = find(ledger, "A", 1);
     const struct ledger_entry *entry = ledger_entry(ledger, index);
-    assert_false(ledger_date(ledger, index, LEDGER_NO_DAY, midnight_ms - 1, &closed));
+    assert_false(ledger_date(ledger, index, midnight_ms - 1, &closed));
     assert_int_equal(entry->day.end_ms, midnight_ms);
     assert_int_equal(entry->day.first, 1);
     count(ledger, index, 3);
-    assert_false(ledger_date(ledger, index, midnight_ms - day_ms, 0, &closed)); /* late */
+    assert_false(ledger_date(ledger, index, midnight_ms - day_ms, &closed)); /* late */
     count(ledger, index, 4);
-    assert_false(ledger_date(ledger, index, LEDGER_NO_DAY, midnight_ms, &closed));
+    assert_false(ledger_date(ledger, index, midnight_ms - 1, &closed));
     count(ledger, index, 5);
-    assert_true(ledger_date(ledger, index, midnight_ms, 0, &closed));
+    assert_true(ledger_date(ledger, index, midnight_ms, &closed));
     assert_int_equal(closed.end_ms, midnight_ms);
     assert_int_equal(closed.first, 1);
     assert_int_equal(entry->day.end_ms, midnight_ms + day_ms);
     assert_int_equal(entry->day.first, 6);
     /* no number came of it: the day holds none and is not closed */
-    assert_false(ledger_date(ledger, index, midnight_ms + 3 * day_ms, 0, &closed));
+    assert_false(ledger_date(ledger, index, midnight_ms + 3 * day_ms, &closed));
     assert_int_equal(entry->day.end_ms, midnight_ms + 4 * day_ms);
     assert_int_equal(entry->day.first, 6);
 }
