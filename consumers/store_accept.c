@@ -58,15 +58,14 @@ static const char untimed_sql[] =
     "r.topic = a.topic AND r.partition = a.partition AND r.is_counted "
     "AND r.id > a.id) ORDER BY a.first_offset, a.last_offset LIMIT $3";
 
-enum fx_code store_record_query(struct store *store, const char *record_schema,
-                                const struct pg_statement *statement, PGresult **rows,
-                                struct fx_err *err)
+enum fx_code store_record_query(struct store *store, const struct pg_statement *statement,
+                                PGresult **rows, struct fx_err *err)
 {
     struct buf sql = BUF_INIT;
     const char *text = statement->sql;
     for (const char *mark; (mark = strstr(text, "%s")) != NULL; text = mark + 2) {
         buf_append(&sql, text, (size_t)(mark - text));
-        buf_append_format(&sql, "\"%s\"", record_schema);
+        buf_append_format(&sql, "\"%s\"", store->record_schema);
     }
     buf_append_text(&sql, text);
     struct pg_statement whole = {buf_text(&sql), statement->count, statement->values};
@@ -78,8 +77,8 @@ enum fx_code store_record_query(struct store *store, const char *record_schema,
 }
 
 /* Says what was applied, and retires the rejected events of a log that is no more. */
-static enum fx_code note_applied(struct store *store, const char *record_schema,
-                                 const PGresult *rows, int row, struct fx_err *err)
+static enum fx_code note_applied(struct store *store, const PGresult *rows, int row,
+                                 struct fx_err *err)
 {
     const char *values[] = {PQgetvalue(rows, row, 0), PQgetvalue(rows, row, 1)};
     PGresult *none = NULL;
@@ -87,22 +86,22 @@ static enum fx_code note_applied(struct store *store, const char *record_schema,
     fx_log(FX_LOG_WARN, "accepted", "topic=%s partition=%s next=%s was=%s", values[0], values[1],
            PQgetvalue(rows, row, 3), PQgetvalue(rows, row, 6));
     if (PQgetvalue(rows, row, 8)[0] != 't' ||
-        store_record_query(store, record_schema, &retire, &none, err) != FX_OK)
+        store_record_query(store, &retire, &none, err) != FX_OK)
         return err->code;
     PQclear(none);
     return FX_OK;
 }
 
-enum fx_code store_take_positions(struct store *store, const char *record_schema,
-                                  const char *const values[5], PGresult **rows, struct fx_err *err)
+enum fx_code store_take_positions(struct store *store, const char *const values[5], PGresult **rows,
+                                  struct fx_err *err)
 {
     struct pg_statement take = {take_sql, 5, values};
     PGresult *taken = NULL;
-    if (store_record_query(store, record_schema, &take, &taken, err) != FX_OK)
+    if (store_record_query(store, &take, &taken, err) != FX_OK)
         return err->code;
     for (int i = 0; i < PQntuples(taken) && err->code == FX_OK; i++)
         if (PQgetvalue(taken, i, 7)[0] == 't')
-            (void)(note_applied(store, record_schema, taken, i, err) == FX_OK);
+            (void)(note_applied(store, taken, i, err) == FX_OK);
     if (err->code == FX_OK)
         *rows = taken;
     else
@@ -110,16 +109,15 @@ enum fx_code store_take_positions(struct store *store, const char *record_schema
     return err->code;
 }
 
-enum fx_code store_read_untimed(struct store *store, const char *record_schema,
-                                const char *const values[2], struct claim *claim,
-                                struct fx_err *err)
+enum fx_code store_read_untimed(struct store *store, const char *const values[2],
+                                struct claim *claim, struct fx_err *err)
 {
     char limit[16];
     snprintf(limit, sizeof limit, "%d", CLAIM_UNTIMED_MAX);
     const char *all[] = {values[0], values[1], limit};
     PGresult *rows = NULL;
     struct pg_statement statement = {untimed_sql, 3, all};
-    if (store_record_query(store, record_schema, &statement, &rows, err) != FX_OK)
+    if (store_record_query(store, &statement, &rows, err) != FX_OK)
         return err->code;
     claim->untimed_count = 0;
     for (int i = 0; i < PQntuples(rows); i++)

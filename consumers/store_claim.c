@@ -74,8 +74,7 @@ static int64_t number_at(const PGresult *rows, int row, int column, int64_t if_n
 }
 
 /* The definitions this worker compiled must be the ones the tables were made from. */
-static enum fx_code check_definition(struct store *store, struct claim *claim, char *record_schema,
-                                     struct fx_err *err)
+static enum fx_code check_definition(struct store *store, struct claim *claim, struct fx_err *err)
 {
     PGresult *rows = NULL;
     struct pg_statement statement = {"SELECT hash, accept_simulated, record_schema, "
@@ -101,7 +100,7 @@ static enum fx_code check_definition(struct store *store, struct claim *claim, c
                    claim->cluster, store->options.schema_name, PQgetvalue(rows, 0, 3));
     if (err->code == FX_OK) {
         claim->accept_simulated = PQgetvalue(rows, 0, 1)[0] == 't';
-        text_copy(record_schema, 64, PQgetvalue(rows, 0, 2));
+        text_copy(store->record_schema, sizeof store->record_schema, PQgetvalue(rows, 0, 2));
     }
     PQclear(rows);
     return err->code;
@@ -161,24 +160,23 @@ static const char lock_sql[] =
 
 /* Locks the position rows in order, makes them ours, and reads them. */
 static enum fx_code lock_positions(struct store *store, struct claim *claim,
-                                   struct literals *literals, const char *record_schema,
-                                   struct fx_err *err)
+                                   struct literals *literals, struct fx_err *err)
 {
     const char *values[] = {close_literal(&literals->topics), close_literal(&literals->partitions),
                             close_literal(&literals->generations), close_literal(&literals->lows),
                             store->options.worker};
     PGresult *rows = NULL;
     struct pg_statement insert = {insert_sql, 4, values};
-    if (store_record_query(store, record_schema, &insert, &rows, err) != FX_OK)
+    if (store_record_query(store, &insert, &rows, err) != FX_OK)
         return err->code;
     PQclear(rows);
     if (run_with(store, lock_sql, 2, values, err) != FX_OK ||
-        store_take_positions(store, record_schema, values, &rows, err) != FX_OK)
+        store_take_positions(store, values, &rows, err) != FX_OK)
         return err->code;
     (void)(read_positions(store, rows, claim, err) == FX_OK);
     PQclear(rows);
     if (err->code == FX_OK)
-        (void)(store_read_untimed(store, record_schema, values, claim, err) == FX_OK);
+        (void)(store_read_untimed(store, values, claim, err) == FX_OK);
     return err->code;
 }
 
@@ -197,11 +195,16 @@ static const char runs_sql[] =
     "ORDER BY l.last_appended_at DESC NULLS LAST LIMIT $6) UNION "
     "SELECT " RUN_COLUMNS "FROM source_ledger l WHERE " WANTED_RUNS;
 
+#define GAPS_OF_RUNS                                                                               \
+    "SELECT g.topic, g.source, g.run, g.first_seq, g.last_seq, g.cause, "                          \
+    "(extract(epoch FROM g.opened_at) * 1000)::bigint FROM source_gap g "                          \
+    "JOIN source_ledger l USING (topic, source, run) WHERE "
+
+/* Who wants no newest runs, as a re-drive, does not read all gaps of the partition. */
 static const char gaps_sql[] =
-    "SELECT g.topic, g.source, g.run, g.first_seq, g.last_seq, g.cause, "
-    "(extract(epoch FROM g.opened_at) * 1000)::bigint FROM source_gap g "
-    "JOIN source_ledger l USING (topic, source, run) WHERE (l.topic, l.partition) IN "
-    "(SELECT * FROM unnest($1::text[], $2::int[])) OR " WANTED_RUNS " ORDER BY 1, 2, 3, 4";
+    GAPS_OF_RUNS "$6::int > 0 AND (l.topic, l.partition) IN "
+                 "(SELECT * FROM unnest($1::text[], $2::int[])) UNION " GAPS_OF_RUNS WANTED_RUNS
+                 " ORDER BY 1, 2, 3, 4";
 
 static bool read_key(const struct store *store, const PGresult *rows, int row,
                      struct ledger_key *key)
@@ -269,7 +272,7 @@ static enum fx_code load_ledger(struct store *store, const struct claim *claim,
                             limit};
     PGresult *rows = NULL;
     struct pg_statement runs = {runs_sql, 6, values};
-    struct pg_statement gaps = {gaps_sql, 5, values};
+    struct pg_statement gaps = {gaps_sql, 6, values};
     if (pg_query(store->conn, &runs, &rows, err) != FX_OK)
         return err->code;
     (void)(read_runs(store, rows, ledger, err) == FX_OK);
@@ -317,9 +320,11 @@ static enum fx_code load_set(struct store *store, const struct pg_statement *sta
     return err->code;
 }
 
-static enum fx_code load_marks(struct store *store, struct literals *literals, struct marks *marks,
-                               struct fx_err *err)
+static enum fx_code load_marks(struct store *store, const struct claim *claim,
+                               struct literals *literals, struct marks *marks, struct fx_err *err)
 {
+    if (claim->wanted_count == 0)
+        return FX_OK;
     const char *values[] = {buf_text(&literals->wanted_topics), buf_text(&literals->wanted_sources),
                             buf_text(&literals->wanted_runs),
                             close_literal(&literals->wanted_seqs)};
@@ -332,17 +337,14 @@ static enum fx_code load_marks(struct store *store, struct literals *literals, s
 
 /* Buckets before the newest cut-off stand in a report. A rebuild counts them anew: that is no
  * correction. */
-static enum fx_code load_cutoff(struct store *store, struct claim *claim, const char *record_schema,
-                                struct fx_err *err)
+static enum fx_code load_cutoff(struct store *store, struct claim *claim, struct fx_err *err)
 {
-    char sql[200];
     PGresult *rows = NULL;
-    snprintf(sql, sizeof sql,
-             "SELECT (extract(epoch FROM max(c.as_of)) * 1000)::bigint FROM \"%s\".cutoff c "
-             "WHERE NOT (SELECT is_rebuild FROM definition)",
-             record_schema);
-    struct pg_statement statement = {sql, 0, NULL};
-    if (pg_query(store->conn, &statement, &rows, err) == FX_OK)
+    struct pg_statement statement = {
+        "SELECT (extract(epoch FROM max(c.as_of)) * 1000)::bigint FROM %s.cutoff c "
+        "WHERE NOT (SELECT is_rebuild FROM definition)",
+        0, NULL};
+    if (store_record_query(store, &statement, &rows, err) == FX_OK)
         claim->reported_until_ms = number_at(rows, 0, 0, INT64_MIN);
     PQclear(rows);
     return err->code;
@@ -351,23 +353,22 @@ static enum fx_code load_cutoff(struct store *store, struct claim *claim, const 
 static enum fx_code claim_all(struct store *store, struct claim *claim, struct ledger *ledger,
                               struct marks *marks, struct fx_err *err)
 {
-    char record_schema[64];
     struct literals literals = {BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT,
                                 BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT};
     write_literals(store, claim, &literals);
     enum fx_code code = pg_run(store->conn, "BEGIN ISOLATION LEVEL READ COMMITTED", err);
     if (code == FX_OK)
-        code = check_definition(store, claim, record_schema, err);
+        code = check_definition(store, claim, err);
     if (code == FX_OK)
-        code = lock_positions(store, claim, &literals, record_schema, err);
+        code = lock_positions(store, claim, &literals, err);
     if (code == FX_OK) /* again: fx-setup may have waited for the same rows, or we for its */
-        code = check_definition(store, claim, record_schema, err);
+        code = check_definition(store, claim, err);
     if (code == FX_OK)
         code = load_ledger(store, claim, &literals, ledger, err);
     if (code == FX_OK)
-        code = load_marks(store, &literals, marks, err);
+        code = load_marks(store, claim, &literals, marks, err);
     if (code == FX_OK)
-        code = load_cutoff(store, claim, record_schema, err);
+        code = load_cutoff(store, claim, err);
     if (code == FX_OK)
         code = pg_run(store->conn, "COMMIT", err);
     release_literals(&literals);

@@ -36,23 +36,6 @@ static int64_t number_at(const PGresult *rows, int row, int column)
     return strtoll(PQgetvalue(rows, row, column), NULL, 10);
 }
 
-static enum fx_code find_record_schema(struct store *store, struct fx_err *err)
-{
-    PGresult *rows = NULL;
-    struct pg_statement statement = {"SELECT record_schema FROM definition", 0, NULL};
-    if (pg_query(store->conn, &statement, &rows, err) != FX_OK)
-        return err->code;
-    if (PQntuples(rows) != 1)
-        fx_err_set(err, FX_ECONFIG, "schema %s is not set up: run fx-setup",
-                   store->options.schema_name);
-    else if (!text_is_identifier(PQgetvalue(rows, 0, 0)))
-        fx_err_set(err, FX_ESTATE, "definition.record_schema is no identifier");
-    else
-        text_copy(store->record_schema, sizeof store->record_schema, PQgetvalue(rows, 0, 0));
-    PQclear(rows);
-    return err->code;
-}
-
 static enum fx_code read_row(const struct store *store, const PGresult *rows, int at,
                              struct flush_rejected *event, struct fx_err *err)
 {
@@ -147,8 +130,7 @@ enum fx_code store_list_rejected(struct store *store, struct rejected_list *list
     list->count = 0;
     write_topics(store, &topics);
     write_reasons(list->reason, &reasons);
-    if (store_connect(store, err) == FX_OK && find_record_schema(store, err) == FX_OK &&
-        pg_run(store->conn, in_key_order, err) == FX_OK &&
+    if (store_connect(store, err) == FX_OK && pg_run(store->conn, in_key_order, err) == FX_OK &&
         list_rows(store, list, &topics, &reasons, err) == FX_OK)
         (void)(pg_run(store->conn, "COMMIT", err) == FX_OK);
     buf_release(&topics);

@@ -24,7 +24,7 @@ struct store {
     struct fx_err failure; /* first error of the flush in flight */
     enum store_conflict conflict;
     struct array arrays[STORE_ARRAYS_MAX];
-    char record_schema[64]; /* of what was decided, as store_list_rejected found it */
+    char record_schema[64]; /* of what was decided, as the last claim found it */
 };
 
 /* store_sql.c: the fixed statements, by name. */
@@ -68,20 +68,18 @@ FX_MUST_CHECK enum fx_code store_connect(struct store *store, struct fx_err *err
 void store_disconnect(struct store *store);
 
 /* store_accept.c: runs the statement, in whose text each %s stands for the quoted record schema. */
-FX_MUST_CHECK enum fx_code store_record_query(struct store *store, const char *record_schema,
+FX_MUST_CHECK enum fx_code store_record_query(struct store *store,
                                               const struct pg_statement *statement, PGresult **rows,
                                               struct fx_err *err);
 
 /* store_accept.c: the locked positions get their new generations, and what was accepted is applied.
  * values: topics, partitions, generations, low offsets, worker. The caller clears *rows. */
-FX_MUST_CHECK enum fx_code store_take_positions(struct store *store, const char *record_schema,
-                                                const char *const values[5], PGresult **rows,
-                                                struct fx_err *err);
+FX_MUST_CHECK enum fx_code store_take_positions(struct store *store, const char *const values[5],
+                                                PGresult **rows, struct fx_err *err);
 
 /* store_accept.c: the accepted offsets that are not counted yet. values: topics, partitions. */
-FX_MUST_CHECK enum fx_code store_read_untimed(struct store *store, const char *record_schema,
-                                              const char *const values[2], struct claim *claim,
-                                              struct fx_err *err);
+FX_MUST_CHECK enum fx_code store_read_untimed(struct store *store, const char *const values[2],
+                                              struct claim *claim, struct fx_err *err);
 
 /* Index of the topic called name, -1: not ours. */
 int store_topic(const struct store *store, const char *name);
