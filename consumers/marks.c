@@ -77,8 +77,6 @@ enum fx_code mark_set_add(struct mark_set *set, const struct mark *one, struct f
         return err->code;
     uint32_t place = find_place(set, one);
     fx_assert(set->index[place] == 0);
-    fx_assert(!one->is_stored || set->stored_count == set->count);
-    set->stored_count += one->is_stored;
     set->items[set->count++] = *one;
     set->index[place] = (uint32_t)set->count;
     return FX_OK;
@@ -86,8 +84,6 @@ enum fx_code mark_set_add(struct mark_set *set, const struct mark *one, struct f
 
 void mark_set_sent(struct mark_set *set)
 {
-    for (int i = set->stored_count; i < set->count; i++)
-        set->items[i].is_stored = true;
     set->stored_count = set->count;
 }
 

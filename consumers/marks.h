@@ -26,7 +26,6 @@ struct mark {
     int64_t by_seq;
     int64_t counted_ms; /* whose bucket the event counted in; of a reversed one as was presumed */
     int64_t undone_ms;  /* of a reversed one: the instant whose bucket the reversal counted in */
-    bool is_stored;
 };
 
 struct mark_set {
@@ -67,7 +66,7 @@ const struct mark *mark_set_find(const struct mark_set *set, const struct mark *
 /* Adds a mark of an event that has none. FX_EMEMORY: nothing changed. */
 FX_MUST_CHECK enum fx_code mark_set_add(struct mark_set *set, const struct mark *one,
                                         struct fx_err *err);
-void mark_set_sent(struct mark_set *set);
+void mark_set_sent(struct mark_set *set); /* all in it are stored */
 void mark_set_forget(struct mark_set *set, int kept);
 
 #endif

@@ -304,6 +304,7 @@ static enum fx_code load_set(struct store *store, const struct pg_statement *sta
     PGresult *rows = NULL;
     if (pg_query(store->conn, statement, &rows, err) != FX_OK)
         return err->code;
+    fx_assert(set->count == 0); /* what is not committed was dropped */
     for (int i = 0; i < PQntuples(rows) && err->code == FX_OK; i++) {
         struct mark one = {.topic = (uint16_t)store_topic(store, PQgetvalue(rows, i, 0)),
                            .run = number_at(rows, i, 2, 0),
@@ -311,11 +312,11 @@ static enum fx_code load_set(struct store *store, const struct pg_statement *sta
                            .by_run = number_at(rows, i, 4, 0),
                            .by_seq = number_at(rows, i, 5, 0),
                            .counted_ms = number_at(rows, i, 6, MARK_AS_SAID),
-                           .undone_ms = number_at(rows, i, 7, 0),
-                           .is_stored = true};
+                           .undone_ms = number_at(rows, i, 7, 0)};
         text_copy(one.source, sizeof one.source, PQgetvalue(rows, i, 1));
         (void)(mark_set_add(set, &one, err) == FX_OK);
     }
+    mark_set_sent(set);
     PQclear(rows);
     return err->code;
 }

@@ -280,9 +280,8 @@ static void copy_runs(struct transaction *flight, const struct flush *flush)
 static void copy_marks(struct mark *to, int *count, const struct mark_set *from)
 {
     assert_true(from->count - from->stored_count <= WORLD_CORRECTED_MAX);
-    for (int i = 0; i < from->count; i++)
-        if (!from->items[i].is_stored)
-            to[(*count)++] = from->items[i];
+    for (int i = from->stored_count; i < from->count; i++)
+        to[(*count)++] = from->items[i];
 }
 
 static void copy_days(struct transaction *flight, const struct flush *flush)

@@ -145,10 +145,10 @@ struct marked {
 static enum fx_code load_wanted_marks(const struct claim *claim, struct marked from,
                                       struct mark_set *set, struct fx_err *err)
 {
+    assert_int_equal(set->count, 0);
     for (int i = 0; i < from.count; i++) {
         struct mark one = from.marks[i];
         bool is_asked = false;
-        one.is_stored = true;
         for (int w = 0; w < claim->wanted_count; w++)
             is_asked |= claim->wanted[w].topic == one.topic && claim->wanted[w].run == one.run &&
                         claim->wanted[w].seq == one.seq &&
@@ -156,6 +156,7 @@ static enum fx_code load_wanted_marks(const struct claim *claim, struct marked f
         if (is_asked && mark_set_add(set, &one, err) != FX_OK)
             return err->code;
     }
+    mark_set_sent(set);
     return FX_OK;
 }
 
