@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t next_random(struct pipeline *pipeline)
+uint64_t claim_random(struct pipeline *pipeline)
 {
-    /* splitmix64 (S. Vigna, public domain): tokens must differ, not be secret */
+    /* splitmix64 (S. Vigna, public domain) */
     uint64_t z = pipeline->random_state += UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
@@ -90,7 +90,7 @@ static enum fx_code ask_broker(struct pipeline *pipeline, struct claim *claim,
         return fx_err_wrap(err, "claim");
     for (int i = 0; i < claim->count; i++) {
         claim->partitions[i].low_offset = ranges[i].low;
-        claim->partitions[i].generation = (int64_t)next_random(pipeline);
+        claim->partitions[i].generation = (int64_t)claim_random(pipeline);
     }
     return FX_OK;
 }

@@ -29,6 +29,9 @@ enum fx_code claim_refuse_loss(const struct pipeline *pipeline, const struct par
 /* Kafka is the one we knew: beyond the end of another log all would look counted. */
 bool claim_is_verified(const struct pipeline *pipeline);
 
+/* The next of the pipeline's random numbers: tokens must differ, not be secret. */
+uint64_t claim_random(struct pipeline *pipeline);
+
 /* Drops all that is not committed. */
 void claim_drop(struct pipeline *pipeline);
 

@@ -142,6 +142,9 @@ int64_t arrive_bookmark(struct part *part); /* of the partition's last record */
 FX_MUST_CHECK enum fx_code take_event(struct pipeline *pipeline, struct part *part,
                                       const struct intake_message *message, struct fx_err *err);
 
+/* take.c: tallies for the source and append day what is unusual about one event of this run. */
+void take_tally(struct pipeline *pipeline, int index, int64_t append_ms, struct ledger_tally one);
+
 bool take_has_room(const struct pipeline *pipeline); /* take.c: one more message surely fits */
 
 #endif

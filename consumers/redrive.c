@@ -119,7 +119,7 @@ static enum fx_code list_batch(struct redrive *redrive, struct fx_err *err)
     bool is_new = first->topic != topic || first->partition != partition;
     if (ask_range(redrive, is_new, err) != FX_OK || sort_rows(redrive, is_new, err) != FX_OK)
         return err->code;
-    redrive->has_company = is_new || listed->generation != redrive->own_generation;
+    redrive->has_company = is_new || listed->generation != redrive->claimed.generation;
     redrive->at = 0;
     redrive->is_fetched = false;
     redrive->fetch_end_ms = redrive->now_ms + FETCH_MAX_MS;
@@ -301,7 +301,7 @@ enum fx_code redrive_step(struct redrive *redrive, int64_t now_ms, int wait_ms, 
 {
     if (now_ms < redrive->now_ms) /* the clock was set back: waits begin anew */
         redrive->next_ms = now_ms;
-    redrive->now_ms = redrive->pipeline->now_ms = now_ms;
+    redrive->now_ms = now_ms;
     if (go_on(redrive, wait_ms, err) != FX_OK)
         return begin_anew(redrive, err);
     return FX_OK;

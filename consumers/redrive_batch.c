@@ -2,7 +2,6 @@
 /* redrive_batch - what becomes of a batch whose records are fetched. */
 #include "redrive_state.h"
 
-#include "../common/day.h"
 #include "../common/log.h"
 
 #include <string.h>
@@ -69,7 +68,6 @@ static enum fx_code claim_partition(struct redrive *redrive, struct fx_err *err)
 {
     struct pipeline *pipeline = redrive->pipeline;
     const struct flush_rejected *first = &redrive->listed.rows[0];
-    uint64_t random = pipeline->random_state += UINT64_C(0x9e3779b97f4a7c15);
     struct claim claim = {.partitions = &redrive->claimed,
                           .count = 1,
                           .wanted = redrive->wanted,
@@ -77,8 +75,7 @@ static enum fx_code claim_partition(struct redrive *redrive, struct fx_err *err)
                           .reported_until_ms = INT64_MIN};
     redrive->claimed = (struct claim_partition){
         .topic = first->topic, .partition = first->partition, .low_offset = redrive->range.low};
-    redrive->claimed.generation = (int64_t)digest_u64(&random, sizeof random);
-    redrive->own_generation = redrive->claimed.generation;
+    redrive->claimed.generation = (int64_t)claim_random(pipeline);
     claim_drop(pipeline);
     if (intake_cluster(redrive->options.intake, &claim.cluster, err) != FX_OK)
         return err->code;
@@ -166,12 +163,7 @@ static void settle_gone(struct redrive *redrive, int i)
     const struct ledger_entry *entry = ledger_entry(pipeline->ledger, index);
     if (ledger_judge(entry, row->partition, row->seq, false) != LEDGER_DUPLICATE)
         return;
-    struct ledger_tally one = {.day_end_ms = day_local_start_ms(row->append_ms) + DAY_MS,
-                               .duplicates = 1};
-    struct ledger_tally spilled;
-    if (ledger_tally(pipeline->ledger, index, &one, &spilled))
-        pipeline->tallies[pipeline->tally_count++] =
-            (struct flush_tally){entry->topic, entry->source, spilled};
+    take_tally(pipeline, index, row->append_ms, (struct ledger_tally){.duplicates = 1});
     redrive->rows[i].state = ROW_DUPLICATE;
     if (redrive->rows[i].is_tallied)
         untally(redrive, i);

@@ -52,8 +52,7 @@ struct redrive {
     int batch_max;             /* less after a refusal */
     struct intake_range range; /* what Kafka has of the partition */
     int64_t end;               /* rows from here on were added since it was begun */
-    int64_t own_generation;
-    bool has_company; /* another claimed the partition since */
+    bool has_company;          /* another claimed the partition since */
     bool is_in_flight;
     int taken; /* records of the flush in flight */
 

@@ -60,14 +60,13 @@ static struct gap gap_of(const struct taking *taking)
     return gap;
 }
 
-static void tally(struct taking *taking, struct ledger_tally one)
+void take_tally(struct pipeline *pipeline, int index, int64_t append_ms, struct ledger_tally one)
 {
-    struct pipeline *pipeline = taking->pipeline;
     struct ledger_tally spilled;
-    one.day_end_ms = day_local_start_ms(taking->append_ms) + DAY_MS;
-    if (!ledger_tally(pipeline->ledger, taking->entry, &one, &spilled))
+    one.day_end_ms = day_local_start_ms(append_ms) + DAY_MS;
+    if (!ledger_tally(pipeline->ledger, index, &one, &spilled))
         return;
-    const struct ledger_entry *entry = ledger_entry(pipeline->ledger, taking->entry);
+    const struct ledger_entry *entry = ledger_entry(pipeline->ledger, index);
     pipeline->tallies[pipeline->tally_count++] =
         (struct flush_tally){entry->topic, entry->source, spilled};
 }
@@ -179,7 +178,8 @@ static void describe_event(struct taking *taking, bool is_corrected)
     struct ledger_entry *entry = ledger_entry(pipeline->ledger, taking->entry);
     bool is_late = taking->append_ms - taking->counted_ms > LATE_MS;
     if (is_late || is_corrected)
-        tally(taking, (struct ledger_tally){.late = is_late, .clock_corrected = is_corrected});
+        take_tally(pipeline, taking->entry, taking->append_ms,
+                   (struct ledger_tally){.late = is_late, .clock_corrected = is_corrected});
     if (taking->counted_ms > entry->last_occurred_ms)
         entry->last_occurred_ms = taking->counted_ms;
     entry->last_appended_ms = taking->append_ms;
@@ -314,7 +314,8 @@ static enum fx_code take_numbered(struct taking *taking, enum reason reason, str
         return reject_numbered(taking, reason, err);
     enum ledger_verdict verdict = ledger_judge(entry, message->partition, event->seq, false);
     if (verdict == LEDGER_DUPLICATE) {
-        tally(taking, (struct ledger_tally){.duplicates = 1});
+        take_tally(pipeline, taking->entry, taking->append_ms,
+                   (struct ledger_tally){.duplicates = 1});
         pipeline->stats.duplicates++;
         return FX_OK;
     }
