@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "outbox_asked.h"
 
+#include "outbox_send.h"
 #include "outbox_sql.h"
 
 #include <sqlite3.h>
@@ -70,9 +71,7 @@ static enum fx_code obey_span(struct outbox *outbox, const char *source,
         obeyed->unknown++;
         return FX_OK;
     }
-    sqlite3_stmt *statement = sql_use(outbox, SQL_OLDEST_KEPT);
-    sqlite3_bind_int64(statement, 1, run->id);
-    if (sql_number(outbox, statement, &oldest, err) != FX_OK)
+    if (outbox_oldest_kept(outbox, run, &oldest, err) != FX_OK)
         return err->code;
     if (oldest == 0)
         oldest = run->committed_seq + 1;
