@@ -66,12 +66,8 @@ enum fx_code setup_fence(const struct setup *setup, bool is_changed, struct fx_e
     const char *values[] = {setup->catalog.hash, setup->accepts_simulated ? "true" : "false",
                             is_changed ? "true" : "false"};
     return sql_execute(setup->conn,
-                       "WITH p AS MATERIALIZED (SELECT topic, partition FROM partition_position "
-                       "WHERE $3::boolean OR EXISTS (SELECT FROM definition WHERE hash <> $1 OR "
-                       "accept_simulated <> $2::boolean) ORDER BY topic, partition FOR UPDATE) "
-                       "UPDATE partition_position x SET generation = "
-                       "('x' || left(md5(gen_random_uuid()::text), 16))::bit(64)::bigint "
-                       "FROM p WHERE x.topic = p.topic AND x.partition = p.partition",
+                       "SELECT fence_all() WHERE $3::boolean OR EXISTS (SELECT FROM definition "
+                       "WHERE hash <> $1 OR accept_simulated <> $2::boolean)",
                        3, values, err);
 }
 
