@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit_mend.h"
 
+#include "../common/text.h"
 #include "reason.h"
 
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #define DEFAULT "fangxian" /* schema and prefix */
+#define RANGE_SIZE 160
 
 /* The table of schemas/README.md, "Rejected events", in a few words each. */
 static const char *const cures[] = {
@@ -58,16 +60,16 @@ static const char *program_of(const char *kind, char *out, size_t size)
     return out;
 }
 
-/* SOURCE:RUN:FIRST-LAST */
-static const char *range_of(const struct audit_rows *rows, int row, char *out, size_t size)
+/* SOURCE:RUN:FIRST-LAST, the numbers of columns first and last. */
+static void range_of(const struct audit_rows *rows, int row, const char *first, const char *last,
+                     char out[RANGE_SIZE])
 {
-    snprintf(out, size, "%s:%s:%s-%s", cell(rows, row, "source"), cell(rows, row, "run"),
-             cell(rows, row, "first_seq"), cell(rows, row, "last_seq"));
-    return out;
+    snprintf(out, RANGE_SIZE, "%s:%s:%s-%s", cell(rows, row, "source"), cell(rows, row, "run"),
+             cell(rows, row, first), cell(rows, row, last));
 }
 
-/* What an operator types of a program: device, city or definition. */
-enum reach { OF_DEVICE, OF_ROLLUP, OF_SETUP };
+/* Where the program runs: one at a device knows nothing of schemas. */
+enum reach { AT_DEVICE, AT_CITY };
 
 /* " --schema-name X --topic-prefix P" where they are not the defaults and the program has them. */
 static const char *where(const struct audit_report *report, enum reach reach)
@@ -75,7 +77,7 @@ static const char *where(const struct audit_report *report, enum reach reach)
     static char text[400];
     const char *schema = cell(&report->head, 0, "schema");
     const char *prefix = cell(&report->head, 0, "topic_prefix");
-    bool has_schema = reach != OF_DEVICE && schema[0] != '\0' && strcmp(schema, DEFAULT) != 0;
+    bool has_schema = reach != AT_DEVICE && schema[0] != '\0' && strcmp(schema, DEFAULT) != 0;
     bool has_prefix = prefix[0] != '\0' && strcmp(prefix, DEFAULT) != 0;
     snprintf(text, sizeof text, "%s%s%s%s", has_schema ? " --schema-name " : "",
              has_schema ? schema : "", has_prefix ? " --topic-prefix " : "",
@@ -91,36 +93,36 @@ static void mend_reason(const struct audit_report *report, const char *reason, c
         if (strcmp(reason, reason_name((enum reason)i)) == 0)
             ADVISE("%s", cures[i]);
     if (strcmp(reason, reason_name(REASON_ALREADY_REVERSED)) == 0)
-        COMMAND("fx-setup%s --write-off %s --reason TEXT", where(report, OF_SETUP), range);
+        COMMAND("fx-setup%s --write-off %s --reason TEXT", where(report, AT_CITY), range);
     else
-        COMMAND("fx-rollup%s --redrive%s%s", where(report, OF_ROLLUP), reason[0] == '\0' ? "" : " ",
+        COMMAND("fx-rollup%s --redrive%s%s", where(report, AT_CITY), reason[0] == '\0' ? "" : " ",
                 reason);
 }
 
 static void mend_range(const struct audit_report *report, int row, struct audit_mend *mend)
 {
     char program[100];
-    char range[160];
+    char range[RANGE_SIZE];
     const struct audit_rows *rows = &report->sections[AUDIT_MISSING];
     const char *cause = cell(rows, row, "cause");
     const char *reasons = cell(rows, row, "reasons");
     bool is_lost = strcmp(cause, "lost") == 0;
-    range_of(rows, row, range, sizeof range);
+    range_of(rows, row, "first_seq", "last_seq", range);
     if (strcmp(cause, "rejected") == 0 && strchr(reasons, ' ') == NULL) {
         mend_reason(report, reasons, range, mend);
     } else if (strcmp(cause, "rejected") == 0) {
         ADVISE("mend the causes: %s", reasons);
-        COMMAND("fx-rollup%s --redrive", where(report, OF_ROLLUP));
+        COMMAND("fx-rollup%s --redrive", where(report, AT_CITY));
     } else if (is_lost || audit_rows_is_true(rows, row, "is_gone")) {
         ADVISE("%s", is_lost ? "its device or outbox is gone or was replaced: find it, or"
                              : "the source does not hold them any more");
-        COMMAND("fx-setup%s --write-off %s --reason TEXT", where(report, OF_SETUP), range);
+        COMMAND("fx-setup%s --write-off %s --reason TEXT", where(report, AT_CITY), range);
     } else {
         ADVISE("%s", audit_rows_is_true(rows, row, "is_quarantined")
                          ? "its run is in quarantine, release that first, then on the device"
                          : "the source is asked by itself; or on the device");
         COMMAND("%s%s --resend %s", program_of(cell(rows, row, "kind"), program, sizeof program),
-                where(report, OF_DEVICE), range);
+                where(report, AT_DEVICE), range);
     }
 }
 
@@ -129,17 +131,15 @@ static void mend_run(const struct audit_report *report, int row, struct audit_me
     const struct audit_rows *rows = &report->sections[AUDIT_RUNS];
     if (audit_rows_is_true(rows, row, "is_quarantined")) {
         ADVISE("over 16384 gaps: look at the source, then");
-        COMMAND("fx-setup%s --release %s:%s", where(report, OF_SETUP), cell(rows, row, "source"),
+        COMMAND("fx-setup%s --release %s:%s", where(report, AT_CITY), cell(rows, row, "source"),
                 cell(rows, row, "run"));
     } else if (strcmp(cell(rows, row, "state"), "cloned") == 0) {
         ADVISE("two devices report as one source: stop one, give it a name and outbox of its own");
     } else if (audit_rows_cell(rows, row, "lost_first_seq") != NULL) {
-        char range[160];
-        snprintf(range, sizeof range, "%s:%s:%s-%s", cell(rows, row, "source"),
-                 cell(rows, row, "run"), cell(rows, row, "lost_first_seq"),
-                 cell(rows, row, "lost_last_seq"));
+        char range[RANGE_SIZE];
+        range_of(rows, row, "lost_first_seq", "lost_last_seq", range);
         ADVISE("its outbox is gone: find it, or");
-        COMMAND("fx-setup%s --write-off %s --reason TEXT", where(report, OF_SETUP), range);
+        COMMAND("fx-setup%s --write-off %s --reason TEXT", where(report, AT_CITY), range);
     } else {
         ADVISE("its outbox is gone: find out whether it held more");
     }
@@ -156,17 +156,14 @@ static void mend_breach(const struct audit_report *report, int row, struct audit
     const char *next = next_of(report);
     if (cell(&report->sections[AUDIT_BREACHES], row, "explanation")[0] != '\0') {
         ADVISE("mends itself when the original counts:");
-        COMMAND("fx-rollup%s --redrive", where(report, OF_ROLLUP));
+        COMMAND("fx-rollup%s --redrive", where(report, AT_CITY));
         return;
     }
-    const char *prefix = cell(&report->head, 0, "topic_prefix");
-    bool has_prefix = prefix[0] != '\0' && strcmp(prefix, DEFAULT) != 0;
     char topics[300]; /* the schema is the next one's */
-    snprintf(topics, sizeof topics, "%s%s", has_prefix ? " --topic-prefix " : "",
-             has_prefix ? prefix : "");
+    text_copy(topics, sizeof topics, where(report, AT_DEVICE));
     ADVISE("a row was changed by hand, or a fault of ours: count anew beside it (then "
            "fx-rollup --schema-name %s%s --until-end, then fx-setup%s --swap %s)",
-           next, topics, where(report, OF_SETUP), next);
+           next, topics, where(report, AT_CITY), next);
     COMMAND("fx-setup --schema-name %s%s --record-schema %s", next, topics,
             cell(&report->head, 0, "record_schema"));
 }
@@ -188,7 +185,7 @@ static void mend_source(const struct audit_report *report, enum audit_section se
     else
         ADVISE("set the clock of the device (NTP)");
     if (section != AUDIT_CLOCKS)
-        COMMAND("%s%s --status", name, where(report, OF_DEVICE));
+        COMMAND("%s%s --status", name, where(report, AT_DEVICE));
 }
 
 void audit_mend(const struct audit_report *report, enum audit_section section, int row,
@@ -211,17 +208,17 @@ void audit_mend(const struct audit_report *report, enum audit_section section, i
         break;
     case AUDIT_HOLES:
         ADVISE("find out why the broker lost them, then");
-        COMMAND("fx-setup%s --accept-loss %s:%s:%s-%s --reason TEXT", where(report, OF_SETUP),
+        COMMAND("fx-setup%s --accept-loss %s:%s:%s-%s --reason TEXT", where(report, AT_CITY),
                 cell(rows, row, "topic"), cell(rows, row, "partition"),
                 cell(rows, row, "first_offset"), cell(rows, row, "last_offset"));
         break;
     case AUDIT_UNREGISTERED:
         ADVISE("add it to the list of sources");
-        COMMAND("fx-setup%s --sources FILE", where(report, OF_SETUP));
+        COMMAND("fx-setup%s --sources FILE", where(report, AT_CITY));
         break;
     case AUDIT_BEHIND:
         ADVISE("start it, or see its log");
-        COMMAND("fx-rollup%s", where(report, OF_ROLLUP));
+        COMMAND("fx-rollup%s", where(report, AT_CITY));
         break;
     case AUDIT_SILENT:
     case AUDIT_STALE:

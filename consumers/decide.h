@@ -41,7 +41,6 @@ struct decide_options {
 struct decide_place {
     const char *conninfo;
     const char *schema_name;
-    const char *topic_prefix;
     const struct kafka_options *kafka;
 };
 

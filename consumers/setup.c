@@ -150,8 +150,7 @@ static enum fx_code parse(int argc, char **argv, struct setup_options *options, 
 static enum fx_code decide(struct setup *setup, struct fx_err *err)
 {
     const struct setup_options *options = &setup->options;
-    struct decide_place place = {options->conninfo, options->schema_name, options->topic_prefix,
-                                 &options->kafka};
+    struct decide_place place = {options->conninfo, options->schema_name, &options->kafka};
     if (options->is_check || options->has_no_database)
         return fx_err_set(err, FX_ECONFIG, "a decision goes without --check and --no-database");
     return decide_run(&options->decide, &place, &setup->is_short, err);
