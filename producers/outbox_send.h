@@ -5,7 +5,8 @@
  * One watermark: every row up to outbox_acked_id is acknowledged. Rows are sent in the order of
  * their ids; after a crash or a failed delivery sending begins again behind the watermark, and
  * what was sent twice is a duplicate to the consumers. Acknowledged rows stay for a while, so that
- * they can be sent again. None of these functions may be called within a transaction.
+ * they can be sent again. None of these functions may be called within a transaction,
+ * but for outbox_oldest_kept, which only reads.
  */
 #ifndef FX_OUTBOX_SEND_H
 #define FX_OUTBOX_SEND_H

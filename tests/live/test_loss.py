@@ -41,17 +41,17 @@ def trim(system, post, offset):
     """Retention, by an administrator's hand."""
     where = TopicPartition(system.topic(post.kind), post.partition, offset)
     for future in system.admin.delete_records([where]).values():
-        future.result(10)
+        future.result(20)
 
 
-def recreate(system, kind="checkpoint"):
-    topic = system.topic(kind)
-    system.delete_topics(kind)
+def recreate(system):
+    topic = system.topic("checkpoint")
+    system.delete_topics("checkpoint")
     wait_until(
         lambda: topic not in system.admin.list_topics(timeout=10).topics, 15, "the topic is gone"
     )
     system.setup()
-    system._producer = None  # its idea of the topic is the old one's
+    system.forget_topics()
 
 
 def set_time(system, kind, value):

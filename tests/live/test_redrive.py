@@ -10,10 +10,9 @@ import threading
 import time
 
 import pytest
-from confluent_kafka import TopicPartition
 from lib.post import Post
 from lib.system import System, wait_until
-from test_loss import recreate
+from test_loss import recreate, trim
 from test_new_kind import RATION, RATION_2, copy_schemas, write_kind
 
 NEW = "441521999"
@@ -232,9 +231,7 @@ def test_what_kafka_has_no_more(system):
     post = Post(system)
     post.send(*range(1, 11), region=NEW)
     post.count()
-    where = TopicPartition(system.topic("checkpoint"), post.partition, 4)
-    for future in system.admin.delete_records([where]).values():
-        future.result(20)
+    trim(system, post, 4)
     add_region(system)
     did = redrive(system, "all", code=1)
     assert (did["counted"], did["gone"]) == (6, 4)

@@ -187,11 +187,7 @@ static void a_refused_heartbeat_closes_no_day(void **state)
     run_and_check();
     for (int day = 1; day <= 2; day++) {
         world.now_ms += DAY_MS;
-        struct saying beat = saying_of("CP-1", RUN, day);
-        beat.is_heartbeat = true;
-        beat.occurred_ms = world.now_ms;
-        beat.acked_seq = beat.last_seq = 2 * LEDGER_JUMP_MAX;
-        world_append(&world, 0, &beat, FLAW_NONE);
+        heartbeat(day, 2 * LEDGER_JUMP_MAX);
         run_and_check();
         crash();
     }
