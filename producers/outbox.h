@@ -30,6 +30,7 @@
 
 #define OUTBOX_RUN_KEEP_MS (90 * INT64_C(86400000)) /* how long a run is known after its end */
 #define OUTBOX_RUNS_MAX 16384                       /* ended runs without events, at most */
+#define OUTBOX_BEATS_AHEAD 4 /* heartbeats of a run that goes on that need no write each */
 #define OUTBOX_INPUT_MAX 512 /* bytes of an input's name or detail, with terminator */
 
 struct outbox;
@@ -52,7 +53,8 @@ struct outbox_run {
     int64_t committed_at_ms;
     int64_t last_line_ms; /* when its last line came in, 0: none */
     int64_t refused;      /* lines of this run refused for want of room or sense */
-    int64_t beats;        /* heartbeats sent */
+    int64_t beats;        /* number of its next heartbeat */
+    int64_t stored_beats; /* as its row says, or what the opening made of that */
     int64_t owed;         /* words owed to the city; as outbox_next_declared found it */
     int64_t ended_ms;     /* when its ENDED was acknowledged, 0: not yet */
     int64_t previous_run; /* -1: none */

@@ -154,12 +154,14 @@ enum fx_code outbox_next_declared(struct outbox *outbox, int64_t after, struct o
 
 enum fx_code outbox_count_beat(struct outbox *outbox, struct outbox_run *run, struct fx_err *err)
 {
-    if (run->is_ended) {
+    bool must_store = run->is_ended || run->beats - run->stored_beats >= OUTBOX_BEATS_AHEAD;
+    if (must_store) {
         sqlite3_stmt *statement = sql_use(outbox, SQL_SET_BEATS);
         sqlite3_bind_int64(statement, 1, run->id);
         sqlite3_bind_int64(statement, 2, run->beats + 1);
         if (sql_run(outbox, statement, err) != FX_OK)
             return err->code;
+        run->stored_beats = run->beats + 1;
     }
     run->beats++;
     outbox_touch(outbox, run);

@@ -66,6 +66,10 @@ static void read_run(sqlite3_stmt *statement, struct outbox_run *run)
                                .is_ended = sqlite3_column_int(statement, 12) != 0,
                                .ended_ms = sqlite3_column_int64(statement, 13),
                                .is_stored = true};
+    /* Sent before a crash and not counted in the row were at most so many: ENDED comes behind. */
+    if (!run->is_ended)
+        run->beats += OUTBOX_BEATS_AHEAD;
+    run->stored_beats = run->beats;
     run->committed_seq = run->last_seq;
     run->committed_at_ms = run->last_at_ms;
     run->acked_seq = run->is_ended ? run->last_seq : 0; /* of an open one: check_run */
@@ -308,6 +312,7 @@ void runs_settle(struct outbox *outbox, bool is_committed)
             run->is_stored = true;
             run->committed_seq = run->last_seq;
             run->committed_at_ms = run->last_at_ms;
+            run->stored_beats = run->beats;
         } else {
             run->last_seq = run->committed_seq;
             run->last_at_ms = run->committed_at_ms;

@@ -55,9 +55,8 @@ static bool send_beat(struct shipper *shipper, struct outbox_run *run, const str
         heartbeat.input_state = INPUT_CLOSED;
     heartbeat_encode(shipper->options.heartbeat, run, &heartbeat, bytes, &row.size);
     /*
-     * Counted first: a number that is left out does no harm. Of a run that goes on the count is
-     * durable with the next flush only; after a crash the ENDED of the run takes a number again,
-     * and the city believes it as it does every number that is not lower than the last.
+     * Counted first: a number that is left out does no harm, one that comes again does. Two
+     * messages of one number have no order, and a late copy of the first would undo the second.
      */
     if (outbox_count_beat(outbox, run, err) != FX_OK || !hand_over(shipper, &row, content))
         return false;

@@ -295,7 +295,7 @@ static void add_post(enum post_mode mode, int topic)
 void posts_open(uint64_t seed)
 {
     posts.dice.state = hash_u64(seed, 0x706f7374);
-    posts.count = posts.entry_count = posts.openings = 0;
+    posts.count = posts.entry_count = posts.beat_count = posts.openings = 0;
     posts.is_calm = false;
     posts.away_until_ms = 0;
     if (!dice_chance(&posts.dice, WORLDS_PERCENT))

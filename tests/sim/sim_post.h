@@ -47,6 +47,13 @@ struct entry {
     bool is_lost;  /* and lied */
 };
 
+/* A run's newest heartbeat. */
+struct last_beat {
+    int64_t run;
+    int64_t n;
+    int state; /* enum heartbeat_state */
+};
+
 struct post_line {
     int entry;  /* the last one, -1: none */
     int answer; /* entry that was answered, -1: none */
@@ -83,6 +90,8 @@ struct posts {
     struct post *current; /* whose code runs */
     struct entry entries[POST_ENTRIES_MAX];
     int entry_count;
+    struct last_beat beats[POST_ENTRIES_MAX];
+    int beat_count;
     int slots[POST_SLOTS];
     int openings;
     int32_t partitions; /* of each topic, as the broker says */

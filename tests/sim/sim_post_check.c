@@ -98,7 +98,8 @@ static _Noreturn void complain(int index, const char *what)
 
 /* ---- messages ---- */
 
-static void read_heartbeat(const uint8_t *bytes, size_t size, struct saying *beat)
+/* Its state. */
+static enum heartbeat_state read_heartbeat(const uint8_t *bytes, size_t size, struct saying *beat)
 {
     const uint8_t *at = bytes + WIRE_HEADER_SIZE;
     const uint8_t *end = bytes + size;
@@ -123,6 +124,7 @@ static void read_heartbeat(const uint8_t *bytes, size_t size, struct saying *bea
     beat->last_seq = values[1];
     beat->acked_seq = values[2];
     beat->is_closed = values[5] != INPUT_OPEN;
+    return (enum heartbeat_state)values[0];
 }
 
 static const struct entry *entry_of(int64_t run, int64_t seq, enum entry_state state)
@@ -161,6 +163,27 @@ static void check_heartbeat(const struct post *post, const struct saying *beat)
                  beat->last_seq);
 }
 
+/*
+ * The numbers of a run's heartbeats ascend, so that no copy of an old one undoes a new one; only
+ * ENDED may come again. Where an outbox was copied, both go on with the same numbers.
+ */
+static void check_beat_number(const struct saying *beat, enum heartbeat_state state)
+{
+    if (sim.events[SIM_cloned_posts] + sim.events[SIM_restored_images] > 0)
+        return;
+    struct last_beat *last = posts.beats;
+    while (last < posts.beats + posts.beat_count && last->run != beat->run)
+        last++;
+    assert_true(last < posts.beats + POST_ENTRIES_MAX);
+    if (last == posts.beats + posts.beat_count)
+        posts.beats[posts.beat_count++] = (struct last_beat){beat->run, 0, HEARTBEAT_OPEN};
+    else if (beat->seq <= last->n && (state != HEARTBEAT_ENDED || last->state != HEARTBEAT_ENDED))
+        fail_msg("heartbeat %" PRId64 " of %012" PRIx64 " comes behind number %" PRId64, beat->seq,
+                 beat->run, last->n);
+    last->n = beat->seq;
+    last->state = state;
+}
+
 void check_handed_over(const struct post *post, const uint8_t *bytes, size_t size)
 {
     int index = journal_find(bytes, size);
@@ -169,8 +192,9 @@ void check_handed_over(const struct post *post, const uint8_t *bytes, size_t siz
         complain(index, "sent, but not committed");
     if (index >= 0)
         return;
-    read_heartbeat(bytes, size, &beat);
+    enum heartbeat_state state = read_heartbeat(bytes, size, &beat);
     check_heartbeat(post, &beat);
+    check_beat_number(&beat, state);
     sim.events[SIM_beats]++;
 }
 

@@ -206,6 +206,23 @@ static void a_beat_of_a_run_that_ended_here_is_written_at_once(void **state)
     assert_int_equal(edit(bench, "SELECT beats FROM run WHERE id = 1"), 4);
 }
 
+/* A number given to a run that goes on is not that of another word after a crash. */
+static void beats_after_a_crash_come_behind_those_before(void **state)
+{
+    struct bench *bench = *state;
+    open_outbox(bench);
+    struct outbox_run *run = store(bench, "A", 9);
+    for (int i = 0; i < 3 * OUTBOX_BEATS_AHEAD; i++)
+        assert_int_equal(outbox_count_beat(bench->outbox, run, &bench->err), FX_OK);
+    int64_t sent = run->beats;
+    close_outbox(bench); /* without a flush */
+    assert_in_range(edit(bench, "SELECT beats FROM run WHERE id = 1"), 1, sent);
+    open_outbox(bench);
+    bool is_end;
+    const struct outbox_run *found = outbox_run_at(bench->outbox, 0, &is_end);
+    assert_true(!is_end && !found->is_ended && found->beats >= sent);
+}
+
 /* The word of the ended run is not the last one: that of the present run follows. */
 static void an_ended_run_is_declared_and_the_present_one(void **state)
 {
@@ -421,6 +438,7 @@ int main(void)
                                        TEST(what_was_given_up_is_declared),
                                        TEST(what_is_asked_for_meanwhile_stays_owed),
                                        TEST(a_beat_of_a_run_that_ended_here_is_written_at_once),
+                                       TEST(beats_after_a_crash_come_behind_those_before),
                                        TEST(an_ended_run_is_declared_and_the_present_one),
                                        TEST(what_was_never_here_is_left_alone),
                                        TEST(ended_runs_are_remembered_for_a_while),
