@@ -22,9 +22,36 @@ static size_t sequence_size(const uint8_t *bytes, size_t left)
     return is_overlong || is_surrogate || is_beyond ? 0 : size;
 }
 
+#define ALL(byte) (UINT64_C(0x0101010101010101) * (byte)) /* a word of eight such bytes */
+
+/* Whether a word has neither a NUL nor a byte above 0x7f: then all of it is ASCII. */
+static bool is_ascii(const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return ((word | (word - ALL(1))) & ALL(0x80)) == 0;
+}
+
+/* The high bit of each byte of word, all below 0x80, that is from low to high. */
+static uint64_t in_range(uint64_t word, uint8_t low, uint8_t high)
+{
+    return (word + ALL(0x80 - low)) & ~(word + ALL(0x7f - high));
+}
+
+/* Whether all eight bytes are of [A-Za-z0-9._-]. */
+static bool is_name_word(uint64_t word)
+{
+    uint64_t letters = in_range(word | ALL(0x20), 'a', 'z') & word << 1; /* 0x40 and above */
+    uint64_t others =
+        in_range(word, '0', '9') | in_range(word, '-', '.') | in_range(word, '_', '_');
+    return (word & ALL(0x80)) == 0 && ((letters | others) & ALL(0x80)) == ALL(0x80);
+}
+
 bool text_is_utf8(const char *bytes, size_t size)
 {
     const uint8_t *at = (const uint8_t *)bytes;
+    for (; size >= sizeof(uint64_t) && is_ascii(at); size -= sizeof(uint64_t))
+        at += sizeof(uint64_t);
     while (size > 0) {
         size_t step = sequence_size(at, size);
         if (step == 0)
@@ -39,14 +66,18 @@ bool text_is_name(const char *bytes, size_t size, size_t max)
 {
     if (size < 1 || size > max)
         return false;
-    for (size_t i = 0; i < size; i++) {
-        char c = bytes[i];
-        bool is_good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '.' || c == '_' || c == '-';
-        if (!is_good)
-            return false;
+    uint64_t word = ALL('a');
+    if (size < sizeof word) {
+        memcpy(&word, bytes, size);
+        return is_name_word(word);
     }
-    return true;
+    bool is_name = true;
+    for (size_t at = 0; at + sizeof word <= size; at += sizeof word) {
+        memcpy(&word, bytes + at, sizeof word);
+        is_name &= is_name_word(word);
+    }
+    memcpy(&word, bytes + size - sizeof word, sizeof word); /* the rest, some of it again */
+    return is_name && is_name_word(word);
 }
 
 bool text_is_identifier(const char *text)

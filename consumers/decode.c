@@ -4,13 +4,23 @@
 #include "../common/text.h"
 #include "../schemas/wire.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* One field of the writer's record. */
+#define WORD 8
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+#define LOW_BITS UINT64_C(0x0101010101010101)
+
+/*
+ * One field of the writer's record. Most are whole numbers of one byte, in a row: up to eight of
+ * them are checked and taken as one word, see take_word. Where a byte is not of that kind, its step
+ * decides alone.
+ */
 struct step {
     enum field_type type;
     bool is_nullable;
+    bool is_number;       /* an int or a long that goes somewhere */
     bool is_name_checked; /* the envelope's source: more than UTF-8 */
     int null_branch;
     int to; /* index in the current schema, -1: it has no such field any more */
@@ -18,14 +28,19 @@ struct step {
     int64_t max;
     int64_t symbol_count;
     int32_t *symbols; /* writer's index -> current index; NULL if they are the same */
+    int word_count;   /* so many steps, this one first, may be one word; 0: none */
+    uint64_t mask;    /* the word's bytes */
+    uint64_t limits;  /* the highest value of each, with the high bit set */
 };
 
 struct decoder {
     const struct schema *current;
     struct step steps[SCHEMA_FIELDS_MAX];
     int step_count;
+    bool is_null[SCHEMA_FIELDS_MAX]; /* what is_null begins with: a word says no more */
     int defaults[SCHEMA_FIELDS_MAX]; /* fields the writer does not have */
     int default_count;
+    bool is_row[SCHEMA_SUMS_MAX]; /* the sum's parts are fields in a row */
 };
 
 static enum fx_code translate_symbols(const struct field *from, const struct field *to,
@@ -54,11 +69,54 @@ static enum fx_code compile_step(const struct field *from, const struct schema *
     step->to = schema_field(current, from->name);
     /* bounds may only widen, so the current schema's hold for every writer */
     const struct field *bounds = step->to < 0 ? from : &current->fields[step->to];
+    step->is_number = (from->type == FIELD_INT || from->type == FIELD_LONG) && step->to >= 0;
     step->min = bounds->min;
     step->max = from->type == FIELD_STRING ? bounds->max_length : bounds->max;
     if (from->type == FIELD_ENUM)
         return translate_symbols(from, bounds, step, err);
     return FX_OK;
+}
+
+/*
+ * The highest byte that is a good value of step by itself, if those from 0 up to it are; or -1.
+ * The envelope's null is one, as all but reversals have it; another field is null now and then.
+ */
+static int highest_byte(const struct step *step)
+{
+    bool is_symbol = step->type == FIELD_ENUM && step->symbols == NULL && step->to >= 0;
+    if (!step->is_number && !is_symbol)
+        return -1;
+    if (step->is_nullable)
+        return step->to < ENVELOPE_COUNT && step->null_branch == 0 && step->is_number ? 0 : -1;
+    int64_t max = is_symbol ? step->symbol_count - 1 : step->max;
+    if (max < 0 || (step->is_number && step->min > 0))
+        return -1;
+    return max > 63 ? 126 : (int)max * 2; /* zigzag */
+}
+
+/* The steps from at on that may be one word: they go to fields in a row. */
+static void compile_word(struct decoder *decoder, int at)
+{
+    struct step *first = &decoder->steps[at];
+    first->limits = HIGH_BITS;
+    int count = 0;
+    while (count < WORD && at + count < decoder->step_count) {
+        const struct step *step = &first[count];
+        int highest = highest_byte(step);
+        if (highest < 0 || step->to != first->to + count)
+            break;
+        first->limits |= (uint64_t)highest << 8 * count;
+        first->mask |= UINT64_C(0xff) << 8 * count++;
+    }
+    first->word_count = count > 1 ? count : 0;
+}
+
+static bool is_in_a_row(const struct sum *sum)
+{
+    for (int i = 1; i < sum->part_count; i++)
+        if (sum->parts[i] != sum->parts[0] + i)
+            return false;
+    return true;
 }
 
 enum fx_code decoder_open(const struct schema *writer, const struct schema *current,
@@ -74,6 +132,13 @@ enum fx_code decoder_open(const struct schema *writer, const struct schema *curr
         if (compile_step(&writer->fields[i], current, step, err) == FX_OK)
             step->is_name_checked = i == ENVELOPE_SOURCE && step->type == FIELD_STRING;
     }
+    for (int i = 0; i < fresh->step_count; i++) {
+        compile_word(fresh, i);
+        if (fresh->steps[i].to >= 0)
+            fresh->is_null[fresh->steps[i].to] = fresh->steps[i].is_nullable;
+    }
+    for (int i = 0; i < current->sum_count; i++)
+        fresh->is_row[i] = is_in_a_row(&current->sums[i]);
     for (int i = 0; i < current->field_count; i++)
         if (schema_field(writer, current->fields[i].name) < 0)
             fresh->defaults[fresh->default_count++] = i;
@@ -100,7 +165,7 @@ static void fill_defaults(const struct decoder *decoder, struct decoded *out)
         int at = decoder->defaults[i];
         const struct field *field = &decoder->current->fields[at];
         out->is_null[at] = field->is_default_null;
-        out->numbers[at] = field->default_number;
+        out->numbers[at] = field->is_default_null ? 0 : field->default_number;
         if (field->type == FIELD_STRING && field->default_text != NULL) {
             out->texts[at].bytes = field->default_text;
             out->texts[at].size = (uint32_t)strlen(field->default_text);
@@ -109,8 +174,8 @@ static void fill_defaults(const struct decoder *decoder, struct decoded *out)
 }
 
 /* A string: size, then bytes. *is_valid: it keeps to length, UTF-8 and the rule for names. */
-static bool take_string(const struct step *step, const uint8_t **at, const uint8_t *end,
-                        struct decoded_text *text, bool *is_valid)
+static inline bool take_string(const struct step *step, const uint8_t **at, const uint8_t *end,
+                               struct decoded_text *text, bool *is_valid)
 {
     int64_t size;
     if (!wire_read_long(at, end, &size) || size < 0 || size > end - *at)
@@ -125,8 +190,8 @@ static bool take_string(const struct step *step, const uint8_t **at, const uint8
 }
 
 /* A value of the step's type at *at. false: the bytes are no such value. */
-static bool take_value(const struct step *step, const uint8_t **at, const uint8_t *end,
-                       int64_t *number, bool *is_valid)
+static inline bool take_value(const struct step *step, const uint8_t **at, const uint8_t *end,
+                              int64_t *number, bool *is_valid)
 {
     if (step->type == FIELD_BOOLEAN) {
         if (*at == end || **at > 1)
@@ -149,8 +214,9 @@ static bool take_value(const struct step *step, const uint8_t **at, const uint8_
     return true;
 }
 
-static bool run_step(const struct step *step, const uint8_t **at, const uint8_t *end,
-                     struct decoded *out)
+/* Any step. */
+static bool run_any(const struct step *step, const uint8_t **at, const uint8_t *end,
+                    struct decoded *out)
 {
     bool is_null = false;
     bool is_valid = true;
@@ -172,20 +238,84 @@ static bool run_step(const struct step *step, const uint8_t **at, const uint8_t 
         return true;
     out->is_null[step->to] = is_null;
     out->numbers[step->to] = number;
-    out->texts[step->to] = text;
+    if (step->type == FIELD_STRING)
+        out->texts[step->to] = text;
     if (!is_valid && out->invalid_field < 0)
         out->invalid_field = step->to;
     return true;
 }
 
-static void check_sums(const struct schema *schema, struct decoded *out)
+/* A step; the most frequent kind, a number within its bounds or none, without detours. */
+static inline bool run_step(const struct step *step, const uint8_t **at, const uint8_t *end,
+                            struct decoded *out)
 {
+    const uint8_t *from = *at;
+    int64_t number = 0;
+    if (step->is_number) {
+        int64_t branch = !step->null_branch;
+        bool is_good = !step->is_nullable || wire_read_long(&from, end, &branch);
+        bool is_null = step->is_nullable && branch == step->null_branch;
+        if (is_good && !is_null)
+            is_good = branch == !step->null_branch && wire_read_long(&from, end, &number) &&
+                      number >= step->min && number <= step->max;
+        if (is_good) {
+            out->is_null[step->to] = is_null;
+            out->numbers[step->to] = number;
+            *at = from;
+            return true;
+        }
+        from = *at;
+    }
+    bool is_taken = run_any(step, &from, end, out);
+    *at = from;
+    return is_taken;
+}
+
+/*
+ * Several steps in one word. Every byte is a whole varint (no high bit), not negative (zigzag's low
+ * bit is clear), and not above its limit: limit, with the high bit set, minus the byte then leaves
+ * the high bit standing, and never borrows from its neighbour. false: not so; nothing was taken.
+ */
+static inline bool take_word(const struct step *first, const uint8_t **at, const uint8_t *end,
+                             int64_t *numbers)
+{
+    uint64_t word;
+    if (end - *at < WORD)
+        return false;
+    memcpy(&word, *at, WORD);
+    word = le64toh(word) & first->mask;
+    if ((word & (HIGH_BITS | LOW_BITS)) != 0 || ((first->limits - word) & HIGH_BITS) != HIGH_BITS)
+        return false;
+    int count = first->word_count;
+    *at += count;
+    if (count == WORD) /* unrolled */
+        for (int i = 0; i < WORD; i++)
+            numbers[i] = (int64_t)(word >> (8 * i + 1) & 0x7f);
+    else
+        for (int i = 0; i < count; i++)
+            numbers[i] = (int64_t)(word >> (8 * i + 1) & 0x7f);
+    return true;
+}
+
+static int64_t add_parts(const struct sum *sum, bool is_row, const int64_t *numbers)
+{
+    int64_t parts = 0;
+    const int64_t *first = &numbers[sum->parts[0]];
+    if (is_row)
+        for (int i = 0; i < sum->part_count; i++)
+            parts += first[i];
+    else
+        for (int i = 0; i < sum->part_count; i++)
+            parts += numbers[sum->parts[i]];
+    return parts;
+}
+
+static void check_sums(const struct decoder *decoder, struct decoded *out)
+{
+    const struct schema *schema = decoder->current;
     for (int i = 0; i < schema->sum_count; i++) {
-        const struct sum *sum = &schema->sums[i];
-        int64_t parts = 0;
-        for (int k = 0; k < sum->part_count; k++)
-            parts += out->numbers[sum->parts[k]];
-        if (parts != out->numbers[sum->total] && out->mismatched_sum < 0)
+        int64_t parts = add_parts(&schema->sums[i], decoder->is_row[i], out->numbers);
+        if (parts != out->numbers[schema->sums[i].total] && out->mismatched_sum < 0)
             out->mismatched_sum = i;
     }
 }
@@ -197,12 +327,17 @@ bool decoder_run(const struct decoder *decoder, const uint8_t *bytes, size_t siz
     const uint8_t *end = bytes + size;
     out->invalid_field = -1;
     out->mismatched_sum = -1;
-    for (int i = 0; i < decoder->step_count; i++)
-        if (!run_step(&decoder->steps[i], &at, end, out))
+    memcpy(out->is_null, decoder->is_null, sizeof out->is_null);
+    for (int i = 0; i < decoder->step_count; i++) {
+        const struct step *step = &decoder->steps[i];
+        if (step->word_count > 0 && take_word(step, &at, end, &out->numbers[step->to]))
+            i += step->word_count - 1;
+        else if (!run_step(step, &at, end, out))
             return false;
+    }
     if (at != end)
         return false;
     fill_defaults(decoder, out);
-    check_sums(decoder->current, out);
+    check_sums(decoder, out);
     return true;
 }

@@ -15,6 +15,7 @@ enum test {
 
 struct predicate {
     enum test test;
+    int bit;         /* of the operations' needs */
     bool is_negated; /* TEST_SYMBOLS has the negation in mask already */
     int field;
     uint64_t mask;
@@ -30,9 +31,27 @@ struct operation {
     int slot;
 };
 
+/* Sums without conditions, of fields in a row that are never null, into slots in a row. */
+struct row {
+    int field;
+    int slot;
+    int count;
+};
+
+/*
+ * What an event says is as good as random, so a branch on it is guessed wrong again and again and
+ * costs more than what it saves. The tests and operations that most columns are made of therefore
+ * run without one: a condition is a mask, all ones or zero, and what is null is the number 0. In
+ * predicates the symbols' tests come first, then the ranges; in operations counts and sums.
+ */
 struct measure {
     struct predicate predicates[PLAN_PREDICATES_MAX];
+    int symbol_count; /* predicates that are TEST_SYMBOLS */
+    int range_count;  /* behind them: TEST_RANGE */
     int predicate_count;
+    struct row *rows;
+    int row_count;
+    int sum_count; /* operations that count or sum */
     int operation_count;
     struct operation operations[];
 };
@@ -126,19 +145,78 @@ static enum fx_code add_predicate(struct measure *measure, const struct schema *
     if (at == PLAN_PREDICATES_MAX)
         return fx_err_set(err, FX_ECONFIG, "more than %d different conditions",
                           PLAN_PREDICATES_MAX);
-    if (at == measure->predicate_count)
+    if (at == measure->predicate_count) {
+        measure->predicates[at].bit = at;
         compile_predicate(&measure->predicates[measure->predicate_count++], schema, condition);
+    }
     *needs |= UINT64_C(1) << at;
     return FX_OK;
+}
+
+static int compare_tests(const void *left, const void *right)
+{
+    const struct predicate *a = left;
+    const struct predicate *b = right;
+    return a->test != b->test ? (int)a->test - (int)b->test : a->bit - b->bit;
+}
+
+static bool is_sum(const struct operation *operation)
+{
+    return operation->aggregate == AGGREGATE_COUNT || operation->aggregate == AGGREGATE_SUM;
+}
+
+static int compare_operations(const void *left, const void *right)
+{
+    const struct operation *a = left;
+    const struct operation *b = right;
+    return is_sum(a) != is_sum(b) ? is_sum(b) - is_sum(a) : a->slot - b->slot;
+}
+
+/* Takes the operations that make a row out of the others. */
+static void compile_rows(struct measure *measure, const struct schema *schema)
+{
+    int kept = 0;
+    for (int i = 0; i < measure->operation_count; i++) {
+        const struct operation *one = &measure->operations[i];
+        struct row *last = measure->row_count == 0 ? NULL : &measure->rows[measure->row_count - 1];
+        bool is_plain = one->aggregate == AGGREGATE_SUM && one->needs == 0 &&
+                        !schema->fields[one->field].is_nullable;
+        if (!is_plain)
+            measure->operations[kept++] = *one;
+        else if (last != NULL && last->field + last->count == one->field &&
+                 last->slot + last->count == one->slot)
+            last->count++;
+        else
+            measure->rows[measure->row_count++] = (struct row){one->field, one->slot, 1};
+    }
+    measure->operation_count = kept;
+}
+
+/* The order that struct measure promises. */
+static void arrange(struct measure *measure, const struct schema *schema)
+{
+    qsort(measure->predicates, (size_t)measure->predicate_count, sizeof measure->predicates[0],
+          compare_tests);
+    for (int i = 0; i < measure->predicate_count; i++) {
+        measure->symbol_count += measure->predicates[i].test == TEST_SYMBOLS;
+        measure->range_count += measure->predicates[i].test == TEST_RANGE;
+    }
+    compile_rows(measure, schema);
+    qsort(measure->operations, (size_t)measure->operation_count, sizeof measure->operations[0],
+          compare_operations);
+    for (int i = 0; i < measure->operation_count; i++)
+        measure->sum_count += is_sum(&measure->operations[i]);
 }
 
 enum fx_code measure_open(const struct schema *schema, const struct rollup *rollup,
                           struct measure **measure, struct fx_err *err)
 {
-    size_t operations = (size_t)rollup->column_count * sizeof(struct operation);
-    struct measure *fresh = calloc(1, sizeof *fresh + operations);
-    if (fresh == NULL)
-        return fx_err_set(err, FX_EMEMORY, "no memory for the plan of %s", rollup->name);
+    size_t columns = (size_t)rollup->column_count;
+    struct measure *fresh = calloc(1, sizeof *fresh + columns * sizeof(struct operation));
+    if (fresh != NULL)
+        fresh->rows = calloc(columns, sizeof *fresh->rows);
+    if (fresh == NULL || fresh->rows == NULL)
+        fx_err_set(err, FX_EMEMORY, "no memory for the plan of %s", rollup->name);
     int slot = 0;
     for (int i = 0; i < rollup->column_count && err->code == FX_OK; i++) {
         const struct rollup_column *column = &rollup->columns[i];
@@ -156,12 +234,16 @@ enum fx_code measure_open(const struct schema *schema, const struct rollup *roll
         measure_close(fresh);
         return err->code;
     }
+    arrange(fresh, schema);
     *measure = fresh;
     return FX_OK;
 }
 
 void measure_close(struct measure *measure)
 {
+    if (measure == NULL)
+        return;
+    free(measure->rows);
     free(measure);
 }
 
@@ -182,28 +264,47 @@ static bool is_text_listed(const struct condition *condition, const struct decod
     return false;
 }
 
-/* As in SQL, null passes no test but the one for it. */
+/* A test that is neither of symbols nor of a range. As in SQL, null passes none but its own. */
 static bool holds(const struct predicate *predicate, const struct decoded *fields)
 {
     int field = predicate->field;
-    if (fields->is_null[field])
-        return predicate->test == TEST_IS_NULL;
-    int64_t number = fields->numbers[field];
+    bool is_null = fields->is_null[field];
     switch (predicate->test) {
-    case TEST_SYMBOLS:
-        return (predicate->mask >> number) & 1;
-    case TEST_RANGE:
-        return number >= predicate->low && number <= predicate->high;
     case TEST_LIST:
-        return is_listed(predicate->condition, number) != predicate->is_negated;
+        return !is_null &&
+               is_listed(predicate->condition, fields->numbers[field]) != predicate->is_negated;
     case TEST_TEXTS:
-        return is_text_listed(predicate->condition, &fields->texts[field]) != predicate->is_negated;
+        return !is_null &&
+               is_text_listed(predicate->condition, &fields->texts[field]) != predicate->is_negated;
     case TEST_IS_NULL:
-        return false;
+        return is_null;
     case TEST_IS_NOT_NULL:
-        return true;
+        return !is_null;
+    case TEST_SYMBOLS:
+    case TEST_RANGE:
+        break;
     }
+    fx_assert(false); /* these have loops of their own */
     return false;
+}
+
+static uint64_t test_all(const struct measure *measure, const struct decoded *fields)
+{
+    uint64_t bits = 0;
+    const struct predicate *one = measure->predicates;
+    const struct predicate *end = one + measure->symbol_count;
+    for (; one < end; one++) {
+        uint64_t is_there = !fields->is_null[one->field];
+        bits |= (one->mask >> fields->numbers[one->field] & is_there) << one->bit;
+    }
+    for (end += measure->range_count; one < end; one++) {
+        int64_t number = fields->numbers[one->field];
+        bool is_in = (number >= one->low) & (number <= one->high) & !fields->is_null[one->field];
+        bits |= (uint64_t)is_in << one->bit;
+    }
+    for (end = measure->predicates + measure->predicate_count; one < end; one++)
+        bits |= (uint64_t)holds(one, fields) << one->bit;
+    return bits;
 }
 
 static void keep_last(int64_t *slots, int64_t value, const struct plan_target *target)
@@ -221,23 +322,14 @@ static void keep_last(int64_t *slots, int64_t value, const struct plan_target *t
     memcpy(&slots[1], order, sizeof order);
 }
 
-static void apply(const struct operation *operation, const struct plan_target *target,
-                  int64_t *slot)
+/* Extremes and last: a reversal does not undo them. */
+static void keep_extreme(const struct operation *operation, const struct plan_target *target,
+                         int64_t *slot)
 {
     const struct event *event = target->event;
-    if (operation->field < 0) {
-        *slot += target->sign;
-        return;
-    }
-    if (event->fields.is_null[operation->field])
+    if (target->sign < 0 || event->fields.is_null[operation->field])
         return;
     int64_t value = event->fields.numbers[operation->field];
-    if (operation->aggregate == AGGREGATE_SUM) {
-        *slot += target->sign * value;
-        return;
-    }
-    if (target->sign < 0)
-        return;
     if (operation->aggregate == AGGREGATE_LAST)
         keep_last(slot, value, target);
     else if (*slot == CELL_NONE ||
@@ -245,15 +337,33 @@ static void apply(const struct operation *operation, const struct plan_target *t
         *slot = value;
 }
 
+static void add_row(const struct row *row, const int64_t *numbers, int64_t sign, int64_t *slots)
+{
+    numbers += row->field;
+    slots += row->slot;
+    if (sign == 1)
+        for (int i = 0; i < row->count; i++)
+            slots[i] += numbers[i];
+    else
+        for (int i = 0; i < row->count; i++)
+            slots[i] += sign * numbers[i];
+}
+
 void measure_add(const struct measure *measure, const struct plan_target *target, struct cell *cell)
 {
-    const struct event *event = target->event;
-    uint64_t bits = 0;
-    for (int i = 0; i < measure->predicate_count; i++)
-        bits |= (uint64_t)holds(&measure->predicates[i], &event->fields) << i;
-    for (int i = 0; i < measure->operation_count; i++) {
-        const struct operation *operation = &measure->operations[i];
-        if ((bits & operation->needs) == operation->needs)
-            apply(operation, target, &cell->slots[operation->slot]);
+    const struct decoded *fields = &target->event->fields;
+    int64_t sign = target->sign;
+    uint64_t bits = test_all(measure, fields);
+    for (int i = 0; i < measure->row_count; i++)
+        add_row(&measure->rows[i], fields->numbers, sign, cell->slots);
+    const struct operation *one = measure->operations;
+    const struct operation *end = one + measure->sum_count;
+    for (; one < end; one++) {
+        int64_t mask = -(int64_t)((bits & one->needs) == one->needs);
+        int64_t value = one->field < 0 ? 1 : fields->numbers[one->field];
+        cell->slots[one->slot] += sign * value & mask;
     }
+    for (end = measure->operations + measure->operation_count; one < end; one++)
+        if ((bits & one->needs) == one->needs)
+            keep_extreme(one, target, &cell->slots[one->slot]);
 }

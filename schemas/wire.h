@@ -38,10 +38,24 @@ int32_t wire_partition(const char *key, size_t size, int32_t partitions);
 /* Zigzag varint of value into out (10 bytes of room). Returns the bytes written. */
 size_t wire_write_long(uint8_t *out, int64_t value);
 
+/* wire_read_long for a varint of several bytes, or none. */
+bool wire_read_long_varint(const uint8_t **at, const uint8_t *end, int64_t *value);
+
 /*
  * Reads a zigzag varint in its shortest form at *at, not beyond end; moves *at behind it.
  * false: it runs past end, has more than 10 bytes, overflows, or is not the shortest form.
  */
-bool wire_read_long(const uint8_t **at, const uint8_t *end, int64_t *value);
+static inline bool wire_read_long(const uint8_t **at, const uint8_t *end, int64_t *value)
+{
+    const uint8_t *from = *at; /* a copy: at may then live in a register */
+    if (from != end && *from < 0x80) {
+        *value = (int64_t)(*from >> 1) ^ -(int64_t)(*from & 1);
+        *at = from + 1;
+        return true;
+    }
+    bool is_read = wire_read_long_varint(&from, end, value);
+    *at = from;
+    return is_read;
+}
 
 #endif

@@ -125,7 +125,7 @@ static inline struct recount_event counter_random(const struct counter *counter,
             field->max > field->min + 5 && dice_chance(dice, 80) ? field->min + 5 : field->max;
         if (field->type == FIELD_STRING)
             event.fields.texts[i] = (struct decoded_text){text, (uint32_t)strlen(text)};
-        else
+        else if (!event.fields.is_null[i])
             event.fields.numbers[i] = dice_between(dice, field->min, highest);
     }
     const char *source = sources[dice_below(dice, 5)];
