@@ -158,7 +158,8 @@ bool arrive_message(void *context, const struct intake_message *message)
         part->append_high_ms = timed.append_ms;
     part->next = message->offset + 1;
     keep_last(part, message);
-    pipeline->stats.messages++;
+    if (pipeline->stats.messages++ == 0)
+        pipeline->stats.began_ms = pipeline->now_ms;
     pipeline->pending++;
     return take_has_room(pipeline);
 }

@@ -165,6 +165,8 @@ static void flush_committed(struct pipeline *pipeline)
     pipeline->stats.flushes++;
     pipeline->stats.flush_ms_last = took_ms;
     pipeline->stats.committed += pipeline->flight_events;
+    if (pipeline->flight_events > 0)
+        pipeline->stats.ended_ms = pipeline->now_ms;
     pipeline->wanted_count = 0;
     marks_forget(&pipeline->marks, MARKS_KEPT);
     retry_reset(&pipeline->retry);

@@ -61,6 +61,8 @@ struct pipeline_stats {
     int64_t claims;
     int64_t drops;     /* times that uncommitted memory was dropped */
     int64_t lag;       /* messages between our position and the end, when last asked; -1 */
+    int64_t began_ms;  /* when the first message was taken, 0: none yet */
+    int64_t ended_ms;  /* when the last flush that holds messages was committed, 0: none yet */
     int partitions;    /* assigned now */
     bool is_connected; /* the last word with PostgreSQL was good */
 };

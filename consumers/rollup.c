@@ -130,6 +130,10 @@ static struct pipeline_stats sum_stats(const struct crew *crew)
         sum.partitions += one.partitions;
         sum.lag += one.lag > 0 ? one.lag : 0;
         sum.is_connected = sum.is_connected && one.is_connected;
+        if (one.began_ms > 0 && (sum.began_ms == 0 || one.began_ms < sum.began_ms))
+            sum.began_ms = one.began_ms;
+        if (one.ended_ms > sum.ended_ms)
+            sum.ended_ms = one.ended_ms;
         if (one.flush_ms_last > sum.flush_ms_last)
             sum.flush_ms_last = one.flush_ms_last;
     }
@@ -179,11 +183,12 @@ static void log_stats(const struct crew *crew, const char *event)
     fx_log(FX_LOG_INFO, event,
            "messages=%lld committed=%lld events=%lld duplicates=%lld rejected=%lld "
            "heartbeats=%lld late=%lld clock_corrected=%lld flushes=%lld rows=%lld drops=%lld "
-           "partitions=%d lag=%lld",
+           "partitions=%d lag=%lld began_ms=%lld ended_ms=%lld",
            (long long)s.messages, (long long)s.committed, (long long)s.events,
            (long long)s.duplicates, (long long)s.rejected, (long long)s.heartbeats,
            (long long)s.late, (long long)s.clock_corrected, (long long)s.flushes,
-           (long long)s.flush_rows, (long long)s.drops, s.partitions, (long long)s.lag);
+           (long long)s.flush_rows, (long long)s.drops, s.partitions, (long long)s.lag,
+           (long long)s.began_ms, (long long)s.ended_ms);
 }
 
 static void show_progress(const struct crew *crew, int64_t elapsed_ms)
