@@ -83,14 +83,13 @@ static enum fx_code open_kafka(struct filling *filling, struct fx_err *err)
 
 static enum fx_code send_event(struct filling *filling, int64_t number, struct fx_err *err)
 {
-    uint8_t bytes[WIRE_EVENT_MAX];
-    size_t size;
-    const struct pool_source *source;
-    if (pool_event(filling->pool, number, bytes, &size, &source, err) != FX_OK)
+    struct pool_message event;
+    if (pool_event(filling->pool, number, &event, err) != FX_OK)
         return err->code;
+    const struct pool_source *source = event.source;
     int32_t partition = wire_partition(source->name, source->name_size, filling->partitions);
-    filling->bytes += (int64_t)size;
-    while (rd_kafka_produce(filling->topic, partition, RD_KAFKA_MSG_F_COPY, bytes, size,
+    filling->bytes += (int64_t)event.size;
+    while (rd_kafka_produce(filling->topic, partition, RD_KAFKA_MSG_F_COPY, event.bytes, event.size,
                             source->name, source->name_size, NULL) != 0) {
         if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL)
             return fx_err_set(err, FX_ERETRY, "produce: %s",

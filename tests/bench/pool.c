@@ -143,20 +143,22 @@ static void set_text(struct event_value *value, const char *text)
     value->size = (int)strlen(text);
 }
 
-enum fx_code pool_event(struct pool *pool, int64_t number, uint8_t bytes[WIRE_EVENT_MAX],
-                        size_t *size, const struct pool_source **source, struct fx_err *err)
+enum fx_code pool_event(struct pool *pool, int64_t number, struct pool_message *message,
+                        struct fx_err *err)
 {
     const struct pool_options *options = &pool->options;
     /* one after the other, in an order that no cache likes better than the real one */
     int64_t round = number / options->sources;
-    *source = &pool->sources[number % options->sources * 7919 % options->sources];
+    const struct pool_source *source =
+        &pool->sources[number % options->sources * 7919 % options->sources];
     struct event *event = &pool->events[(number * 31 + number / POOL_EVENTS) % POOL_EVENTS];
     double share = (double)number / (double)options->events;
-    set_text(&event->values[ENVELOPE_SOURCE], (*source)->name);
-    set_text(&event->values[ENVELOPE_REGION], pool->regions.nodes[(*source)->region].code);
-    event->values[ENVELOPE_RUN].number = (*source)->run;
+    message->source = source;
+    set_text(&event->values[ENVELOPE_SOURCE], source->name);
+    set_text(&event->values[ENVELOPE_REGION], pool->regions.nodes[source->region].code);
+    event->values[ENVELOPE_RUN].number = source->run;
     event->values[ENVELOPE_SEQ].number = options->first + round;
     event->values[ENVELOPE_OCCURRED_AT].number =
         options->from_ms + (int64_t)(share * (double)options->spread_ms);
-    return event_encode(event, bytes, size, err);
+    return event_encode(event, message->bytes, &message->size, err);
 }

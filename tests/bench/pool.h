@@ -43,9 +43,14 @@ FX_MUST_CHECK enum fx_code pool_open(const struct pool_options *options, struct 
 const struct region_tree *pool_regions(const struct pool *pool);
 const struct pool_source *pool_sources(const struct pool *pool);
 
-/* Event number (0 <= number < events) as bytes, and whose it is. */
+struct pool_message {
+    const struct pool_source *source;
+    size_t size;
+    uint8_t bytes[WIRE_EVENT_MAX];
+};
+
+/* Event number (0 <= number < events) as it lies in Kafka. */
 FX_MUST_CHECK enum fx_code pool_event(struct pool *pool, int64_t number,
-                                      uint8_t bytes[WIRE_EVENT_MAX], size_t *size,
-                                      const struct pool_source **source, struct fx_err *err);
+                                      struct pool_message *message, struct fx_err *err);
 
 #endif
