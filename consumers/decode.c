@@ -310,10 +310,11 @@ static int64_t add_parts(const struct sum *sum, bool is_row, const int64_t *numb
     return parts;
 }
 
+/* Only within their bounds are parts small enough to be added without overflow. */
 static void check_sums(const struct decoder *decoder, struct decoded *out)
 {
     const struct schema *schema = decoder->current;
-    for (int i = 0; i < schema->sum_count; i++) {
+    for (int i = 0; out->invalid_field < 0 && i < schema->sum_count; i++) {
         int64_t parts = add_parts(&schema->sums[i], decoder->is_row[i], out->numbers);
         if (parts != out->numbers[schema->sums[i].total] && out->mismatched_sum < 0)
             out->mismatched_sum = i;

@@ -25,8 +25,8 @@ struct decoded {
         numbers[SCHEMA_FIELDS_MAX]; /* int, long, boolean, index of an enum's symbol; 0 for null */
     struct decoded_text texts[SCHEMA_FIELDS_MAX]; /* of strings only; "" for null */
     bool is_null[SCHEMA_FIELDS_MAX];
-    int invalid_field;  /* first field out of its bounds, -1: none */
-    int mismatched_sum; /* first sum that does not add up, -1: none */
+    int invalid_field;  /* out of its bounds, the first that the writer wrote; -1: none */
+    int mismatched_sum; /* first sum that does not add up; -1: none, or a field is invalid */
 };
 
 struct decoder;
