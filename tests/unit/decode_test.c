@@ -31,6 +31,83 @@ static struct decoder *open_decoder(const struct schema *writer, const struct sc
     return decoder;
 }
 
+static int64_t random_number(struct dice *dice, const struct field *field)
+{
+    int kind = dice_below(dice, 100);
+    int64_t lowest = field->type == FIELD_INT ? INT32_MIN : INT64_MIN;
+    int64_t highest = field->type == FIELD_INT ? INT32_MAX : INT64_MAX;
+    if (kind < 2)
+        return dice_between(dice, lowest, highest);
+    if (kind < 6)
+        return kind % 2 ? field->min : field->max;
+    if (kind < 50 && field->max - 9 >= field->min)
+        return field->min < 0 && field->max > 9 ? dice_below(dice, 9)
+                                                : field->min + dice_below(dice, 9);
+    return dice_between(dice, field->min, field->max);
+}
+
+static void random_text(struct dice *dice, const struct field *field, char text[512])
+{
+    static const char *const palette[] = {"a", "Z", "0", "-", "é", "卡", "口", "\xf0\x9f\x98\x80"};
+    int limit = dice_chance(dice, 95) ? field->max_length : field->max_length + 1;
+    int length = dice_chance(dice, 5) ? limit : dice_below(dice, limit < 12 ? limit : 12);
+    bool is_plain = dice_chance(dice, 60) || strcmp(field->name, "source") == 0;
+    int used = 0;
+    text[0] = '\0';
+    while (used < length && used < 500) {
+        const char *piece = palette[dice_below(dice, is_plain ? 4 : 8)];
+        if (used + (int)strlen(piece) > length)
+            piece = "b";
+        memcpy(text + used, piece, strlen(piece) + 1);
+        used += (int)strlen(piece);
+    }
+}
+
+static void set_random(struct dice *dice, const struct field *field, avro_value_t *value)
+{
+    char text[512];
+    switch (field->type) {
+    case FIELD_INT:
+        assert_int_equal(avro_value_set_int(value, (int32_t)random_number(dice, field)), 0);
+        break;
+    case FIELD_LONG:
+        assert_int_equal(avro_value_set_long(value, random_number(dice, field)), 0);
+        break;
+    case FIELD_ENUM:
+        assert_int_equal(avro_value_set_enum(value, dice_below(dice, field->symbol_count)), 0);
+        break;
+    case FIELD_BOOLEAN:
+        assert_int_equal(avro_value_set_boolean(value, dice_chance(dice, 50)), 0);
+        break;
+    case FIELD_STRING:
+        random_text(dice, field, text);
+        assert_int_equal(avro_value_set_string(value, text), 0);
+        break;
+    }
+}
+
+/* Fills oracle's value and bytes with a random record. */
+static void oracle_random(struct oracle *oracle, struct dice *dice)
+{
+    for (int i = 0; i < oracle->schema->field_count; i++) {
+        const struct field *field = &oracle->schema->fields[i];
+        avro_value_t value = {0};
+        assert_int_equal(avro_value_get_by_index(&oracle->value, (size_t)i, &value, NULL), 0);
+        bool is_null = field->is_nullable && dice_chance(dice, 50);
+        if (field->is_nullable) {
+            avro_value_t branch = {0};
+            int index = is_null ? field->null_branch : 1 - field->null_branch;
+            assert_int_equal(avro_value_set_branch(&value, index, &branch), 0);
+            value = branch;
+        }
+        if (is_null)
+            assert_int_equal(avro_value_set_null(&value), 0);
+        else
+            set_random(dice, field, &value);
+    }
+    oracle_write(oracle, &oracle->value, oracle->bytes, &oracle->size);
+}
+
 /* Changes one to three places of bytes; returns the new size. */
 static size_t mutate(struct dice *dice, uint8_t *bytes, size_t size)
 {
