@@ -9,14 +9,14 @@
  * A condition compares one field; conditions of a column are a conjunction. A null value matches
  * only COMPARE_IS_NULL: any other comparison with null is false, as in SQL.
  *
- * The loader refuses, naming file, entry and cause: unknown keys, fields and symbols, a name
- * that is no identifier or lacks a unit, two columns of one name, a null inside a list, an
- * aggregate over the wrong type, "last" without by source, a dimension that is nullable or no
- * enum or string of max_length <= 64, a bucket that does not divide an hour (or is no whole
- * number of hours that divides a day and the zone's offset of 8 h), "derived" over columns that
- * are not summed, fields of the envelope but source and region, a sum over a field whose bounds
- * exceed 10^9, an extreme whose name lacks _max or _min after the unit, a doc that is not empty
- * and has no Chinese part, "select" in a derived expression.
+ * The loader refuses, naming file, entry and cause: unknown keys, fields and symbols, a name that
+ * is no identifier or lacks a unit, two columns of one name, a null inside a list, an aggregate
+ * over the wrong type, "last" without by source, a dimension that is nullable or no enum or string
+ * of max_length <= 64, a bucket that does not divide an hour (or is no whole number of hours that
+ * divides a day and the zone's offset of 8 h), "derived" over columns that are not summed, fields
+ * of the envelope but source and region, a sum over a field whose bounds exceed 10^9, an extreme
+ * or last of a long without min, an extreme whose name lacks _max or _min after the unit, a doc
+ * that is not empty and has no Chinese part, "select" in a derived expression.
  *
  * Ownership: struct rollup owns what it points to until rollup_release; read-only after loading.
  */

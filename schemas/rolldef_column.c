@@ -253,6 +253,12 @@ static enum fx_code check_aggregated(const struct rollup *rollup,
     if (column->aggregate == AGGREGATE_SUM && !is_small)
         return fx_err_set(err, FX_ECONFIG, "sum of \"%s\", whose min or max is beyond %lld", name,
                           (long long)SUMMED_MAX);
+    /* cells and tables in the making mark "no value yet" by the lowest long there is */
+    bool is_kept = column->aggregate != AGGREGATE_SUM;
+    if (is_kept && field->min == INT64_MIN)
+        return fx_err_set(err, FX_ECONFIG,
+                          "%s of \"%s\", a long without min: its lowest value would be no value",
+                          name, field->name);
     if (column->aggregate == AGGREGATE_LAST && !rollup->by_source)
         return fx_err_set(err, FX_ECONFIG, "last needs \"by\" to name source");
     return FX_OK;

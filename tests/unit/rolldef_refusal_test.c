@@ -37,6 +37,8 @@ static const struct {
     {COLUMN("\"sum\":\"first\""), "sum of \"first\", which is no int or long"},
     {COLUMN("\"sum\":\"at\""), "sum of \"at\", which is no int or long"},
     {COLUMN("\"sum\":\"bytes\""), "whose min or max is beyond"},
+    {COLUMN("\"max\":\"bytes\""), "max of \"bytes\", a long without min"},
+    {COLUMN("\"last\":\"bytes\""), "last of \"bytes\", a long without min"},
     {COLUMN("\"sum\":\"seq\""), "field \"seq\" belongs to the envelope"},
     {COLUMN("\"sum\":\"source\""), "field \"source\" belongs to the envelope"},
     {COLUMN("\"sum\":1"), "\"sum\" names no field"},
