@@ -45,15 +45,19 @@ static enum fx_code refuse(const struct swap *swap, const char *why, struct fx_e
                       swap->live, why);
 }
 
-/* Runs statements in whose text $L and $N stand for the two schemas, as identifiers. */
+/* Runs statements in whose text $L and $N stand for the two schemas, $R for the record schema, as
+ * identifiers. */
 static enum fx_code run(const struct swap *swap, const char *text, PGresult **rows,
                         struct fx_err *err)
 {
     struct buf sql = BUF_INIT;
     for (const char *c = text; *c != '\0'; c++) {
-        bool is_mark = c[0] == '$' && (c[1] == 'L' || c[1] == 'N');
+        bool is_mark = c[0] == '$' && (c[1] == 'L' || c[1] == 'N' || c[1] == 'R');
         if (is_mark)
-            buf_append_format(&sql, "\"%s\"", *++c == 'L' ? swap->live : swap->next);
+            buf_append_format(&sql, "\"%s\"",
+                              *++c == 'L' ? swap->live
+                              : *c == 'N' ? swap->next
+                                          : swap->decide->record);
         else
             buf_append_byte(&sql, (uint8_t)*c);
     }
@@ -209,6 +213,14 @@ static enum fx_code lock_both(const struct swap *swap, struct fx_err *err)
                       swap->next, behind.where, swap->next);
 }
 
+/* From now on runs live where the next schema has them: whoever counts anew keeps to that. */
+static const char homes_sql[] =
+    "INSERT INTO $R.run_home AS h (topic, source, run, partition) SELECT n.topic, n.source, n.run, "
+    "n.partition FROM $N.source_ledger n WHERE (n.topic, n.source, n.run) IN "
+    "(SELECT topic, source, run FROM $N.rejected_event WHERE reason = 'moved_partition' "
+    "UNION ALL SELECT topic, source, run FROM $R.run_home) ON CONFLICT (topic, source, run) "
+    "DO UPDATE SET partition = excluded.partition WHERE h.partition <> excluded.partition";
+
 /* What people decided while the next schema was counted. A run that the live schema quarantined
  * once more after its release stays so. */
 static enum fx_code hand_on(const struct swap *swap, struct fx_err *err)
@@ -283,14 +295,24 @@ static enum fx_code name_left_behind(const struct swap *swap, struct fx_err *err
     return FX_OK;
 }
 
-/* Runs of which the next schema counts fewer events than the live one, the worst ones first. */
+/* Runs of which the next schema counts another partition's events than the live one. */
+static const char elsewhere_sql[] =
+    "WITH o AS (SELECT l.source, l.run, row_number() OVER (ORDER BY l.topic, l.source, l.run) AS n "
+    "FROM $L.source_ledger l JOIN $N.source_ledger n USING (topic, source, run) "
+    "WHERE l.partition <> n.partition) SELECT count(*), string_agg(format('%s:%s', source, "
+    "lpad(to_hex(run), 12, '0')), ', ' ORDER BY n) FILTER (WHERE n <= 5) || CASE WHEN count(*) > 5 "
+    "THEN ', …' ELSE '' END FROM o";
+
+/* Runs of which the next schema counts fewer events of the same partition than the live one, the
+ * worst ones first. */
 static const char fewer_sql[] =
     "WITH f AS (SELECT l.topic, l.source, l.run, l.counted - coalesce(n.counted, 0) AS events, "
     "r.is_any, r.is_quarantined FROM $L.source_ledger l LEFT JOIN $N.source_ledger n "
     "USING (topic, source, run) CROSS JOIN LATERAL (SELECT count(*) > 0 AS is_any, "
     "coalesce(bool_and(e.reason = 'source_quarantined'), false) AS is_quarantined FROM "
     "$N.rejected_event e WHERE e.topic = l.topic AND e.source = l.source AND e.run = l.run AND "
-    "e.\"offset\" >= 0) r WHERE l.counted > coalesce(n.counted, 0)), "
+    "e.\"offset\" >= 0 AND e.reason <> 'moved_partition') r WHERE "
+    "l.counted > coalesce(n.counted, 0) AND coalesce(n.partition, l.partition) = l.partition), "
     "o AS (SELECT f.*, row_number() OVER (ORDER BY events DESC, topic, source, run) AS n FROM f) "
     "SELECT count(*), coalesce(sum(events), 0), string_agg(format('%s:%s by %s', source, "
     "lpad(to_hex(run), 12, '0'), events), ', ' ORDER BY n) FILTER (WHERE n <= 5) || CASE WHEN "
@@ -304,9 +326,9 @@ static enum fx_code tell_fewer(const struct swap *swap, PGresult *rows, struct f
     const char *events = PQgetvalue(rows, 0, 1);
     struct buf mend = BUF_INIT;
     char quoted[2][360];
-    decide->is_short = strcmp(runs, "0") != 0;
-    if (!decide->is_short)
+    if (strcmp(runs, "0") == 0)
         return FX_OK;
+    decide->is_short = true;
     if (PQgetvalue(rows, 0, 3)[0] == 't')
         buf_append_format(&mend, "fx-rollup --schema-name %s --redrive%s", swap->live,
                           PQgetvalue(rows, 0, 4)[0] == 't' ? " source_quarantined" : "");
@@ -323,14 +345,37 @@ static enum fx_code tell_fewer(const struct swap *swap, PGresult *rows, struct f
     return code;
 }
 
+/* The live schema rejected their messages after the next one had taken one of them. */
+static void tell_elsewhere(const struct swap *swap, const PGresult *rows)
+{
+    struct decide *decide = swap->decide;
+    const char *runs = PQgetvalue(rows, 0, 0);
+    char quoted[360];
+    if (strcmp(runs, "0") == 0)
+        return;
+    decide->is_short = true;
+    buf_append_format(&decide->sentence,
+                      "\nOther events are counted now, of another partition: %s runs (%s). To go "
+                      "back: fx-setup --schema-name %s --swap %s",
+                      runs, PQgetvalue(rows, 0, 1), swap->live, swap->next);
+    fx_log(FX_LOG_WARN, "elsewhere", "schema=%s runs=%s first=%s", swap->live, runs,
+           fx_log_quote(quoted, sizeof quoted, PQgetvalue(rows, 0, 1)));
+}
+
 enum fx_code decide_swap(struct decide *decide, struct fx_err *err)
 {
     struct swap swap = {decide, decide->place->schema_name, decide->options->swap};
     PGresult *fewer = NULL;
+    PGresult *elsewhere = NULL;
     if (check_pair(&swap, err) != FX_OK || lock_both(&swap, err) != FX_OK ||
         hand_on(&swap, err) != FX_OK || run(&swap, grants_sql, NULL, err) != FX_OK ||
-        name_left_behind(&swap, err) != FX_OK || run(&swap, fewer_sql, &fewer, err) != FX_OK)
+        name_left_behind(&swap, err) != FX_OK || run(&swap, homes_sql, NULL, err) != FX_OK ||
+        run(&swap, fewer_sql, &fewer, err) != FX_OK)
         return err->code;
+    if (run(&swap, elsewhere_sql, &elsewhere, err) != FX_OK) {
+        PQclear(fewer);
+        return err->code;
+    }
     buf_append_format(&decide->sentence,
                       "%s holds what was counted anew; the figures until now are in %s. To go "
                       "back, swap again.",
@@ -341,8 +386,9 @@ enum fx_code decide_swap(struct decide *decide, struct fx_err *err)
             "; ALTER SCHEMA $N RENAME TO $L; ALTER SCHEMA " BETWEEN " RENAME TO $N",
             NULL, err) != FX_OK)
         (void)fx_err_wrap(err, "rename (wants CREATE on the database)");
-    else
-        (void)(tell_fewer(&swap, fewer, err) == FX_OK);
+    else if (tell_fewer(&swap, fewer, err) == FX_OK)
+        tell_elsewhere(&swap, elsewhere);
     PQclear(fewer);
+    PQclear(elsewhere);
     return err->code;
 }

@@ -15,8 +15,8 @@
  * transaction, which demands that the row is still there, and
  *   it counted, or a copy of it had   one row of redriven_event says so
  *   it is rejected for another reason it is one row of rejected_event again
- * An event that stays rejected, for its reason or because of the state its run is in (moved, too
- * far ahead, quarantined), changes nothing.
+ * An event that stays rejected, for its reason or because of the state its run is in (too far
+ * ahead, quarantined), changes nothing.
  *
  * A rebuild from Kafka under the same definitions gives the same ledgers, gaps and figures, except
  * that where an event and a copy of it say different things, the first that counted decides.

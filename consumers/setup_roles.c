@@ -206,9 +206,9 @@ enum fx_code setup_grants(struct setup *setup, struct fx_err *err)
                       record, record, record, record, record);
     sql_end(&sql);
     buf_append_format(&sql,
-                      "GRANT SELECT, INSERT ON \"%s\".correction, \"%s\".redriven_event TO "
-                      "fangxian_writer",
-                      record, record);
+                      "GRANT SELECT, INSERT ON \"%s\".correction, \"%s\".redriven_event, "
+                      "\"%s\".run_home TO fangxian_writer",
+                      record, record, record);
     sql_end(&sql);
     for (size_t i = 0; i < sizeof granted / sizeof granted[0]; i++)
         append_grants(&sql, schema, i);

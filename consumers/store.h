@@ -15,6 +15,11 @@
  * workers, settles a COMMIT whose answer was lost and survives a failover that rolled back
  * (PostgreSQL documentation, 13.2.1 Read Committed).
  *
+ * Homes. A run lives in the partition whose message was counted first; others are rejected. The
+ * live schema's flush that rejects one notes the home in the record schema. A schema counted anew
+ * keeps to it: a flush that counts such a run first elsewhere is refused (STORE_RUNS), and the next
+ * claim loads where it lives.
+ *
  * Loss. What Kafka lost stops every worker (claim.c, arrive.c) until a person accepts it. An
  * acceptance is applied by the first claim after it, in the claim's transaction, once: its id is
  * above partition_position.accepted_id, which takes it over. No clock has a say.
@@ -132,7 +137,7 @@ void store_abandon(struct store *store);
 /* What the last FX_ECLAIM of store_poll was about. */
 enum store_conflict {
     STORE_FENCED,
-    STORE_RUNS,  /* a run was presumed new and is not */
+    STORE_RUNS,  /* a run was presumed new and is not, or lives in another partition */
     STORE_MARKS, /* an event was reversed before, or counted at another time than presumed */
     STORE_SLOW   /* it took too long: replay with fewer events per flush */
 };

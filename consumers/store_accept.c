@@ -58,16 +58,21 @@ static const char untimed_sql[] =
     "r.topic = a.topic AND r.partition = a.partition AND r.is_counted "
     "AND r.id > a.id) ORDER BY a.first_offset, a.last_offset LIMIT $3";
 
+void store_record_sql(const struct store *store, const char *text, struct buf *sql)
+{
+    fx_assert(store->record_schema[0] != '\0');
+    for (const char *mark; (mark = strstr(text, "%s")) != NULL; text = mark + 2) {
+        buf_append(sql, text, (size_t)(mark - text));
+        buf_append_format(sql, "\"%s\"", store->record_schema);
+    }
+    buf_append_text(sql, text);
+}
+
 enum fx_code store_record_query(struct store *store, const struct pg_statement *statement,
                                 PGresult **rows, struct fx_err *err)
 {
     struct buf sql = BUF_INIT;
-    const char *text = statement->sql;
-    for (const char *mark; (mark = strstr(text, "%s")) != NULL; text = mark + 2) {
-        buf_append(&sql, text, (size_t)(mark - text));
-        buf_append_format(&sql, "\"%s\"", store->record_schema);
-    }
-    buf_append_text(&sql, text);
+    store_record_sql(store, statement->sql, &sql);
     struct pg_statement whole = {buf_text(&sql), statement->count, statement->values};
     enum fx_code code = buf_check(&sql, err);
     if (code == FX_OK)

@@ -258,6 +258,32 @@ static enum fx_code read_gaps(const struct store *store, const PGresult *rows,
     return FX_OK;
 }
 
+/* Runs that are not counted yet, but are known to live in one of several partitions. */
+static const char homes_sql[] =
+    "SELECT h.topic, h.source, h.run, h.partition FROM %s.run_home h "
+    "WHERE (h.topic, h.source, h.run) IN "
+    "(SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])) AND NOT EXISTS (SELECT FROM "
+    "source_ledger l WHERE l.topic = h.topic AND l.source = h.source AND l.run = h.run)";
+
+/* They stay presumed new, and have their home. */
+static enum fx_code load_homes(struct store *store, const char *const values[3],
+                               struct ledger *ledger, struct fx_err *err)
+{
+    PGresult *rows = NULL;
+    struct pg_statement statement = {homes_sql, 3, values};
+    if (store_record_query(store, &statement, &rows, err) != FX_OK)
+        return err->code;
+    for (int i = 0; i < PQntuples(rows) && err->code == FX_OK; i++) {
+        struct ledger_key key;
+        int index;
+        int32_t partition = (int32_t)number_at(rows, i, 3, 0);
+        if (read_key(store, rows, i, &key))
+            (void)(ledger_find(ledger, &key, partition, &index, err) == FX_OK);
+    }
+    PQclear(rows);
+    return err->code;
+}
+
 static enum fx_code load_ledger(struct store *store, const struct claim *claim,
                                 struct literals *literals, struct ledger *ledger,
                                 struct fx_err *err)
@@ -281,6 +307,8 @@ static enum fx_code load_ledger(struct store *store, const struct claim *claim,
         return err->code;
     (void)(read_gaps(store, rows, ledger, err) == FX_OK);
     PQclear(rows);
+    if (err->code == FX_OK && claim->wanted_count > 0)
+        (void)(load_homes(store, &values[2], ledger, err) == FX_OK);
     return err->code;
 }
 

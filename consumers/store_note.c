@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store_note - what a flush notes beside the figures: marks, days, tallies, corrections. */
+/* store_note - what a flush notes beside the figures: homes, marks, days, tallies, corrections. */
 #include "store_state.h"
 
 #include <inttypes.h>
@@ -82,6 +82,73 @@ enum fx_code store_send_marks(struct store *store, const struct flush *flush, st
         send_corrected(store, &flush->marks->corrected, err) != FX_OK)
         return err->code;
     return send_reversals(store, &flush->marks->reversed, err);
+}
+
+/* The record knows where a run lives that the live schema met in several partitions: whoever counts
+ * it first elsewhere looks again. Between this and the commit the live schema may find out about
+ * one more; fx-setup --swap names it. */
+static const char homes_kept_sql[] =
+    "SELECT must(NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[], $3::bigint[], $4::int[]) "
+    "AS d(topic, source, run, partition) JOIN %s.run_home h USING (topic, source, run) "
+    "WHERE h.partition <> d.partition), 'FX002', 'a run lives in another partition')";
+
+/* The row of the run is that of this flush, or an older one. */
+static const char homes_found_sql[] =
+    "INSERT INTO %s.run_home (topic, source, run, partition) SELECT DISTINCT l.topic, l.source, "
+    "l.run, l.partition FROM unnest($1::text[], $2::text[], $3::bigint[]) AS d(topic, source, run) "
+    "JOIN source_ledger l USING (topic, source, run) WHERE NOT (SELECT is_rebuild FROM definition) "
+    "ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING";
+
+static enum fx_code send_homes_sql(struct store *store, const char *text, int count,
+                                   struct fx_err *err)
+{
+    struct buf sql = BUF_INIT;
+    if (store->arrays[0].count == 0)
+        return FX_OK;
+    store_record_sql(store, text, &sql);
+    if (buf_check(&sql, err) == FX_OK)
+        (void)(store_send_arrays_sql(store, buf_text(&sql), count, err) == FX_OK);
+    buf_release(&sql);
+    return err->code;
+}
+
+/* Runs that are presumed new: no other one changes its partition. */
+static enum fx_code send_homes_kept(struct store *store, const struct flush *flush,
+                                    struct fx_err *err)
+{
+    static const enum array_type types[] = {ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8, ARRAY_INT4};
+    struct array *a = store->arrays;
+    int count;
+    const int *dirty = ledger_dirty(flush->ledger, &count);
+    store_begin_arrays(store, types, 4);
+    for (int i = 0; i < count; i++) {
+        const struct ledger_entry *entry = ledger_entry(flush->ledger, dirty[i]);
+        if (entry->is_known)
+            continue;
+        array_add_text(&a[0], store->options.topics[entry->topic]);
+        array_add_bytes(&a[1], entry->source_text, entry->source_size);
+        array_add_int8(&a[2], entry->run);
+        array_add_int4(&a[3], entry->partition);
+    }
+    return send_homes_sql(store, homes_kept_sql, 4, err);
+}
+
+enum fx_code store_send_homes(struct store *store, const struct flush *flush, struct fx_err *err)
+{
+    static const enum array_type types[] = {ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8};
+    struct array *a = store->arrays;
+    if (send_homes_kept(store, flush, err) != FX_OK)
+        return err->code;
+    store_begin_arrays(store, types, 3);
+    for (int i = 0; i < flush->rejected_count; i++) {
+        const struct flush_rejected *row = &flush->rejected[i];
+        if (row->reason != REASON_MOVED_PARTITION)
+            continue;
+        array_add_text(&a[0], store->options.topics[row->topic]);
+        array_add_text(&a[1], row->source);
+        array_add_int8(&a[2], row->run);
+    }
+    return send_homes_sql(store, homes_found_sql, 3, err);
 }
 
 enum fx_code store_send_days(struct store *store, const struct flush *flush, struct fx_err *err)

@@ -349,10 +349,10 @@ static enum fx_code send_simple(struct store *store, const char *sql, struct fx_
 static enum fx_code send_all(struct store *store, const struct flush *flush, struct fx_err *err)
 {
     typedef enum fx_code send_part(struct store *, const struct flush *, struct fx_err *);
-    static send_part *const parts[] = {send_positions,     send_runs,        send_heartbeats,
-                                       send_gaps_gone,     send_gaps,        store_send_settled,
-                                       send_rejected,      store_send_marks, store_send_days,
-                                       store_send_tallies, send_hours,       send_holes};
+    static send_part *const parts[] = {
+        send_positions,     send_runs,     send_heartbeats,  send_gaps_gone,   send_gaps,
+        store_send_settled, send_rejected, store_send_homes, store_send_marks, store_send_days,
+        store_send_tallies, send_hours,    send_holes};
     enum fx_code code = send_simple(store, "BEGIN ISOLATION LEVEL READ COMMITTED", err);
     for (size_t i = 0; code == FX_OK && i < sizeof parts / sizeof parts[0]; i++)
         code = parts[i](store, flush, err);

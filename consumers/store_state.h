@@ -52,6 +52,8 @@ FX_MUST_CHECK enum fx_code store_send_arrays_sql(struct store *store, const char
 /* store_note.c: what a flush notes beside the figures. */
 FX_MUST_CHECK enum fx_code store_send_marks(struct store *store, const struct flush *flush,
                                             struct fx_err *err);
+FX_MUST_CHECK enum fx_code store_send_homes(struct store *store, const struct flush *flush,
+                                            struct fx_err *err);
 FX_MUST_CHECK enum fx_code store_send_days(struct store *store, const struct flush *flush,
                                            struct fx_err *err);
 FX_MUST_CHECK enum fx_code store_send_tallies(struct store *store, const struct flush *flush,
@@ -67,7 +69,9 @@ FX_MUST_CHECK enum fx_code store_send_settled(struct store *store, const struct 
 FX_MUST_CHECK enum fx_code store_connect(struct store *store, struct fx_err *err);
 void store_disconnect(struct store *store);
 
-/* store_accept.c: runs the statement, in whose text each %s stands for the quoted record schema. */
+/* store_accept.c: appends text, in which each %s stands for the quoted record schema; and runs such
+ * a statement. */
+void store_record_sql(const struct store *store, const char *text, struct buf *sql);
 FX_MUST_CHECK enum fx_code store_record_query(struct store *store,
                                               const struct pg_statement *statement, PGresult **rows,
                                               struct fx_err *err);

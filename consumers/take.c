@@ -13,14 +13,15 @@
 #define CLOCK_FAR_MS INT64_C(4000000000000000) /* beyond any date; differences do not overflow */
 
 /* A rejected event taken again that stays rejected, for the reason it has or because of the state
- * its run is in, changes nothing: row, tally and gap stand since it was rejected. */
+ * its run is in, changes nothing: row, tally and gap stand since it was rejected. That its run
+ * lives elsewhere is no state: it is its reason for ever, and the store notes where. */
 static bool stays_rejected(const struct taking *taking, enum reason reason)
 {
     struct redriven *redriven = taking->pipeline->redriven;
     if (redriven == NULL)
         return false;
-    if (reason == redriven->reason || reason == REASON_MOVED_PARTITION ||
-        reason == REASON_SEQ_JUMP || reason == REASON_SOURCE_QUARANTINED)
+    if (reason == redriven->reason || reason == REASON_SEQ_JUMP ||
+        reason == REASON_SOURCE_QUARANTINED)
         redriven->verdict = reason;
     return redriven->verdict != REASON_COUNT;
 }

@@ -128,6 +128,21 @@ COMMENT ON COLUMN redriven_event.seq IS 'number 序号';
 COMMENT ON COLUMN redriven_event.outcome IS 'counted, or duplicate: a copy had counted 结果';
 COMMENT ON COLUMN redriven_event.redriven_at IS 'when 处理时间';
 
+-- Runs of which messages lie in several partitions: only those of the partition that the live schema
+-- counted first count. A schema that is counted anew meets them in another order, and asks here.
+CREATE TABLE IF NOT EXISTS run_home (
+    topic text COLLATE "C",
+    source text COLLATE "C",
+    run bigint,
+    partition integer NOT NULL,
+    PRIMARY KEY (topic, source, run)
+);
+COMMENT ON TABLE run_home IS 'partitions of runs that were met in several 跨分区运行的归属分区';
+COMMENT ON COLUMN run_home.topic IS 'Kafka topic 主题';
+COMMENT ON COLUMN run_home.source IS 'device or post 来源';
+COMMENT ON COLUMN run_home.run IS 'run number 运行号';
+COMMENT ON COLUMN run_home.partition IS 'Kafka partition whose events of the run count 计数分区';
+
 -- A report was made as of then: what changes earlier hours afterwards is a correction.
 CREATE TABLE IF NOT EXISTS cutoff (
     as_of timestamptz PRIMARY KEY,
