@@ -38,7 +38,7 @@
     X(full_outboxes) X(rollbacks) X(repeated_ids) X(post_reversed) X(post_resends) X(beats)        \
     X(producers) X(failed_deliveries) X(fatal_errors) X(full_queues) X(broker_away)                \
     X(late_records) X(lost_records) X(lost_named) X(added_partitions) X(cloned_posts)              \
-    X(restored_images) X(redrives) X(redriven) X(redrive_fenced)
+    X(restored_images) X(redrives) X(redriven) X(redrive_fenced) X(homes_kept)
 /* clang-format on */
 
 #define X(name) SIM_##name,
@@ -50,7 +50,7 @@ enum sim_event { SIM_EVENTS SIM_EVENT_COUNT };
 #define SIM_FLAWS                                                                                  \
     X(none) X(no_compare_and_set) X(no_generation) X(no_commit_tag) X(no_claim_lock)               \
     X(write_off_without_claim) X(swap_without_lock) X(swap_behind) X(redrive_without_claim)        \
-    X(settled_row_not_checked)
+    X(settled_row_not_checked) X(run_home_not_loaded) X(run_home_not_noted)
 /* clang-format on */
 #define X(name) FLAW_OF_##name,
 enum sim_flaw { SIM_FLAWS SIM_FLAW_COUNT };
@@ -88,7 +88,8 @@ struct sim {
     struct database replica; /* what a failover goes back to */
     struct database next;    /* the schema "next", counted anew by the rebuilder */
     struct database replica_next;
-    int rebuilder; /* worker that counts into next, -1: nobody */
+    int rebuilder;        /* worker that counts into next, -1: nobody */
+    bool is_rebuilt_late; /* it begins when the live schema has counted everything */
     bool has_redrives;
     struct backend backends[SIM_BACKENDS];
     struct turn turns[WORLD_WORKERS];

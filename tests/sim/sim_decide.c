@@ -9,6 +9,21 @@
 #include "sim_redrive.h"
 
 #define REBUILD_ROUNDS_MAX 20000
+#define WAITS_PERCENT 50
+
+/* Of the seed, not of the dice: other worlds are what they were. */
+bool rebuild_waits(uint64_t seed)
+{
+    struct dice dice = {~seed * 3};
+    return dice_chance(&dice, WAITS_PERCENT);
+}
+
+/* Planted bug: who takes itself for a rebuild notes nothing. */
+void sim_name_schemas(void)
+{
+    sim.world.db.is_rebuild = sim.flaw == FLAW_OF_run_home_not_noted;
+    sim.next.is_rebuild = true;
+}
 
 static bool is_held(bool is_next, int part)
 {
@@ -90,6 +105,8 @@ void sim_write_off(void)
 void sim_rebuild(void)
 {
     int worker = sim.rebuilder;
+    if (sim.is_rebuilt_late)
+        return;
     if (sim.world.workers[worker].pipeline == NULL) {
         sim_start(worker);
         worker_assign(&sim.world, worker, WORLD_ALL_PARTS);
@@ -171,6 +188,20 @@ static void apply_write_offs(void)
     }
 }
 
+/* Runs live where the schema has them that is the live one now. */
+static void hand_on_homes(void)
+{
+    struct database *db = &sim.world.db;
+    for (int i = 0; i < db->rejected_count; i++)
+        db_note_home(db, &db->rejected[i]);
+    for (int i = 0; i < sim.world.homes.count; i++) {
+        struct db_home *home = &sim.world.homes.rows[i];
+        int run = db_find_run(db, home->topic, home->source, home->run);
+        if (run >= 0)
+            home->partition = db->runs[run].partition;
+    }
+}
+
 void sim_swap(void)
 {
     bool has_lock = !is_held(false, -1) && !is_held(true, -1);
@@ -184,6 +215,8 @@ void sim_swap(void)
     if (!has_lock)
         tear();
     exchange();
+    sim_name_schemas();
+    hand_on_homes();
     for (int part = 0; part < WORLD_PARTS; part++) {
         renew(&sim.world.db.positions[part]);
         renew(&sim.next.positions[part]);
@@ -202,8 +235,25 @@ static bool is_rebuilt(void)
     return true;
 }
 
+/* A run has one home in both schemas, unless the rebuild counted it before the live one rejected an
+ * event of it elsewhere. */
+static void check_homes(bool is_late)
+{
+    for (int i = 0; i < sim.next.run_count; i++) {
+        const struct db_run *run = &sim.next.runs[i];
+        int live = db_find_run(&sim.world.db, run->topic, run->source, run->run);
+        if (live < 0)
+            fail_msg("run %s:%" PRId64 " is in the rebuild only", run->source, run->run);
+        if ((is_late || run->had_home) && sim.world.db.runs[live].partition != run->partition)
+            fail_msg("run %s:%" PRId64 " lives in partition %d, in the rebuild in %d", run->source,
+                     run->run, (int)sim.world.db.runs[live].partition, (int)run->partition);
+    }
+}
+
 void sim_rebuild_end(void)
 {
+    bool is_late = sim.is_rebuilt_late;
+    sim.is_rebuilt_late = false;
     for (int round = 0; !is_rebuilt(); round++) {
         if (round == REBUILD_ROUNDS_MAX)
             fail_msg("not rebuilt after %d calm rounds", round);
@@ -219,4 +269,5 @@ void sim_rebuild_end(void)
         redrive_rest();
     world_check(&sim.world);
     exchange();
+    check_homes(is_late);
 }

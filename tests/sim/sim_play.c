@@ -55,11 +55,13 @@ static void open_sim(const struct catalog *catalog, uint64_t seed)
     sim.alloc_count = sim.broker_shift_ms = 0;
     sim.rebuilder = -1;
     sim.has_redrives = redrive_happens(seed);
-    database_reset(&sim.next);
+    sim.is_rebuilt_late = rebuild_waits(seed);
+    database_reset(&sim.next, &sim.world.homes);
     memset(sim.parts, 0, sizeof sim.parts);
     for (int i = 0; i < SIM_BACKENDS; i++)
         sim.backends[i].is_used = sim.backends[i].is_open = false;
     world_open(&sim.world, catalog, seed);
+    sim_name_schemas();
     for (int i = 0; i < SIM_BACKENDS; i++)
         sim.backends[i].owner = -1;
     draw_limits();

@@ -11,6 +11,8 @@
 #include "sim.h"
 
 bool redrive_happens(uint64_t seed);
+bool rebuild_waits(uint64_t seed); /* sim_decide.c: it begins when all else has ended */
+void sim_name_schemas(void);       /* sim_decide.c: which is the live one, which a rebuild */
 
 /* A turn of those that are there; perhaps. */
 void redrive_some(void);

@@ -2,6 +2,8 @@
 /* sim_replica - a failover to a replica that lacks the last transactions; and fx-setup. */
 #include "sim.h"
 
+static struct db_homes replica_homes; /* of the record schema, as the replica has it */
+
 static void copy_table(struct table *to, const struct table *from)
 {
     table_release(to);
@@ -41,6 +43,7 @@ static void copy_database(struct database *to, const struct database *from)
 void sim_sync_replica(void)
 {
     copy_database(&sim.replica, &sim.world.db);
+    replica_homes = sim.world.homes;
     if (sim.rebuilder >= 0)
         copy_database(&sim.replica_next, &sim.next);
 }
@@ -58,6 +61,7 @@ void sim_failover(void)
     sim.events[SIM_failovers]++;
     sim.events[SIM_commits_rolled_back] += sim.world.db.commits - sim.replica.commits;
     copy_database(&sim.world.db, &sim.replica);
+    sim.world.homes = replica_homes;
     if (sim.rebuilder >= 0)
         copy_database(&sim.next, &sim.replica_next);
     for (int i = 0; i < SIM_BACKENDS; i++)

@@ -108,6 +108,19 @@ static void end(struct backend *backend)
     backend->owner = -1;
 }
 
+/* A rebuild that counted a run first where it does not live. */
+static void tell_home(const struct backend *backend, enum verdict verdict)
+{
+    const struct transaction *flight = &backend->flight;
+    bool is_kept = false;
+    for (int i = 0; i < flight->run_count && verdict == REFUSED_RUNS && backend->is_next; i++) {
+        const struct db_home *home = home_of_run(&sim.next, &flight->runs[i]);
+        is_kept |=
+            !flight->is_known[i] && home != NULL && home->partition != flight->runs[i].partition;
+    }
+    sim.events[SIM_homes_kept] += is_kept;
+}
+
 /* The transaction to its end, whose locks are free. */
 static enum verdict finish(struct backend *backend)
 {
@@ -120,6 +133,7 @@ static enum verdict finish(struct backend *backend)
                                ? REFUSED_FENCED
                                : db_apply(sim_database(backend->is_next), &backend->flight);
     tell_redriven(backend, verdict);
+    tell_home(backend, verdict);
     sim.events[SIM_commits] += verdict == APPLIED;
     sim.events[SIM_late_commits] += verdict == APPLIED && backend->owner < 0;
     sim_trace("end=%d owner=%d verdict=%d", (int)(backend - sim.backends), backend->owner,
@@ -329,6 +343,18 @@ static bool wait_for_locks(int worker, const struct claim *claim)
     return true;
 }
 
+/* Planted bug: nothing is known of where runs live. */
+static enum fx_code load_all(struct database *db, struct claim *claim, struct ledger *ledger,
+                             struct marks *marks, struct fx_err *err)
+{
+    static struct db_homes none;
+    if (sim.flaw == FLAW_OF_run_home_not_loaded)
+        db->homes = &none;
+    enum fx_code code = load_claimed(db, claim, ledger, marks, err);
+    db->homes = &sim.world.homes;
+    return code;
+}
+
 static enum fx_code claim_all(int worker, struct claim *claim, struct ledger *ledger,
                               struct marks *marks, struct fx_err *err)
 {
@@ -336,7 +362,7 @@ static enum fx_code claim_all(int worker, struct claim *claim, struct ledger *le
     bool is_early = sim.flaw == FLAW_OF_no_claim_lock;
     bool is_tame = worker >= SIM_WORKERS && sim.flaw == FLAW_OF_redrive_without_claim;
     terminate_stopped(worker);
-    if (is_early && load_claimed(db, claim, ledger, marks, err) != FX_OK)
+    if (is_early && load_all(db, claim, ledger, marks, err) != FX_OK)
         return err->code;
     if (!is_tame && !wait_for_locks(worker, claim))
         return fx_err_set(err, FX_ECLAIM, "claim: a lock did not come");
@@ -349,7 +375,7 @@ static enum fx_code claim_all(int worker, struct claim *claim, struct ledger *le
     if (is_tame)
         first->generation = generation;
     claim->accept_simulated = sim.world.accept_simulated;
-    if (!is_early && load_claimed(db, claim, ledger, marks, err) != FX_OK)
+    if (!is_early && load_all(db, claim, ledger, marks, err) != FX_OK)
         return err->code;
     sim.events[SIM_claims]++;
     return FX_OK;

@@ -19,6 +19,11 @@ static int find_own_run(const struct database *db, const struct transaction *fli
     return db_find_run(db, run->topic, run->source, run->run);
 }
 
+static struct db_home *home_of_run(const struct database *db, const struct db_run *run)
+{
+    return db_find_home(db->homes, run->topic, run->source, run->run);
+}
+
 static const struct mark *find_mark(const struct mark *marks, int count, const struct mark *one)
 {
     for (int i = 0; i < count; i++)
@@ -82,7 +87,9 @@ static enum verdict judge(const struct database *db, const struct transaction *f
         int found = find_own_run(db, flight, i);
         bool is_same = found >= 0 && db->runs[found].partition == flight->runs[i].partition &&
                        db->runs[found].high == flight->old_high[i];
-        if (flight->is_known[i] ? !is_same : found >= 0)
+        const struct db_home *home = home_of_run(db, &flight->runs[i]);
+        bool is_elsewhere = home != NULL && home->partition != flight->runs[i].partition;
+        if (flight->is_known[i] ? !is_same : found >= 0 || is_elsewhere)
             return REFUSED_RUNS;
     }
     if (is_settled(db, flight))
@@ -108,7 +115,8 @@ static void apply_runs(struct database *db, const struct transaction *flight)
                                               .partition = from->partition,
                                               .run = from->run,
                                               .opened_ms = from->opened_ms,
-                                              .heartbeat_n = -1};
+                                              .heartbeat_n = -1,
+                                              .had_home = home_of_run(db, from) != NULL};
             memcpy(db->runs[found].source, from->source, sizeof from->source);
         }
         struct db_run *to = &db->runs[found];
@@ -158,6 +166,20 @@ static void apply_gaps(struct database *db, const struct transaction *flight)
     }
 }
 
+void db_note_home(struct database *db, const struct flush_rejected *row)
+{
+    struct db_homes *homes = db->homes;
+    int run = db_find_run(db, row->topic, row->source, row->run);
+    if (row->reason != REASON_MOVED_PARTITION || db->is_rebuild || run < 0 ||
+        home_of_run(db, &db->runs[run]) != NULL)
+        return;
+    assert_true(homes->count < WORLD_HOMES_MAX);
+    struct db_home *fresh = &homes->rows[homes->count++];
+    *fresh = (struct db_home){.topic = row->topic, .run = row->run};
+    fresh->partition = db->runs[run].partition;
+    memcpy(fresh->source, row->source, sizeof fresh->source);
+}
+
 static void apply_rejected(struct database *db, const struct transaction *flight)
 {
     for (int i = 0; i < flight->rejected_count; i++) {
@@ -166,6 +188,7 @@ static void apply_rejected(struct database *db, const struct transaction *flight
         assert_true(db->rejected_count < WORLD_REJECTED_MAX);
         if (!is_there)
             db->rejected[db->rejected_count++] = *row;
+        db_note_home(db, row);
     }
 }
 

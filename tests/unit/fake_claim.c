@@ -160,6 +160,23 @@ static enum fx_code load_wanted_marks(const struct claim *claim, struct marked f
     return FX_OK;
 }
 
+/* Where wanted runs live that are not counted yet. */
+static enum fx_code load_homes(const struct database *db, const struct claim *claim,
+                               struct ledger *ledger, struct fx_err *err)
+{
+    for (int i = 0; i < db->homes->count && err->code == FX_OK; i++) {
+        const struct db_home *home = &db->homes->rows[i];
+        struct db_run run = {.topic = home->topic, .run = home->run};
+        struct ledger_key key = {(uint16_t)home->topic, home->run, home->source,
+                                 strlen(home->source)};
+        int entry;
+        memcpy(run.source, home->source, sizeof run.source);
+        if (is_wanted(claim, &run) && db_find_run(db, run.topic, run.source, run.run) < 0)
+            (void)(ledger_find(ledger, &key, home->partition, &entry, err) == FX_OK);
+    }
+    return err->code;
+}
+
 /* What a claim reads of ledger and marks. */
 static enum fx_code load_claimed(struct database *db, const struct claim *claim,
                                  struct ledger *ledger, struct marks *marks, struct fx_err *err)
@@ -170,6 +187,8 @@ static enum fx_code load_claimed(struct database *db, const struct claim *claim,
         if ((is_recent || is_wanted(claim, &db->runs[i])) && load_run(db, i, ledger, err) != FX_OK)
             return err->code;
     }
+    if (load_homes(db, claim, ledger, err) != FX_OK)
+        return err->code;
     if (load_wanted_marks(claim, (struct marked){db->reversals, db->reversal_count},
                           &marks->reversed, err) != FX_OK)
         return err->code;

@@ -5,6 +5,7 @@
 #ifndef FX_FAKE_DATABASE_H
 #define FX_FAKE_DATABASE_H
 
+#include "fake_homes.h"
 #include "fake_kinds.h"
 #include "fake_recount.h"
 #include "fake_settled.h"
@@ -57,6 +58,7 @@ struct db_run {
     struct ledger_day day;
     int64_t heartbeat_n;
     int64_t acked_seq;
+    bool had_home; /* when it was counted first, it was on record where */
 };
 
 struct db_gap {
@@ -101,6 +103,8 @@ struct database {
     struct table days;                   /* by run and day: last number */
     struct table tallies;                /* by source, day and what: how many */
     int commits;
+    struct db_homes *homes; /* borrowed; shared with rebuilds */
+    bool is_rebuild;
 };
 
 /* What a flush changes, as bytes on the way would hold it. */

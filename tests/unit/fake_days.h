@@ -28,8 +28,10 @@ static inline void tally_add(struct table *tallies, int topic, const char *sourc
 }
 
 /* Empty, and its tables released: the room of the rest is not looked at. */
-static inline void database_reset(struct database *db)
+static inline void database_reset(struct database *db, struct db_homes *homes)
 {
+    db->homes = homes;
+    db->is_rebuild = false;
     memset(db->positions, 0, sizeof db->positions);
     db->run_count = db->gap_count = db->rejected_count = db->reversal_count = 0;
     db->hole_count = db->write_off_count = db->corrected_count = db->commits = 0;

@@ -103,11 +103,16 @@ static inline bool was_reversed(const struct expectation *to, const struct sayin
     return other != NULL && (other->by_run != saying->run || other->by_seq != saying->seq);
 }
 
-/* The partition where the run was met first; part if it was met nowhere yet. */
+/* The partition where the run was met first, or is on record to live; part if it was met nowhere
+ * yet. */
 static inline int home_of(const struct expectation *to, const struct saying *saying, int part)
 {
     const struct database *db = &to->world->db;
     int index = db_find_run(db, saying->topic, saying->source, saying->run);
+    const struct db_home *home =
+        db_find_home(db->homes, saying->topic, saying->source, saying->run);
+    if (index < 0 && home != NULL)
+        return part_index(saying->topic, home->partition);
     return index < 0 ? part : part_index(saying->topic, db->runs[index].partition);
 }
 

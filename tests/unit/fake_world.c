@@ -7,7 +7,7 @@
 void world_open(struct world *world, const struct catalog *catalog, uint64_t seed)
 {
     memset(world, 0, offsetof(struct world, db));
-    database_reset(&world->db);
+    database_reset(&world->db, &world->homes);
     for (int i = 0; i < WORLD_WORKERS; i++)
         world->workers[i].pipeline = NULL;
     world->dice.state = seed;

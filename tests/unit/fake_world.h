@@ -106,13 +106,12 @@ struct world {
     enum fate fates[8];  /* of the next flushes */
     int fate_count;
     int fault_percent; /* of random faults at each call */
-    int claim_failures;
-    int ask_failures;
-    int assign_failures;
+    int claim_failures, ask_failures, assign_failures;
     int overlap;       /* messages that come again after a seek */
     int skips;         /* times that a delivery leaves a message out */
     enum fx_code code; /* of the last step */
     char text[FX_ERR_TEXT_MAX];
+    struct db_homes homes;
 
     /* megabytes of room: world_open clears only what counts what is in it */
     struct database db;
