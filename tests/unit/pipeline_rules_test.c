@@ -62,6 +62,48 @@ static void a_run_stays_in_its_partition(void **state)
     assert_int_equal(the_run()->high, 3);
 }
 
+/* Counted anew, and the other partition is read first. */
+static void a_rebuild_keeps_a_run_where_it_lives(void **state)
+{
+    (void)state;
+    append(1, 3);
+    start();
+    world_run(&world);
+    struct saying saying = saying_of("CP-1", RUN, 4);
+    world_append(&world, 1, &saying, FLAW_NONE);
+    run_and_check();
+    assert_int_equal(world.homes.count, 1);
+    assert_int_equal(world.homes.rows[0].partition, 0);
+    worker_close(&world, 0);
+    database_release_tables(&world.db);
+    database_reset(&world.db, &world.homes);
+    world.db.is_rebuild = true;
+    worker_open(&world, 0);
+    worker_assign(&world, 0, 1u << (GATE_0 + 1));
+    for (int i = 0; i < 1000 && world.db.rejected_count == 0; i++)
+        (void)worker_step(&world, 0);
+    assert_string_equal(reasons(), "moved_partition");
+    assert_int_equal(world.db.run_count, 0);
+    crash();
+    run_and_check();
+    assert_int_equal(the_run()->partition, 0);
+    assert_int_equal(the_run()->sums.counted, 3);
+}
+
+static void a_rebuild_notes_no_home(void **state)
+{
+    (void)state;
+    world.db.is_rebuild = true;
+    append(1, 3);
+    start();
+    world_run(&world);
+    struct saying saying = saying_of("CP-1", RUN, 4);
+    world_append(&world, 1, &saying, FLAW_NONE);
+    run_and_check();
+    assert_string_equal(reasons(), "moved_partition");
+    assert_int_equal(world.homes.count, 0);
+}
+
 static void a_new_schema_begins_at_what_kafka_still_has(void **state)
 {
     (void)state;
@@ -359,6 +401,8 @@ int main(void)
         TEST(everything_good_is_counted_once),
         TEST(what_does_not_count_is_rejected_with_its_reason),
         TEST(a_run_stays_in_its_partition),
+        TEST(a_rebuild_keeps_a_run_where_it_lives),
+        TEST(a_rebuild_notes_no_home),
         TEST(a_new_schema_begins_at_what_kafka_still_has),
         TEST(a_heartbeat_first_seen_shows_what_lies_before_the_base),
         TEST(a_region_that_was_just_added_is_known),
