@@ -323,17 +323,15 @@ class Garden:
         yield COUNT
 
     def moved(self, kind):
-        """Two events that count alike, in two partitions: the second is not counted. Counted anew,
-        the partition that is read first has the run: the figure is the same, the row rejected is
-        the other one's."""
-        post, at = self.post(kind, "MOVED"), now_ms()
-        self.changed.add(post.source)
-        post.send(1, occurred_at=at)
-        self.counted[kind] += 1
+        """Events in two partitions: those of the second are not counted, nor in a rebuild, though
+        it may read them first."""
+        post = self.post(kind, "MOVED")
+        self.send(post, (1, 2))
         yield COUNT
         elsewhere = (post.partition + 1) % self.system.partitions
-        second = post.bytes(2, occurred_at=at)
-        self.reject(post, "moved_partition", second, post.source, partition=elsewhere)
+        for seq, hours in ((1, 1), (2, 2), (3, 3)):
+            other = post.bytes(seq, occurred_at=now_ms() - hours * 60 * MINUTE_MS)
+            self.reject(post, "moved_partition", other, post.source, partition=elsewhere)
 
     def quarantined(self, kind):
         """Every other number, until the run has too many gaps."""

@@ -172,6 +172,71 @@ def test_figures_that_drop_at_the_swap_are_told(system):
     assert f"To mend it: fx-setup --schema-name {system.schema} --swap {rebuilt.name}" in result.out
 
 
+def post_in(system, kind, partition):
+    """A post whose events go to that partition."""
+    while True:
+        post = Post(system, kind)
+        if post.partition == partition:
+            return post
+
+
+def send_to_two(system):
+    """Events of runs in two partitions, of which the live schema counts the first one's."""
+    posts = [post_in(system, kind, p) for kind in KINDS for p in range(system.partitions)]
+    for post in posts:
+        post.send(1, 2)
+    posts[0].count()
+    for post in posts:
+        for seq in (1, 2, 3):  # other events of the same numbers, of hours before
+            post.send_raw(post.bytes(seq, occurred_at=now_ms() - seq * 3_600_000),
+                          partition=(post.partition + 1) % system.partitions)
+    posts[0].count()
+    assert all(post.counted() == 2 for post in posts)
+    return posts
+
+
+def homes(system):
+    query = f"SELECT source, run, partition FROM {system.schema}_record.run_home"
+    return {tuple(row.values()) for row in system.rows(query)}
+
+
+def test_a_run_in_two_partitions_keeps_its_home(system):
+    """Whichever partition a rebuild reads first, of one in three runs it is the other one."""
+    posts = send_to_two(system)
+    expected = {(post.source, post.run, post.partition) for post in posts}
+    assert homes(system) == expected
+    rebuilt = Next(system)
+    said = rebuilt.count(env={"PGOPTIONS": "-c role=fangxian_writer"}).err
+    assert "a run lives in another partition" in said  # it was tried
+    same.assert_same(system.db, system.schema, rebuilt.name)
+    assert swap(system).out.count("\n") == 1
+    same.assert_same(system.db, system.schema, rebuilt.name)
+    assert homes(system) == expected
+
+
+def test_a_run_that_lives_elsewhere_after_all_is_told(system):
+    """As where a rebuild took an event before the live schema rejected it; until it is mended."""
+    post, *others = send_to_two(system)
+    moved = f"UPDATE {system.schema}_record.run_home SET partition = {{}} WHERE source = %s"
+    system.db.execute(moved.format((post.partition + 1) % system.partitions), (post.source,))
+    rebuilt = Next(system)
+    rebuilt.count()
+    result = swap(system, code=1)
+    assert f"of another partition: 1 runs ({post.source}:{post.run:012x})" in result.out
+    assert "ev=elsewhere" in result.err and "ev=fewer" not in result.err
+    assert post.counted() == 3 and all(other.counted() == 2 for other in others)
+    assert (post.source, post.run, (post.partition + 1) % system.partitions) in homes(system)
+    program, *words = result.out.split("To go back: ")[1].split()
+    system.run(program, *words, code=1)
+    assert post.counted() == 2
+    assert (post.source, post.run, post.partition) in homes(system)
+    system.db.execute(f"DROP SCHEMA {rebuilt.name} CASCADE")
+    rebuilt = Next(system)
+    rebuilt.count()
+    same.assert_same(system.db, system.schema, rebuilt.name)
+    swap(system)
+
+
 def test_what_is_refused(system):
     post = Post(system)
     post.send(1, 2)
