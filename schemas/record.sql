@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
--- What people decided or published: never rebuilt, never swapped. fx-setup runs this file with
--- search_path set to the record schema (fangxian_record).
+-- What people decided or published, and what a rebuild has to know of the live schema: never
+-- rebuilt, never swapped. fx-setup runs this file with search_path set to the record schema
+-- (fangxian_record).
 
 CREATE TABLE IF NOT EXISTS live_schema (
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),

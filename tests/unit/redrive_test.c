@@ -133,28 +133,6 @@ static void what_is_not_mended_stays_as_it_is(void **state)
     free(before);
 }
 
-/* It was rejected before anybody asked where its run lives. */
-static void what_lives_elsewhere_is_rejected_for_that(void **state)
-{
-    (void)state;
-    struct saying trial = saying_of("SIM-1", RUN, 1);
-    world_append(&world, 1, &trial, FLAW_NONE);
-    start();
-    world_run(&world);
-    world.accept_simulated = true;
-    worker_close(&world, 0);
-    append_one("SIM-1", RUN, 2, FLAW_NONE);
-    start();
-    world_run(&world);
-    worker_close(&world, 0);
-    assert_int_equal(world.homes.count, 0);
-    struct redrive_stats did = redrive_reason(REASON_COUNT);
-    assert_int_equal(did.rejected[REASON_MOVED_PARTITION], 1);
-    assert_string_equal(reasons(), "moved_partition");
-    assert_int_equal(world.homes.count, 1);
-    assert_int_equal(world.homes.rows[0].partition, 0);
-}
-
 static void only_the_reason_asked_for_is_taken(void **state)
 {
     (void)state;
@@ -493,7 +471,6 @@ int main(void)
         TEST(mended_events_count_in_their_own_buckets),
         TEST(a_worker_goes_on_meanwhile),
         TEST(what_is_not_mended_stays_as_it_is),
-        TEST(what_lives_elsewhere_is_rejected_for_that),
         TEST(only_the_reason_asked_for_is_taken),
         TEST(events_the_ledger_never_met_open_gaps),
         TEST(a_copy_that_counted_makes_a_duplicate),
