@@ -11,9 +11,9 @@ import java.nio.ByteOrder;
  * all events: texts stay in the message's bytes, numbers go straight to fields.
  */
 final class Event {
-    private static final VarHandle LONG =
+    static final VarHandle LONG =
         MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
-    // CRC-64-AVRO of checkpoint/1.avsc and heartbeat/1.avsc, as fx-setup keeps them in schema_version
+    // CRC-64-AVRO of checkpoint/1.avsc and heartbeat/1.avsc, as in fx-setup's table schema_version
     private static final long CHECKPOINT = 0x2a5743e808332784L;
     private static final long HEARTBEAT = 0x7b2b0d889f6dcb23L;
     private static final int HEADER = 10;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package fangxian.bench;
 
+import com.sun.management.OperatingSystemMXBean;
+import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
@@ -21,7 +23,7 @@ final class Measure {
     private static final AtomicLong LAST_COMMIT_MS = new AtomicLong();
     private static final AtomicLong REJECTED = new AtomicLong();
 
-    private record Sample(long atNs, long events) {
+    private record Sample(long atNs, long events, long cpuNs) {
     }
 
     private static final List<Sample> SAMPLES = new ArrayList<>();
@@ -64,10 +66,16 @@ final class Measure {
         return LAST_COMMIT_MS.get();
     }
 
+    /** Of the whole process. */
+    static long cpuNs() {
+        return ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean())
+            .getProcessCpuTime();
+    }
+
     static void watch() {
         sampler = new Thread(() -> {
             while (!isOver) {
-                SAMPLES.add(new Sample(System.nanoTime(), events()));
+                SAMPLES.add(new Sample(System.nanoTime(), events(), cpuNs()));
                 try {
                     Thread.sleep(TICK_MS);
                 } catch (InterruptedException e) {
@@ -84,30 +92,42 @@ final class Measure {
         sampler.join();
     }
 
-    /** Most events per second over any WINDOW_MS; 0 where all were seen in less. */
+    /** Most events per second over any WINDOW_MS or a tick more; 0 where all were seen in less. */
     static long bestRate() {
         double best = 0;
-        long last = events();
         for (int from = 0, to = 0; to < SAMPLES.size(); to++) {
-            while (SAMPLES.get(to).atNs - SAMPLES.get(from).atNs > (WINDOW_MS + TICK_MS) * 1_000_000)
+            while (from < to && nsBetween(from + 1, to) >= WINDOW_MS * 1_000_000)
                 from++;
-            double ns = SAMPLES.get(to).atNs - SAMPLES.get(from).atNs;
-            if (ns >= WINDOW_MS * 1e6 && SAMPLES.get(from).events > 0 && SAMPLES.get(to).events <= last)
-                best = Math.max(best, (SAMPLES.get(to).events - SAMPLES.get(from).events) * 1e9 / ns);
+            long ns = nsBetween(from, to);
+            if (ns >= WINDOW_MS * 1_000_000 && SAMPLES.get(from).events > 0)
+                best = Math.max(best,
+                    (SAMPLES.get(to).events - SAMPLES.get(from).events) * 1e9 / ns);
         }
         return Math.round(best);
     }
 
-    /** Events per second from when a quarter of them was seen until all were. */
+    private static long nsBetween(int from, int to) {
+        return SAMPLES.get(to).atNs - SAMPLES.get(from).atNs;
+    }
+
+    /** From when a quarter of the events was seen until all were: events per second. */
     static long rateAfterQuarter() {
-        long last = events();
-        Sample from = null;
-        for (Sample sample : SAMPLES) {
-            if (from == null && sample.events >= last / 4)
-                from = sample;
-            if (from != null && sample.events >= last)
-                return Math.round((last - from.events) * 1e9 / Math.max(1, sample.atNs - from.atNs));
-        }
-        return 0;
+        Sample from = firstWith(events() / 4);
+        Sample to = firstWith(events());
+        return Math.round((to.events - from.events) * 1e9 / Math.max(1, to.atNs - from.atNs));
+    }
+
+    /** In the same time: the process's CPU seconds per million events. */
+    static double cpuAfterQuarter() {
+        Sample from = firstWith(events() / 4);
+        Sample to = firstWith(events());
+        return (to.cpuNs - from.cpuNs) / 1e3 / Math.max(1, to.events - from.events);
+    }
+
+    private static Sample firstWith(long events) {
+        for (Sample sample : SAMPLES)
+            if (sample.events >= events)
+                return sample;
+        return new Sample(System.nanoTime(), events(), cpuNs());
     }
 }

@@ -25,8 +25,8 @@ final class Totals extends AbstractStreamOperator<Tuple2<Key, long[]>>
     public void open() throws Exception {
         super.open();
         changed = new HashMap<>();
-        total = getPartitionedState(
-            new ValueStateDescriptor<>("total", PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO));
+        total = getPartitionedState(new ValueStateDescriptor<>("total",
+            PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO));
     }
 
     @Override
