@@ -58,10 +58,29 @@ func (c *cell) add(e *event) {
 	c[checkedPersonTimes] += persons
 	c[enteringPersonTimes] += persons & (out - 1)
 	c[leavingPersonTimes] += persons & -out
-	parts := (*[fieldPartCount]int64)(f[fieldCodeGreen:])
 	sums := (*[fieldPartCount]int64)(c[codeGreenPersonTimes:])
-	for i := range parts {
-		sums[i] += s * parts[i]
+	if p := e.small; p != nil {
+		sums[0] += s * int64(p[fieldCodeGreen+0]>>1)
+		sums[1] += s * int64(p[fieldCodeGreen+1]>>1)
+		sums[2] += s * int64(p[fieldCodeGreen+2]>>1)
+		sums[3] += s * int64(p[fieldCodeGreen+3]>>1)
+		sums[4] += s * int64(p[fieldCodeGreen+4]>>1)
+		sums[5] += s * int64(p[fieldCodeGreen+5]>>1)
+		sums[6] += s * int64(p[fieldCodeGreen+6]>>1)
+		sums[7] += s * int64(p[fieldCodeGreen+7]>>1)
+		sums[8] += s * int64(p[fieldCodeGreen+8]>>1)
+		sums[9] += s * int64(p[fieldCodeGreen+9]>>1)
+		sums[10] += s * int64(p[fieldCodeGreen+10]>>1)
+		sums[11] += s * int64(p[fieldCodeGreen+11]>>1)
+		sums[12] += s * int64(p[fieldCodeGreen+12]>>1)
+		sums[13] += s * int64(p[fieldCodeGreen+13]>>1)
+		sums[14] += s * int64(p[fieldCodeGreen+14]>>1)
+		sums[15] += s * int64(p[fieldCodeGreen+15]>>1)
+		sums[16] += s * int64(p[fieldCodeGreen+16]>>1)
+	} else {
+		for i := range sums {
+			sums[i] += s * f[fieldCodeGreen+i]
+		}
 	}
 	if f[fieldVehicle] != vehicleOnFoot {
 		c[checkedVehicles] += s

@@ -18,5 +18,6 @@ func clientOptions(o *options, offsets map[int32]kgo.Offset) []kgo.Opt {
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxPartitionBytes(fetchPartBytes),
 		kgo.DisableClientMetrics(),
+		kgo.WithPools(new(pool)),
 	}
 }

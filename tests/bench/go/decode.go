@@ -33,6 +33,8 @@ const (
 	directionIn      = 0    //
 	plateOutProvince = 3    //
 	continued        = 0x80 // a varint goes on
+	highBits         = 0x8080808080808080
+	lowBits          = 0x0101010101010101
 )
 
 var postTypes = [...]string{"EXPRESSWAY", "TRUNK_ROAD", "VILLAGE", "COMMUNITY", "STATION", "PORT"}
@@ -47,34 +49,46 @@ type event struct {
 	source, region []byte
 	countedMs      int64 // occurred_at; of a reversal counted_at, if it is set
 	sign           int64
-	fields         [fieldCount]int64
-	temperatureMax int64 // these three: noValue if null
+	small          *[fieldCount]byte // where each field is in one byte, twice its value; else nil
+	fields         [fieldCount]int64 // of small those only that are more than a part
+	temperatureMax int64             // these three: noValue if null
 	queueVehicles  int64
 	waitS          int64
 }
 
 // decode reads a message: straight down the schema, without a heap. Its fast paths are those of
-// nearly every event (no reversal, counts of one byte); each falls back to the plain rule.
+// nearly every event (names of less than 64 bytes, numbers of up to eight, no reversal, counts of
+// one byte); each falls back to the plain rule.
 func (e *event) decode(b []byte) error {
-	if len(b) < headerSize || binary.LittleEndian.Uint16(b) != marker ||
+	if len(b) < headerSize+1 || binary.LittleEndian.Uint16(b) != marker ||
 		binary.LittleEndian.Uint64(b[2:]) != fingerprint {
 		return errOther
 	}
 	i := headerSize
 	var ok bool
-	if e.source, i, ok = text(b, i); !ok {
+	if size := int(b[i] >> 1); b[i]&(continued|1) == 0 && i+1+size < len(b) {
+		e.source = b[i+1 : i+1+size]
+		i += 1 + size
+	} else if e.source, i, ok = text(b, i); !ok {
 		return errMalformed
 	}
-	if i = skip(b, i); i < 0 { // run
+	for range 2 { // run and seq
+		if i+8 > len(b) {
+			return errMalformed // as much follows in any event
+		}
+		if stop := ^binary.LittleEndian.Uint64(b[i:]) & highBits; stop != 0 {
+			i += (bits.TrailingZeros64(stop) + 1) >> 3
+		} else if _, i = longSlowly(b, i); i < 0 {
+			return errMalformed
+		}
+	}
+	if e.countedMs, i = long(b, i); i < 0 || i >= len(b) {
 		return errMalformed
 	}
-	if i = skip(b, i); i < 0 { // seq
-		return errMalformed
-	}
-	if e.countedMs, i = long(b, i); i < 0 {
-		return errMalformed
-	}
-	if e.region, i, ok = text(b, i); !ok {
+	if size := int(b[i] >> 1); b[i]&(continued|1) == 0 && i+1+size < len(b) {
+		e.region = b[i+1 : i+1+size]
+		i += 1 + size
+	} else if e.region, i, ok = text(b, i); !ok {
 		return errMalformed
 	}
 	if len(b) >= i+4 && binary.LittleEndian.Uint32(b[i:]) == 2 { // sign 1 and three nulls
@@ -85,6 +99,10 @@ func (e *event) decode(b []byte) error {
 	}
 	if i = e.counts(b, i); i < 0 {
 		return errMalformed
+	}
+	if i+3 == len(b) && b[i]|b[i+1]|b[i+2] == 0 {
+		e.temperatureMax, e.queueVehicles, e.waitS = noValue, noValue, noValue
+		return nil
 	}
 	if e.temperatureMax, i = optional(b, i); i < 0 {
 		return errMalformed
@@ -101,19 +119,22 @@ func (e *event) decode(b []byte) error {
 // counts reads the 22 fields. All are in one byte each, and not negative, where neither the highest
 // bit nor, in zigzag, the lowest is set: then a field is its byte halved.
 func (e *event) counts(b []byte, i int) int {
-	const odd = 0x8181818181818181
 	if len(b) >= i+fieldCount {
 		p := (*[fieldCount]byte)(b[i : i+fieldCount])
 		all := binary.LittleEndian.Uint64(p[0:8]) | binary.LittleEndian.Uint64(p[8:16]) |
 			binary.LittleEndian.Uint64(p[14:22])
-		if all&odd == 0 {
-			for n := range p {
-				e.fields[n] = int64(p[n] >> 1)
-			}
-			i += fieldCount
-			return e.checkEnums(i)
+		if all&(highBits|lowBits) == 0 {
+			e.small = p
+			e.fields[fieldDirection] = int64(p[fieldDirection] >> 1)
+			e.fields[fieldPostType] = int64(p[fieldPostType] >> 1)
+			e.fields[fieldVehicle] = int64(p[fieldVehicle] >> 1)
+			e.fields[fieldPlateScope] = int64(p[fieldPlateScope] >> 1)
+			e.fields[fieldPersons] = int64(p[fieldPersons] >> 1)
+			e.fields[fieldTurnedBack] = int64(p[fieldTurnedBack] >> 1)
+			return e.checkEnums(i + fieldCount)
 		}
 	}
+	e.small = nil
 	for n := range e.fields {
 		if e.fields[n], i = long(b, i); i < 0 {
 			return -1
@@ -154,7 +175,7 @@ func (e *event) reversal(b []byte, i int) int {
 func long(b []byte, i int) (int64, int) {
 	if uint(i)+8 <= uint(len(b)) {
 		w := binary.LittleEndian.Uint64(b[i:])
-		if stop := ^w & 0x8080808080808080; stop != 0 { // eight bytes or fewer
+		if stop := ^w & highBits; stop != 0 { // eight bytes or fewer
 			n := bits.TrailingZeros64(stop) + 1
 			w &= ^uint64(0) >> (64 - n)
 			w = w&0x007f007f007f007f | w&0x7f007f007f007f00>>1 // sevens joined in pairs, fours, eights
@@ -177,17 +198,6 @@ func longSlowly(b []byte, i int) (int64, int) {
 	return int64(w>>1) ^ -int64(w&1), i + n
 }
 
-// skip passes over a varint.
-func skip(b []byte, i int) int {
-	if uint(i)+8 <= uint(len(b)) {
-		if stop := ^binary.LittleEndian.Uint64(b[i:]) & 0x8080808080808080; stop != 0 {
-			return i + (bits.TrailingZeros64(stop)+1)>>3
-		}
-	}
-	_, i = longSlowly(b, i)
-	return i
-}
-
 // text reads a string of less than 64 bytes, or of more.
 func text(b []byte, i int) ([]byte, int, bool) {
 	if uint(i) >= uint(len(b)) {
@@ -205,20 +215,30 @@ func text(b []byte, i int) ([]byte, int, bool) {
 	return b[at : at+int(size)], at + int(size), true
 }
 
-// optional reads a union of null and int or long: noValue for null.
+// optional reads a union of null and int or long: noValue for null. What stands at the end of a
+// message has no eight bytes behind it, and a value of one or two bytes needs none.
 func optional(b []byte, i int) (int64, int) {
 	if uint(i) >= uint(len(b)) {
 		return noValue, -1
 	}
-	switch b[i] {
-	case 0:
+	if b[i] == 0 {
 		return noValue, i + 1
-	case 2:
-		value, i := long(b, i+1)
-		if value < 0 {
-			return noValue, -1
-		}
-		return value, i
 	}
-	return noValue, -1
+	if b[i] != 2 {
+		return noValue, -1
+	}
+	i++
+	if rest := b[i:]; len(rest) >= 2 && rest[0]&1 == 0 {
+		if rest[0] < continued {
+			return int64(rest[0] >> 1), i + 1
+		}
+		if rest[1] < continued {
+			return int64(rest[0]&^continued>>1) | int64(rest[1])<<6, i + 2
+		}
+	}
+	value, i := long(b, i)
+	if value < 0 {
+		return noValue, -1
+	}
+	return value, i
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ type options struct {
 	brokers, topic, schema, regions string
 	partitions, workers             int
 	untilEnd                        bool
+	profile                         string
 }
 
 type result struct {
@@ -47,6 +49,7 @@ func main() {
 	flag.StringVar(&o.schema, "schema", "", "PostgreSQL schema, made if it is missing")
 	flag.StringVar(&o.regions, "regions", "schemas/regions.csv", "the tree of places")
 	flag.BoolVar(&o.untilEnd, "until-end", false, "end when all that lies in Kafka now is committed")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile for go tool pprof to this file")
 	flag.Parse()
 	if o.topic == "" || o.schema == "" || flag.NArg() > 0 || o.partitions < 1 || o.workers < 1 ||
 		o.workers > o.partitions {
@@ -81,11 +84,32 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
-	workers, err := work(ctx, o, tree, parts)
+	stopProfile, err := startProfile(o.profile)
 	if err != nil {
 		return err
 	}
+	workers, err := work(ctx, o, tree, parts)
+	if err = errors.Join(err, stopProfile()); err != nil {
+		return err
+	}
 	return report(conn, workers)
+}
+
+func startProfile(path string) (stop func() error, err error) {
+	if path == "" {
+		return func() error { return nil }, nil
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err = pprof.StartCPUProfile(file); err != nil {
+		return nil, err
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return file.Close()
+	}, nil
 }
 
 // claim finds where each partition goes on and, for -until-end, where it ends now.

@@ -56,8 +56,7 @@ type worker struct {
 	store      *store
 	parts      []part
 	untilEnd   bool
-	ids        map[string]uint32
-	names      []string
+	names      *names
 	sources    []source
 	batch      *batch
 	spare      *batch
@@ -74,7 +73,7 @@ type worker struct {
 }
 
 func (w *worker) run(ctx context.Context) error {
-	w.ids = make(map[string]uint32)
+	w.names = newNames()
 	w.batch, w.spare = &batch{cells: *newCells()}, &batch{cells: *newCells()}
 	w.flush, w.flushed = make(chan *batch), make(chan error, 1)
 	go func() {
@@ -145,10 +144,12 @@ func (w *worker) count(p *kgo.FetchPartition) error {
 	if first := p.Records[0].Offset; first < at.next {
 		return fmt.Errorf("partition %d goes back from %d to %d", p.Partition, at.next, first)
 	}
+	next := p.Records[len(p.Records)-1].Offset + 1
 	for _, record := range p.Records {
 		w.take(record)
+		record.Recycle()
 	}
-	at.next = p.Records[len(p.Records)-1].Offset + 1
+	at.next = next
 	return nil
 }
 
@@ -168,9 +169,9 @@ func (w *worker) take(record *kgo.Record) {
 		}
 	}
 	hour := e.countedMs / msPerHour
-	id, ok := w.ids[string(e.source)]
-	if !ok {
-		id = w.newSource()
+	id, isNew := w.names.find(e.source)
+	if isNew {
+		w.sources = append(w.sources, source{})
 	}
 	s := &w.sources[id]
 	if string(e.region) != s.regionCode {
@@ -187,15 +188,6 @@ func (w *worker) take(record *kgo.Record) {
 	}
 	w.batch.cells.find(keyOf(id, s.region, hour, e.fields[fieldPostType])).add(e)
 	w.events++
-}
-
-func (w *worker) newSource() uint32 {
-	id := uint32(len(w.names))
-	name := string(w.event.source)
-	w.ids[name] = id
-	w.names = append(w.names, name)
-	w.sources = append(w.sources, source{})
-	return id
 }
 
 // maybeFlush sends the batch off when its second is over or it is large. Counting goes on in the
@@ -241,7 +233,7 @@ func (w *worker) start() {
 	if len(b.moves) == 0 {
 		return
 	}
-	b.sources = w.names
+	b.sources = w.names.names
 	w.batch, w.spare = w.spare, b
 	w.inFlight = true
 	w.flush <- b
