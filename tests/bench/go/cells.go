@@ -48,7 +48,7 @@ type cell [columnCount]int64
 
 var emptyCell = cell{temperatureMax: none, queueVehiclesMax: none}
 
-// add counts an event. Branches are only where most events go one way.
+// add counts an event.
 func (c *cell) add(e *event) {
 	s := e.sign
 	f := &e.fields
@@ -58,8 +58,9 @@ func (c *cell) add(e *event) {
 	c[checkedPersonTimes] += persons
 	c[enteringPersonTimes] += persons & (out - 1)
 	c[leavingPersonTimes] += persons & -out
-	sums := (*[fieldPartCount]int64)(c[codeGreenPersonTimes:])
+	sums := (*[partCount]int64)(c[codeGreenPersonTimes:])
 	if p := e.small; p != nil {
+		// 17 parts, written out: the compiler unrolls no loop
 		sums[0] += s * int64(p[fieldCodeGreen+0]>>1)
 		sums[1] += s * int64(p[fieldCodeGreen+1]>>1)
 		sums[2] += s * int64(p[fieldCodeGreen+2]>>1)

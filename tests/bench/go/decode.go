@@ -19,22 +19,25 @@ const (
 // The 22 fields between counted_at and temperature_max_decicelsius, in the order of the schema:
 // four enums and eighteen ints.
 const (
-	fieldDirection = iota
-	fieldPostType
-	fieldVehicle
-	fieldPlateScope
-	fieldPersons
-	fieldCodeGreen          // the first of 17 parts, to fieldToQuarantine
-	fieldTurnedBack  = 19   // the third of the outcomes
-	fieldCount       = 22   //
-	fieldPartCount   = 17   //
-	noValue          = -1   // of an optional int, none of which is negative
-	vehicleOnFoot    = 0    //
-	directionIn      = 0    //
-	plateOutProvince = 3    //
-	continued        = 0x80 // a varint goes on
-	highBits         = 0x8080808080808080
-	lowBits          = 0x0101010101010101
+	fieldDirection  = 0
+	fieldPostType   = 1
+	fieldVehicle    = 2
+	fieldPlateScope = 3
+	fieldPersons    = 4
+	fieldCodeGreen  = 5 // the first of 17 parts, to_quarantine the last
+	fieldTurnedBack = 19
+	fieldCount      = 22
+	partCount       = 17
+
+	vehicleOnFoot    = 0
+	plateOutProvince = 3
+)
+
+const (
+	noValue   = -1                 // of an optional int, none of which is negative
+	continued = 0x80               // of a byte: the varint goes on
+	highBits  = 0x8080808080808080 // of eight bytes
+	lowBits   = 0x0101010101010101
 )
 
 var postTypes = [...]string{"EXPRESSWAY", "TRUNK_ROAD", "VILLAGE", "COMMUNITY", "STATION", "PORT"}
@@ -198,7 +201,7 @@ func longSlowly(b []byte, i int) (int64, int) {
 	return int64(w>>1) ^ -int64(w&1), i + n
 }
 
-// text reads a string of less than 64 bytes, or of more.
+// text reads a string.
 func text(b []byte, i int) ([]byte, int, bool) {
 	if uint(i) >= uint(len(b)) {
 		return nil, 0, false

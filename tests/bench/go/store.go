@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -145,26 +146,33 @@ func (s *store) commit(ctx context.Context, b *batch, sources []string) error {
 	if err == nil {
 		err = pipeline.Sync()
 	}
-	for err == nil {
-		var result any
-		if result, err = pipeline.GetResults(); err != nil || result == nil {
-			break
+	if err == nil {
+		err = readToSync(pipeline)
+	}
+	if err = cmp.Or(err, pipeline.Close()); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// readToSync reads the answers; the last one says that all is committed.
+func readToSync(pipeline *pgconn.Pipeline) error {
+	for {
+		result, err := pipeline.GetResults()
+		if err != nil {
+			return err
 		}
 		switch result := result.(type) {
 		case *pgconn.ResultReader:
-			_, err = result.Close()
+			if _, err = result.Close(); err != nil {
+				return err
+			}
 		case *pgconn.PipelineSync:
-			return pipeline.Close()
+			return nil
+		default:
+			return fmt.Errorf("unexpected answer %T", result)
 		}
 	}
-	return fmt.Errorf("commit: %w", errors2(err, pipeline.Close()))
-}
-
-func errors2(first, second error) error {
-	if first != nil {
-		return first
-	}
-	return second
 }
 
 func (s *store) send(pipeline *pgconn.Pipeline, b *batch, sources []string) error {
@@ -237,10 +245,7 @@ func (s *store) sort(level int, sources []string) {
 		if order := strings.Compare(s.texts[a], s.texts[b]); order != 0 {
 			return order
 		}
-		if keys[a] < keys[b] {
-			return -1
-		}
-		return 1
+		return cmp.Compare(keys[a], keys[b])
 	})
 }
 

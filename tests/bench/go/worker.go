@@ -7,27 +7,40 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 const (
-	flushEvery     = time.Second
-	cellsFlush     = 20000         // as many are flushed although the second is not over
-	cellsMax       = 200000        // as many wait for the flush that is under way
-	clockAheadMs   = 600000        // a device's clock is believed so far ahead of Kafka's
-	notBeforeMs    = 1577836800000 // 2020-01-01: nor before that
-	msPerHour      = 3600 * 1000
-	fetchBytes     = 16 << 20
-	fetchPartBytes = 1 << 20
+	flushEvery   = time.Second
+	pollMin      = 10 * time.Millisecond
+	cellsFlush   = 20000         // as many are flushed although the second is not over
+	cellsMax     = 200000        // as many wait for the flush that is under way
+	clockAheadMs = 600000        // a device's clock is believed so far ahead of Kafka's
+	notBeforeMs  = 1577836800000 // 2020-01-01: nor before that
+	msPerHour    = 3600 * 1000
 )
+
+func clientOptions(o *options, offsets map[int32]kgo.Offset) []kgo.Opt {
+	partitionBytes := int32(o.fetchKiB) << 10
+	return []kgo.Opt{
+		kgo.SeedBrokers(strings.Split(o.brokers, ",")...),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{o.topic: offsets}),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()), // lost records are an error, not a jump
+		kgo.FetchMaxPartitionBytes(partitionBytes),
+		kgo.FetchMaxBytes(partitionBytes * int32(len(offsets))),
+		kgo.WithPools(new(pool)),
+		kgo.DisableClientMetrics(),
+	}
+}
 
 // batch is what a transaction writes.
 type batch struct {
 	cells   cells
 	moves   []move
-	sources []string // names of the keys' sources; only ever grows behind what the flush sees
+	sources []string // names that the keys' numbers stand for
 }
 
 type move struct {
@@ -50,7 +63,6 @@ type source struct {
 }
 
 type worker struct {
-	topic      string
 	tree       *regions
 	client     *kgo.Client
 	store      *store
@@ -109,19 +121,20 @@ func (w *worker) isAtEnd() bool {
 	return true
 }
 
-// poll counts what the client has fetched.
+// poll counts what the client has fetched, or waits for it until a flush is due or may have ended.
 func (w *worker) poll(ctx context.Context) error {
-	due, cancel := context.WithDeadline(ctx, w.lastFlush.Add(flushEvery))
+	wait := time.Until(w.lastFlush.Add(flushEvery))
+	due, cancel := context.WithTimeout(ctx, max(wait, pollMin))
 	fetches := w.client.PollFetches(due)
 	cancel()
 	for _, fetch := range fetches {
 		for _, topic := range fetch.Topics {
 			for i := range topic.Partitions {
 				p := &topic.Partitions[i]
+				if errors.Is(p.Err, context.DeadlineExceeded) || errors.Is(p.Err, context.Canceled) {
+					continue // nothing came until a flush was due, or the end is wished for
+				}
 				if p.Err != nil {
-					if errors.Is(p.Err, context.DeadlineExceeded) || errors.Is(p.Err, context.Canceled) {
-						continue
-					}
 					return fmt.Errorf("%s/%d: %w", topic.Topic, p.Partition, p.Err)
 				}
 				if err := w.count(p); err != nil {
@@ -153,6 +166,8 @@ func (w *worker) count(p *kgo.FetchPartition) error {
 	return nil
 }
 
+// take counts one record. An event with a wrong clock counts when Kafka took it; a reversal counts
+// when it says that the original did.
 func (w *worker) take(record *kgo.Record) {
 	e := &w.event
 	if err := e.decode(record.Value); err != nil {
@@ -164,8 +179,9 @@ func (w *worker) take(record *kgo.Record) {
 		return
 	}
 	if e.sign > 0 {
-		if now := record.Timestamp.UnixMilli(); e.countedMs > now+clockAheadMs || e.countedMs < notBeforeMs {
-			e.countedMs = now
+		appended := record.Timestamp.UnixMilli()
+		if e.countedMs > appended+clockAheadMs || e.countedMs < notBeforeMs {
+			e.countedMs = appended
 		}
 	}
 	hour := e.countedMs / msPerHour
@@ -255,6 +271,6 @@ func (w *worker) settle() {
 
 func (w *worker) tell() {
 	if w.refused > 0 || w.others > 0 {
-		fmt.Fprintf(os.Stderr, "others=%d refused=%d\n", w.others, w.refused)
+		fmt.Fprintf(os.Stderr, "gobench: others=%d refused=%d\n", w.others, w.refused)
 	}
 }
