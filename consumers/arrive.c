@@ -161,5 +161,7 @@ bool arrive_message(void *context, const struct intake_message *message)
     if (pipeline->stats.messages++ == 0)
         pipeline->stats.began_ms = pipeline->now_ms;
     pipeline->pending++;
-    return take_has_room(pipeline);
+    if (--pipeline->room <= 0)
+        pipeline->room = take_room(pipeline);
+    return pipeline->room > 0;
 }

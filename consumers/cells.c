@@ -3,6 +3,7 @@
 
 #include "../common/hash.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,16 +109,25 @@ static size_t bytes_for(const struct cells *cells, int room)
     return (size_t)room * (cells->cell_size + 4 * sizeof *cells->index);
 }
 
-bool cells_have_room(const struct cells *cells)
+static int next_room(const struct cells *cells, int room)
 {
-    return cells->count < cells->room || bytes_for(cells, cells->room * 2) <= cells->bytes_max ||
-           cells->room == 0;
+    int next = room == 0 ? INDEX_MIN / 4 : room * 2;
+    return room == 0 || (room <= INT_MAX / 8 && bytes_for(cells, next) <= cells->bytes_max) ? next
+                                                                                            : room;
+}
+
+int64_t cells_room(const struct cells *cells)
+{
+    int room = cells->room;
+    for (int next = next_room(cells, room); next > room; next = next_room(cells, room))
+        room = next;
+    return room - cells->count;
 }
 
 static enum fx_code grow(struct cells *cells, struct fx_err *err)
 {
-    int room = cells->room == 0 ? INDEX_MIN / 4 : cells->room * 2;
-    if (!cells_have_room(cells))
+    int room = next_room(cells, cells->room);
+    if (room == cells->room)
         return fx_err_set(err, FX_EFULL, "cells of %s are full", cells->rollup->name);
     uint8_t *bytes = realloc(cells->bytes, (size_t)room * cells->cell_size);
     if (bytes == NULL)

@@ -46,8 +46,8 @@ void cells_reset(struct cells *cells);
 FX_MUST_CHECK enum fx_code cells_find(struct cells *cells, const struct cell_key *key,
                                       struct cell **cell, struct fx_err *err);
 
-/* Whether one more cell surely fits. */
-bool cells_have_room(const struct cells *cells);
+/* How many more cells surely fit, as far as bytes_max goes. */
+int64_t cells_room(const struct cells *cells);
 
 int cells_count(const struct cells *cells);
 struct cell *cells_at(const struct cells *cells, int index);

@@ -198,9 +198,9 @@ int ledger_count_entries(const struct ledger *ledger)
     return ledger->count;
 }
 
-bool ledger_is_full(const struct ledger *ledger)
+int ledger_room(const struct ledger *ledger)
 {
-    return ledger->count == ledger->entries_max;
+    return ledger->entries_max - ledger->count;
 }
 
 static void mark_dirty(struct ledger *ledger, int index)

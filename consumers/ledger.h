@@ -61,7 +61,7 @@ FX_MUST_CHECK enum fx_code ledger_find(struct ledger *ledger, const struct ledge
 int ledger_lookup(const struct ledger *ledger, const struct ledger_key *key);
 struct ledger_entry *ledger_entry(struct ledger *ledger, int index);
 int ledger_count_entries(const struct ledger *ledger);
-bool ledger_is_full(const struct ledger *ledger);
+int ledger_room(const struct ledger *ledger); /* how many more entries fit */
 
 enum ledger_verdict ledger_judge(const struct ledger_entry *entry, int32_t partition, int64_t seq,
                                  bool is_rejected);

@@ -338,7 +338,7 @@ static void flush_if_due(struct pipeline *pipeline)
 {
     if (pipeline->is_in_flight || !pipeline->is_claimed || pipeline->doubt.code != FX_OK)
         return;
-    bool is_full = !take_has_room(pipeline);
+    bool is_full = take_room(pipeline) <= 0;
     if (is_full && pipeline->pending == 0 && !has_pending(pipeline)) {
         claim_drop(pipeline); /* the ledger is a cache: make room in it */
         return;
@@ -359,7 +359,8 @@ enum fx_code pipeline_step(struct pipeline *pipeline, int64_t now_ms, int wait_m
         return err->code;
     serve_change(pipeline);
     bool may_take = pipeline->is_claimed && !pipeline->is_draining &&
-                    pipeline->doubt.code == FX_OK && take_has_room(pipeline);
+                    pipeline->doubt.code == FX_OK && take_room(pipeline) > 0;
+    pipeline->room = 0;
     bool has_work = pipeline->is_in_flight || pipeline->pending > 0;
     if (intake_poll(pipeline->options.intake, has_work ? 1 : wait_ms,
                     may_take ? arrive_message : NULL, pipeline, err) != FX_OK) {

@@ -87,6 +87,7 @@ struct pipeline {
 
     int64_t now_ms;
     int64_t pending;   /* messages taken since the last flush began */
+    int64_t room;      /* take_room, counted down; 0: to be asked again */
     int64_t taken_max; /* no more than this many per flush; less after a refusal */
     struct refused refused[PIPELINE_REFUSED_MAX];
     int refused_count;
@@ -145,6 +146,10 @@ FX_MUST_CHECK enum fx_code take_event(struct pipeline *pipeline, struct part *pa
 /* take.c: tallies for the source and append day what is unusual about one event of this run. */
 void take_tally(struct pipeline *pipeline, int index, int64_t append_ms, struct ledger_tally one);
 
-bool take_has_room(const struct pipeline *pipeline); /* take.c: one more message surely fits */
+/*
+ * take.c: how many more messages surely fit, whatever they hold: one takes at most one place of
+ * each table. <= 0: flush first.
+ */
+int64_t take_room(const struct pipeline *pipeline);
 
 #endif

@@ -248,9 +248,11 @@ enum fx_code plan_apply(struct plan *plan, const struct plan_target *target, str
     return FX_OK;
 }
 
-bool plan_has_room(const struct plan *plan)
+int64_t plan_room(const struct plan *plan)
 {
-    return names_count(plan->texts) < TEXTS_MAX;
+    int per_event = ROLLUP_PER_KIND_MAX * ROLLUP_DIMENSIONS_MAX;
+    int64_t left = TEXTS_MAX - (int64_t)names_count(plan->texts);
+    return left <= 0 ? 0 : left / per_event + 1;
 }
 
 void plan_forget(struct plan *plan)

@@ -71,8 +71,8 @@ enum reason plan_read(const struct plan *plan, const uint8_t *bytes, size_t size
 FX_MUST_CHECK enum fx_code plan_apply(struct plan *plan, const struct plan_target *target,
                                       struct fx_err *err);
 
-/* Whether few enough strings were met as dimensions; if not: flush, then plan_forget. */
-bool plan_has_room(const struct plan *plan);
+/* How many more events may bring strings as dimensions; if none: flush, then plan_forget. */
+int64_t plan_room(const struct plan *plan);
 
 /* Forgets the strings met as dimensions; no cell may refer to one any more. */
 void plan_forget(struct plan *plan);

@@ -186,7 +186,7 @@ static enum fx_code take_batch(struct redrive *redrive, struct fx_err *err)
                 (struct refused){event->topic, event->partition, event->offset};
             redrive->taken++;
         }
-        if (!take_has_room(redrive->pipeline))
+        if (take_room(redrive->pipeline) <= 0)
             redrive->listed.count = i + 1;
     }
     return FX_OK;

@@ -377,20 +377,25 @@ enum fx_code take_event(struct pipeline *pipeline, struct part *part,
     return take_value(&taking, err);
 }
 
-bool take_has_room(const struct pipeline *pipeline)
+static int64_t lesser(int64_t a, int64_t b)
 {
-    if (pipeline->pending >= pipeline->taken_max ||
-        pipeline->rejected_count == PIPELINE_REJECTED_MAX ||
-        pipeline->hour_count == PIPELINE_HOURS_MAX || pipeline->hole_count == PIPELINE_HOLES_MAX ||
-        pipeline->day_count == PIPELINE_DAYS_MAX || pipeline->tally_count == PIPELINE_DAYS_MAX ||
-        marks_unsent(&pipeline->marks) >= PIPELINE_MARKS_MAX || ledger_is_full(pipeline->ledger))
-        return false;
+    return a < b ? a : b;
+}
+
+int64_t take_room(const struct pipeline *pipeline)
+{
+    int64_t room = pipeline->taken_max - pipeline->pending;
+    room = lesser(room, PIPELINE_REJECTED_MAX - pipeline->rejected_count);
+    room = lesser(room, PIPELINE_HOURS_MAX - pipeline->hour_count);
+    room = lesser(room, PIPELINE_HOLES_MAX - pipeline->hole_count);
+    room = lesser(room, PIPELINE_DAYS_MAX - pipeline->day_count);
+    room = lesser(room, PIPELINE_DAYS_MAX - pipeline->tally_count);
+    room = lesser(room, PIPELINE_MARKS_MAX - marks_unsent(&pipeline->marks));
+    room = lesser(room, ledger_room(pipeline->ledger));
     for (int k = 0; k < pipeline->options.catalog->kind_count; k++) {
-        if (!plan_has_room(pipeline->kinds[k].plan))
-            return false;
+        room = lesser(room, plan_room(pipeline->kinds[k].plan));
         for (int i = 0; i < plan_rollup_count(pipeline->kinds[k].plan); i++)
-            if (!cells_have_room(pipeline->kinds[k].cells[i]))
-                return false;
+            room = lesser(room, cells_room(pipeline->kinds[k].cells[i]));
     }
-    return true;
+    return room;
 }
