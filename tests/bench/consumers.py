@@ -95,13 +95,12 @@ class Race:
 
 
 def entries_of(topic, gobench):
-    entries = [("count 1, glibc", topic.count, 1, False), ("count 2, glibc", topic.count, 2, False)]
+    entries = [(f"count {n}, glibc", topic.run_count, n, False) for n in (1, 2)]
     if lab.MIMALLOC:
-        entries += [("count 1, mimalloc", topic.count, 1, True)]
-        entries += [("count 2, mimalloc", topic.count, 2, True)]
-    entries += [("fx-rollup 1", topic.rollup, 1), ("fx-rollup 2", topic.rollup, 2)]
+        entries += [(f"count {n}, mimalloc", topic.run_count, n, True) for n in (1, 2)]
+    entries += [(f"fx-rollup {n}", topic.run_rollup, n) for n in (1, 2)]
     if gobench:
-        entries += [("go 1", topic.go, gobench, 1), ("go 2", topic.go, gobench, 2)]
+        entries += [(f"go {n}", topic.run_go, gobench, n) for n in (1, 2)]
     return entries
 
 
@@ -118,7 +117,7 @@ def race_all(bench):
         race = Race(bench, topic)
         race.rounds(entries_of(topic, gobench), bench.rounds)
         if flink:
-            race.rounds([("flink", topic.flink, flink)], bench.pick(1, bench.rounds))
+            race.rounds([("flink", topic.run_flink, flink)], bench.pick(1, bench.rounds))
         race.table(f"{bench.events} events of 1000 sources")
         bench.peak_per_s = race.median("fx-rollup 2")
         targets_of_race(report, race, gobench is not None)
@@ -161,9 +160,9 @@ def race_many_sources(bench):
     with bench.lab() as topic:
         topic.fill(events, 50_000)
         race = Race(bench, topic)
-        entries = [("fx-rollup 2", topic.rollup, 2)]
+        entries = [("fx-rollup 2", topic.run_rollup, 2)]
         if gobench:
-            entries += [("go 2", topic.go, gobench, 2)]
+            entries += [("go 2", topic.run_go, gobench, 2)]
         race.rounds(entries, bench.pick(1, bench.rounds))
         race.table(f"{events} events of 50000 sources")
         peak = race.median("fx-rollup 2", "peak_mb")
@@ -182,7 +181,7 @@ def race_mixed(bench):
                 topic.fill(bench.events // len(kinds), 1000, *args, kind=kind)
             race = Race(bench, topic)
             for _ in range(bench.rounds):
-                ran, ended, (_, _, seconds) = topic.rollup(2)
+                ran, ended, (_, _, seconds) = topic.run_rollup(2)
                 assert ended["events"] == topic.events, ended
                 race.series.setdefault("fx-rollup 2", Series("fx-rollup 2")).add(
                     ran, topic.events, seconds

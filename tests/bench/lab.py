@@ -94,7 +94,7 @@ class Lab(System):
 
     # ---- the consumers: each gives what it ran like, and (events, person-times, seconds) ----
 
-    def rollup(self, workers=2, *args):
+    def run_rollup(self, workers=2, *args):
         with self.fresh() as schema:
             words = [self.program("fx-rollup"), "--workers", workers, "--until-end", *args]
             ran = self.measure(words, {"FX_SCHEMA_NAME": schema}, schema)
@@ -102,13 +102,13 @@ class Lab(System):
             seconds = (ended["ended_ms"] - ended["began_ms"]) / 1000
             return ran, ended, (*self.totals(schema), seconds)
 
-    def count(self, consumers, is_mimalloc):
+    def run_count(self, consumers, is_mimalloc):
         words = [self.program("fangxian-count"), "--topic", self.topic("checkpoint")]
         env = {"LD_PRELOAD": MIMALLOC} if is_mimalloc else None
         ran = self.measure([*words, "--consumers", consumers], env)
         return ran, *clocked(ran.out)
 
-    def go(self, gobench, workers):
+    def run_go(self, gobench, workers):
         with self.fresh(is_made=False) as schema:
             words = [gobench, "-brokers", BROKERS, "-topic", self.topic("checkpoint")]
             words += ["-partitions", self.partitions, "-workers", workers, "-schema", schema]
@@ -117,7 +117,7 @@ class Lab(System):
             ended, (_, _, seconds) = clocked(ran.out)
             return ran, ended, (*self.totals(schema), seconds)
 
-    def flink(self, flink):
+    def run_flink(self, flink):
         with self.fresh(is_made=False) as schema:
             jdbc = f"jdbc:postgresql://{os.environ['PGHOST']}:{os.environ['PGPORT']}"
             jdbc += f"/{os.environ['PGDATABASE']}?user={os.environ['PGUSER']}"
