@@ -22,10 +22,11 @@ RUN_S = 600  # no run of the benchmark takes as long
 
 
 class Lab(System):
-    """A system of the benchmark: its topics are filled once and counted many times."""
+    """A system of the benchmark: its topics are filled once and counted many times. It is to be set
+    up by the caller, who can close it then even if that is interrupted."""
 
     def __init__(self, services, partitions=8, schemas=SCHEMAS):
-        super().__init__("bench", schemas, partitions)
+        super().__init__("bench", schemas, partitions, is_set_up=False)
         self.services = services
         self.events = 0
         self.sources = 0

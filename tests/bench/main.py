@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -33,13 +33,13 @@ class Bench:
     events: int
     rounds: int
     peak_per_s: float = 0.0  # of fx-rollup --workers 2, once it is known
-    labs: list = field(default_factory=list)
 
     @contextlib.contextmanager
     def lab(self, **options):
         """A Lab for as long as it is needed."""
         one = lab.Lab(self.services, **options)
         try:
+            one.setup()
             yield one
         finally:
             one.close()
