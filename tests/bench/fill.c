@@ -5,6 +5,7 @@
  *
  * Ends with one line on stdout: events, bytes of the values, partitions.
  */
+#include "../../common/day.h"
 #include "../../common/kafka.h"
 #include "../../common/log.h"
 #include "pool.h"
@@ -12,13 +13,13 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define DAY_MS INT64_C(86400000)
 #define FLUSH_MS 120000
 
 struct options {
     struct kafka_options kafka;
     struct pool_options pool;
     const char *topic;
+    int64_t rate;
 };
 
 #define AT(member) offsetof(struct options, member)
@@ -36,6 +37,8 @@ static const struct fx_opt opts[] = {
      "when the first one happened (2022-02-10)"},
     {"spread-ms", 0, FX_OPT_NUMBER, AT(pool.spread_ms), "MS", NULL, 1, INT64_C(1) << 40,
      "over how long a time they are spread (a day)"},
+    {"rate", 0, FX_OPT_NUMBER, AT(rate), "N", NULL, 1, 100000000,
+     "events per second at most (as fast as can be)"},
     {NULL, 0, FX_OPT_FLAG, 0, NULL, NULL, 0, 0, NULL},
 };
 
@@ -48,6 +51,7 @@ struct filling {
     rd_kafka_t *rk;
     rd_kafka_topic_t *topic;
     int32_t partitions;
+    int64_t began_ms;
     int64_t bytes;
     int64_t failed;
 };
@@ -81,6 +85,17 @@ static enum fx_code open_kafka(struct filling *filling, struct fx_err *err)
                                  err);
 }
 
+/* Waits until the event is due; looked at once a millisecond, or at each event of a slow topic. */
+static void keep_pace(struct filling *filling, int64_t number)
+{
+    int64_t rate = filling->options.rate;
+    if (rate == 0 || number % (rate / 1000 + 1) != 0)
+        return;
+    int64_t due_ms = filling->began_ms + number * 1000 / rate;
+    for (int64_t left; (left = due_ms - day_monotonic_ms()) > 0;)
+        rd_kafka_poll(filling->rk, (int)left);
+}
+
 static enum fx_code send_event(struct filling *filling, int64_t number, struct fx_err *err)
 {
     struct pool_message event;
@@ -107,9 +122,12 @@ static enum fx_code fill(struct filling *filling, const char *kind, struct fx_er
     if (pool_open(&filling->options.pool, &filling->pool, err) != FX_OK ||
         open_kafka(filling, err) != FX_OK)
         return err->code;
-    for (int64_t i = 0; i < filling->options.pool.events; i++)
+    filling->began_ms = day_monotonic_ms();
+    for (int64_t i = 0; i < filling->options.pool.events; i++) {
+        keep_pace(filling, i);
         if (send_event(filling, i, err) != FX_OK)
             return err->code;
+    }
     if (rd_kafka_flush(filling->rk, FLUSH_MS) != RD_KAFKA_RESP_ERR_NO_ERROR || filling->failed > 0)
         return fx_err_set(err, FX_ERETRY, "%" PRId64 " events were not delivered", filling->failed);
     printf("events=%" PRId64 " bytes=%" PRId64 " partitions=%d\n", filling->options.pool.events,

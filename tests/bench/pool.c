@@ -18,8 +18,17 @@ struct pool {
     struct region_tree regions;
     int *places; /* regions where posts stand */
     int place_count;
-    struct event *events;
+    struct event *events; /* those of one simulated post are neighbours */
+    int *posts;           /* the first event of each simulated post; a last entry ends them */
+    int post_count;
     struct pool_source *sources;
+};
+
+/* An event as the simulation gave it, and whose it was. */
+struct simulated {
+    struct event event;
+    char source[SCHEMA_SOURCE_MAX + 1];
+    int number;
 };
 
 /* Texts of the kind's own fields live no longer than the line they came from. */
@@ -32,9 +41,46 @@ static void keep_texts(struct event *event)
     }
 }
 
+static int compare_simulated(const void *left, const void *right)
+{
+    const struct simulated *a = left;
+    const struct simulated *b = right;
+    int order = strcmp(a->source, b->source);
+    return order != 0 ? order : (a->number > b->number) - (a->number < b->number);
+}
+
+static void keep_event(struct simulated *simulated, const struct event *event, int number)
+{
+    const struct event_value *source = &event->values[ENVELOPE_SOURCE];
+    simulated->event = *event;
+    simulated->number = number;
+    snprintf(simulated->source, sizeof simulated->source, "%.*s", (int)source->size, source->text);
+    keep_texts(&simulated->event);
+}
+
+/* A post has its own constants, as its type: they stay together. */
+static enum fx_code group_events(struct pool *pool, struct simulated *simulated, struct fx_err *err)
+{
+    qsort(simulated, POOL_EVENTS, sizeof *simulated, compare_simulated);
+    pool->events = calloc(POOL_EVENTS, sizeof *pool->events);
+    pool->posts = calloc(SIMULATED_SOURCES + 1, sizeof *pool->posts);
+    if (pool->events == NULL || pool->posts == NULL)
+        return fx_err_set(err, FX_EMEMORY, "no memory for events");
+    for (int i = 0; i < POOL_EVENTS; i++) {
+        pool->events[i] = simulated[i].event;
+        if (i == 0 || strcmp(simulated[i].source, simulated[i - 1].source) != 0)
+            pool->posts[pool->post_count++] = i;
+    }
+    pool->posts[pool->post_count] = POOL_EVENTS;
+    return FX_OK;
+}
+
 static enum fx_code read_lines(struct pool *pool, struct simulation *simulation,
                                struct record *record, struct fx_err *err)
 {
+    struct simulated *simulated = calloc(POOL_EVENTS, sizeof *simulated);
+    if (simulated == NULL)
+        return fx_err_set(err, FX_EMEMORY, "no memory for events");
     struct buf line = BUF_INIT;
     bool is_done = false;
     for (int i = 0; i < POOL_EVENTS && err->code == FX_OK; i++) {
@@ -42,9 +88,11 @@ static enum fx_code read_lines(struct pool *pool, struct simulation *simulation,
         if (simulation_next(simulation, &line, &is_done, err) != FX_OK ||
             record_read(record, buf_text(&line), line.size, &one, err) != FX_OK)
             break;
-        pool->events[i] = one.event;
-        keep_texts(&pool->events[i]);
+        keep_event(&simulated[i], &one.event, i);
     }
+    if (err->code == FX_OK)
+        (void)(group_events(pool, simulated, err) == FX_OK);
+    free(simulated);
     buf_release(&line);
     return err->code;
 }
@@ -62,9 +110,6 @@ static enum fx_code make_events(struct pool *pool, struct fx_err *err)
                                                  1,
                                                  &pool->regions};
     const struct record_options recorded = {&pool->kind, NULL, NULL, &none, NULL};
-    pool->events = calloc(POOL_EVENTS, sizeof *pool->events);
-    if (pool->events == NULL)
-        return fx_err_set(err, FX_EMEMORY, "no memory for events");
     if (simulation_open(&simulated, &simulation, err) == FX_OK &&
         record_open(&recorded, &record, err) == FX_OK)
         (void)(read_lines(pool, simulation, record, err) == FX_OK);
@@ -149,9 +194,10 @@ enum fx_code pool_event(struct pool *pool, int64_t number, struct pool_message *
     const struct pool_options *options = &pool->options;
     /* one after the other, in an order that no cache likes better than the real one */
     int64_t round = number / options->sources;
-    const struct pool_source *source =
-        &pool->sources[number % options->sources * 7919 % options->sources];
-    struct event *event = &pool->events[(number * 31 + number / POOL_EVENTS) % POOL_EVENTS];
+    int64_t index = number % options->sources * 7919 % options->sources;
+    const struct pool_source *source = &pool->sources[index];
+    const int *post = &pool->posts[index % pool->post_count];
+    struct event *event = &pool->events[post[0] + (round * 31 + index) % (post[1] - post[0])];
     double share = (double)number / (double)options->events;
     message->source = source;
     set_text(&event->values[ENVELOPE_SOURCE], source->name);

@@ -4,8 +4,9 @@
  *
  * What the events say comes from the producers' own simulation (simulate.h) through their record
  * and encoder; POOL_EVENTS of them are made once and dealt out again with source, run, seq, time
- * and region replaced. Every source stands at one place: a town, one in a hundred at a county's or
- * the city's own node. It numbers its events without a gap.
+ * and region replaced. Every source says what one simulated post said, so that it is of one type,
+ * and stands at one place: a town, one in a hundred at a county's or the city's own node. It
+ * numbers its events without a gap.
  *
  * Ownership: a pool owns all of it until the process ends.
  */

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How it grows: events per second and CPU against partitions, posts, places and workers, each alone
+beside a middle case; a plot of it, what limits each, and what it comes to for a nation."""
+
+import csv
+import os
+import shutil
+from dataclasses import dataclass
+
+import lab
+import plot
+from lib.system import SCHEMAS
+from report import number
+
+PARTITIONS, SOURCES, WORKERS = 8, 1000, 2  # the middle case
+NATION_PER_S, BACKLOG = 43_000, 233_000_000  # samples in the peak hour; after 90 minutes away
+CITY_PLACES = 66
+COUNTIES_PER_CITY, TOWNS_PER_COUNTY = 8, 14
+
+
+@dataclass
+class Point:
+    what: str  # the axis
+    x: int
+    rate: float
+    cpu: float  # seconds per million events, this and the next two
+    broker: float
+    postgres: float
+    peak_mb: float
+    flushes: int
+    rows: int
+    wrong: int  # runs that did not count all events, each once
+
+    def all_cpu(self):
+        return self.cpu + self.broker + self.postgres
+
+
+def measure(bench, topic, what, x, workers=WORKERS):
+    """The middle of some runs, by rate."""
+    points, per_m = [], 1e6 / topic.events
+    for _ in range(bench.pick(1, 3)):
+        ran, ended, (events, _, seconds) = topic.run_rollup(workers)
+        points.append(
+            Point(
+                what, x, topic.events / max(seconds, 0.001), ran.cpu_s * per_m,
+                ran.broker_cpu_s * per_m, ran.postgres_cpu_s * per_m, ran.peak_mb,
+                ended["flushes"], ended["rows"], events != topic.events,
+            )
+        )
+    return sorted(points, key=lambda point: point.rate)[len(points) // 2]
+
+
+def write_places(path, count):
+    """A tree of about so many: cities of COUNTIES_PER_CITY counties of TOWNS_PER_COUNTY towns."""
+    with open(path, "w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["code", "name", "name_latin", "level", "parent", "statistical_parent"])
+        per_city = 1 + COUNTIES_PER_CITY * (1 + TOWNS_PER_COUNTY)
+        for city in range(max(1, round(count / per_city))):
+            top = f"{1000 + city}00"
+            rows.writerow([top, f"市{city}", f"City {city}", "city", "", ""])
+            for county in range(COUNTIES_PER_CITY):
+                middle = f"{1000 + city}{county + 1:02}"
+                rows.writerow([middle, f"县{county}", f"County {county}", "county", top, middle])
+                for town in range(TOWNS_PER_COUNTY):
+                    code = f"{middle}{town + 100}"
+                    rows.writerow([code, f"镇{town}", f"Town {town}", "town", middle, middle])
+
+
+def by_partitions(bench, events):
+    for partitions in bench.pick([1, 16], [1, 2, 4, 16]):
+        with bench.lab(partitions=partitions) as topic:
+            topic.fill(events, SOURCES)
+            yield measure(bench, topic, "partitions", partitions, min(WORKERS, partitions))
+
+
+def by_sources(bench, events):
+    for sources in bench.pick([10, 200_000], [10, 100, 10_000, 50_000, 200_000]):
+        with bench.lab() as topic:
+            topic.fill(max(events, 4 * sources), sources)
+            yield measure(bench, topic, "posts", sources)
+
+
+def by_places(bench, events):
+    for places in bench.pick([45_000], [1000, 10_000, 45_000]):
+        schemas = lab.OUT / "tmp" / f"schemas-{places}"
+        shutil.copytree(SCHEMAS, schemas, dirs_exist_ok=True)
+        write_places(schemas / "regions.csv", places)
+        # one city's example of who reports does not fit other places
+        (schemas / "sources.csv").unlink(missing_ok=True)
+        with bench.lab(schemas=schemas) as topic:
+            # a post in each place
+            topic.fill(max(events, 4 * places), max(SOURCES, places))
+            yield measure(bench, topic, "places", places)
+        shutil.rmtree(schemas)
+
+
+def by_workers(bench, events):
+    """Ends with the middle case of all axes."""
+    with bench.lab() as topic:
+        topic.fill(events, SOURCES)
+        for workers in (1, 4, 2):
+            yield measure(bench, topic, "workers", workers, workers)
+
+
+def axes(points):
+    """Axis -> its points; the middle case is one of each."""
+    middle = next(p for p in points if (p.what, p.x) == ("workers", WORKERS))
+    found = {}
+    for what, x in (("partitions", PARTITIONS), ("posts", SOURCES), ("places", CITY_PLACES)):
+        mine = [p for p in points if p.what == what]
+        found[what] = sorted([*mine, Point(what, x, *list(vars(middle).values())[2:])],
+                             key=lambda p: p.x)
+    found["workers"] = sorted((p for p in points if p.what == "workers"), key=lambda p: p.x)
+    return found, middle
+
+
+def limit_of(points, cores):
+    """What the slowest of an axis waits for, in a sentence."""
+    slow = min(points, key=lambda p: p.rate)
+    fast = max(points, key=lambda p: p.rate)
+    busy = {
+        "fx-rollup": slow.rate * slow.cpu / 1e6,
+        "the broker": slow.rate * slow.broker / 1e6,
+        "PostgreSQL": slow.rate * slow.postgres / 1e6,
+    }
+    most = max(busy, key=busy.get)
+    if sum(busy.values()) > 0.85 * cores:
+        why = f"the cores, most by {most}"
+    elif most == "PostgreSQL":
+        why = "PostgreSQL's transaction, which the workers wait for"
+    else:
+        why = "waiting for fetches and commits: no core is short"
+    shares = ", ".join(f"{name} {number(share)}" for name, share in busy.items())
+    return (
+        f"{slow.what}: {number(fast.rate / 1e6)} M/s at {fast.x}, {number(slow.rate / 1e6)} at"
+        f" {slow.x}. There, of {cores} cores: {shares}; {slow.rows / max(1, slow.flushes):.0f}"
+        f" rows a flush. Limited by {why}."
+    )
+
+
+def nation(middle, wide, cores):
+    """wide: the case of the most places."""
+    lines = [
+        f"The nation, {NATION_PER_S} samples/s in the peak hour, from CPU per million events:"
+    ]
+    for name, p in (("one city's places", middle), (f"{wide.x} places", wide)):
+        own, all_of_it = (NATION_PER_S / 1e6 * cpu for cpu in (p.cpu, p.all_cpu()))
+        minutes = BACKLOG / p.rate / 60
+        lines.append(
+            f"  {name}: {number(own)} cores of fx-rollup, {number(all_of_it)} with broker and"
+            f" PostgreSQL; a backlog of {BACKLOG // 1_000_000} M is counted in"
+            f" {number(minutes)} min on {cores} cores ({number(p.rate / cores / 1e6)} M/s each)"
+        )
+    return [*lines, "  More than these cores give: more partitions, and processes in the group."]
+
+
+def run(bench):
+    events = bench.pick(max(20_000, bench.events // 6), max(20_000, bench.events // 4))
+    cores = len(os.sched_getaffinity(0))
+    points = []
+    for axis in (by_workers, by_partitions, by_sources, by_places):
+        points += axis(bench, events)
+    found, middle = axes(points)
+    headers = ["", "M events/s", "CPU s/M", "broker s/M", "PostgreSQL s/M", "rows/flush"]
+    rows = [
+        [f"{what} {p.x}", p.rate / 1e6, p.cpu, p.broker, p.postgres,
+         p.rows / max(1, p.flushes), p.peak_mb]
+        for what, mine in found.items() for p in mine
+    ]
+    bench.report.table(
+        f"growth, around {PARTITIONS} partitions, {SOURCES} posts, {CITY_PLACES} places,"
+        f" {WORKERS} workers", [*headers, "VmHWM MB"], rows,
+    )
+    panels = [
+        plot.Panel(what, [p.x for p in mine], {
+            "M events/s": [p.rate / 1e6 for p in mine],
+            "CPU s/M, all": [p.all_cpu() for p in mine],
+        })
+        for what, mine in found.items()
+    ]
+    plot.write(lab.OUT / "growth.svg", panels)
+    bench.report.say("", *(limit_of(mine, cores) for mine in found.values()), "")
+    bench.report.say(*nation(middle, found["places"][-1], cores))
+    bench.report.say(f"plot: {(lab.OUT / 'growth.svg').relative_to(lab.ROOT)}")
+    bench.report.keep("growth", [vars(p) for p in points])
+    bench.report.at_most("growth_wrong_figures", sum(p.wrong for p in points), 0)

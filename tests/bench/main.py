@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark: see the head of the file run."""
+
+import contextlib
+import importlib
+import os
+import pathlib
+import platform
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import lab  # noqa: E402
+import meter  # noqa: E402
+from lib.system import LONG  # noqa: E402
+from report import Report  # noqa: E402
+
+SECTIONS = ["consumers", "hot", "producer", "freshness", "cost", "growth"]
+
+
+@dataclass
+class Bench:
+    """What the sections share."""
+
+    report: Report
+    services: meter.Services
+    is_long: bool
+    events: int
+    rounds: int
+    peak_per_s: float = 0.0  # of fx-rollup --workers 2, once it is known
+
+    @contextlib.contextmanager
+    def lab(self, **options):
+        """A Lab for as long as it is needed."""
+        one = lab.Lab(self.services, **options)
+        try:
+            one.setup()
+            yield one
+        finally:
+            one.close()
+
+    def pick(self, short, long):
+        return long if self.is_long else short
+
+
+def chosen_sections(report):
+    wanted = [name for name in os.environ.get("FX_BENCH_ONLY", "").split(",") if name]
+    unknown = set(wanted) - set(SECTIONS)
+    if unknown:
+        raise SystemExit(f"FX_BENCH_ONLY: no section {', '.join(unknown)}; there are {SECTIONS}")
+    # the producers' figures are a part of their own
+    there = [name for name in SECTIONS if (HERE / f"{name}.py").exists()]
+    for name in set(wanted) - set(there):
+        report(f"{name}_there", 0, ">=1", False)
+    return [name for name in there if not wanted or name in wanted]
+
+
+def machine():
+    model = "unknown"
+    with contextlib.suppress(OSError):
+        rows = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        names = [row.split(":", 1)[1].strip() for row in rows if row.startswith("model name")]
+        model = names[0] if names else model
+    return {
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "load": os.getloadavg()[0],
+        "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def run_section(bench, name):
+    began = time.monotonic()
+    bench.report.say("", f"== {name}")
+    try:
+        module = importlib.import_module(name)
+        if name == "producer":
+            module.run(bench.report, bench.is_long)
+        else:
+            module.run(bench)
+    except Exception:  # the others still have something to say
+        bench.report.broken(name)
+    bench.report.say(f"({name}: {time.monotonic() - began:.0f} s)")
+    bench.report.write(lab.OUT / "results.json")
+
+
+def main():
+    report = Report()
+    chosen = chosen_sections(report)
+    where = machine()
+    report.keep("machine", {**where, "is_long": LONG})
+    report.say(f"{where['cores']} cores, {where['cpu']}, load {where['load']:.1f}")
+    if where["load"] > 1:
+        report.say("the machine is not idle: no figure below means anything")
+    scratch = lab.OUT / "tmp"
+    scratch.mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = str(scratch)  # outboxes belong on the disk, and /tmp may be none
+    lab.build_programs()
+    events = int(os.environ.get("FX_BENCH_EVENTS") or (20_000_000 if LONG else 6_000_000))
+    rounds = int(os.environ.get("FX_BENCH_ROUNDS") or (5 if LONG else 3))
+    bench = Bench(report, meter.Services(), LONG, events, rounds)
+    for name in chosen:
+        run_section(bench, name)
+    report.say("", f"all figures: {(lab.OUT / 'results.json').relative_to(lab.ROOT)}")
+    return 0 if report.close() else 1
+
+
+def stopped(_number, _frame):
+    """tests/run stops a suite that takes too long; topics and schemas go all the same."""
+    raise SystemExit(143)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, stopped)
+    sys.exit(main())
