@@ -2,17 +2,21 @@
 #include "intake_kafka.h"
 
 #include "../common/log.h"
+#include "intake_wake.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define ASK_TIMEOUT_MS 5000
 #define TOPICS_MAX 64
+#define FULL_MESSAGES 256 /* a queue with fewer was not full */
 
 struct intake {
     rd_kafka_t *rk;
     rd_kafka_t *asker;      /* questions on rk's connection would wait behind its long polls */
     rd_kafka_queue_t *data; /* all assigned partitions are forwarded here */
+    struct intake_wake *wake;
+    bool is_full; /* the queue was long, and what it held is being taken */
     const char *const *topics;
     int topic_count;
     const rd_kafka_topic_t *handles[TOPICS_MAX]; /* last seen handle of each topic */
@@ -71,14 +75,15 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what,
         intake->change = INTAKE_LOST;
 }
 
-/* Defaults that -X may change. Memory is bounded by bytes; a full queue is looked at again at
- * once, not after librdkafka's half second. */
+/* Defaults that -X may change. Memory is bounded by bytes: what waits is little enough to be in the
+ * processor's cache when it is taken. See intake_wake.h. */
 static const char *const defaults[][2] = {
     {"session.timeout.ms", "10000"},
     {"heartbeat.interval.ms", "2000"},
     {"queued.min.messages", "200000"},
-    {"queued.max.messages.kbytes", "16384"},
-    {"fetch.message.max.bytes", "1048576"},
+    {"queued.max.messages.kbytes", "2048"},
+    {"fetch.message.max.bytes", "262144"},
+    {"fetch.max.bytes", "2097152"},
     {"fetch.wait.max.ms", "100"},
     {"fetch.error.backoff.ms", "2"},
     {"check.crcs", "true"},
@@ -144,6 +149,10 @@ enum fx_code intake_open(const struct intake_options *options, struct intake **i
     }
     rd_kafka_poll_set_consumer(fresh->rk);
     fresh->data = rd_kafka_queue_new(fresh->rk);
+    if (intake_wake_open(fresh->rk, &fresh->wake, err) != FX_OK) {
+        intake_close(fresh);
+        return err->code;
+    }
     *intake = fresh;
     return FX_OK;
 }
@@ -153,6 +162,7 @@ void intake_close(struct intake *intake)
     if (intake == NULL)
         return;
     intake->is_closing = true;
+    intake_wake_close(intake->wake);
     rd_kafka_assign(intake->rk, NULL);
     rd_kafka_consumer_close(intake->rk);
     rd_kafka_queue_destroy(intake->data);
@@ -221,6 +231,10 @@ static int handle_index(struct intake *intake, const rd_kafka_topic_t *handle)
 static void on_message(rd_kafka_message_t *rkm, void *opaque)
 {
     struct intake *intake = opaque;
+    if (intake->is_full) { /* all of the queue is out by now */
+        intake->is_full = false;
+        intake_wake_kick(intake->wake);
+    }
     if (rkm->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         note_failure(intake, rkm);
         return;
@@ -282,6 +296,7 @@ enum fx_code intake_poll(struct intake *intake, int timeout_ms, intake_take_cb *
     if (is_taking) {
         intake->take = take;
         intake->take_context = context;
+        intake->is_full = rd_kafka_queue_length(intake->data) >= FULL_MESSAGES;
         int taken = rd_kafka_consume_callback_queue(intake->data, timeout_ms, on_message, intake);
         for (int i = 0; taken == 0 && i < intake->list_count; i++)
             forward(intake, &intake->list[i]);
@@ -335,7 +350,7 @@ enum fx_code intake_assign(struct intake *intake, const struct intake_partition 
     }
     memset(intake->handles, 0, sizeof intake->handles);
     rd_kafka_resp_err_t failed = rd_kafka_assign(intake->rk, offsets);
-    rd_kafka_topic_partition_list_destroy(offsets);
+    intake_wake_assign(intake->wake, offsets);
     if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
         return fx_err_set(err, FX_ERETRY, "assign: %s", rd_kafka_err2str(failed));
     intake->is_assigned = true;
