@@ -133,10 +133,8 @@ FX_MUST_CHECK enum fx_code compose_flush(struct pipeline *pipeline, struct flush
 
 /* compose.c: the store has it all as bytes; what comes next begins with empty tables. */
 void compose_sent(struct pipeline *pipeline);
-
 /* arrive.c: one message; an intake_take_cb with a struct pipeline as its context. */
 bool arrive_message(void *context, const struct intake_message *message);
-
 int64_t arrive_bookmark(struct part *part); /* of the partition's last record */
 
 /* take.c: the event in the message that is next in part. Any error means doubt. */
@@ -146,10 +144,7 @@ FX_MUST_CHECK enum fx_code take_event(struct pipeline *pipeline, struct part *pa
 /* take.c: tallies for the source and append day what is unusual about one event of this run. */
 void take_tally(struct pipeline *pipeline, int index, int64_t append_ms, struct ledger_tally one);
 
-/*
- * take.c: how many more messages surely fit, whatever they hold: one takes at most one place of
- * each table. <= 0: flush first.
- */
+/* take.c: how many more messages surely fit; each takes at most a place of a table. 0: flush. */
 int64_t take_room(const struct pipeline *pipeline);
 
 #endif

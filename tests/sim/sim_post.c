@@ -152,11 +152,11 @@ static void open_post(struct post *post)
     if (!posts.is_calm && posts.openings >= OPENINGS_MAX)
         return;
     post->full_until_ms = 0;
-    post->has_failed = false;
     if (!posts.is_calm && dice_chance(&posts.dice, 30))
         post->disk->dies_in = 1 + dice_below(&posts.dice, dice_chance(&posts.dice, 50) ? 8 : 60);
     enum fx_code code = open_outbox(post, &err);
     if (code == FX_OK) {
+        post->has_failed = false; /* what was found on the disk is settled there */
         posts.openings++;
         sqlite3_wal_autocheckpoint(post->outbox->db, 4 + dice_below(&posts.dice, 60));
         code = open_shipper(post, &err);
