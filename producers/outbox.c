@@ -111,7 +111,7 @@ void outbox_rollback(struct outbox *outbox)
 static enum fx_code prune(struct outbox *outbox, int64_t before_ms, int64_t *pruned,
                           struct fx_err *err)
 {
-    static const enum sql_statement forget[] = {SQL_PRUNE_EVENTS, SQL_PRUNE_LINES,
+    static const enum sql_statement forget[] = {SQL_PRUNE_MARKS, SQL_PRUNE_EVENTS, SQL_PRUNE_LINES,
                                                 SQL_PRUNE_REVERSALS};
     int64_t last = 0;
     *pruned = 0;
@@ -125,6 +125,10 @@ static enum fx_code prune(struct outbox *outbox, int64_t before_ms, int64_t *pru
         if (!has_row || sqlite3_column_int64(statement, 1) >= before_ms)
             break;
         last = sqlite3_column_int64(statement, 0);
+        struct outbox_run *run = runs_at(outbox, sqlite3_column_int64(statement, 2));
+        if (run != NULL)
+            run->pruned_seq = sqlite3_column_int64(statement, 3);
+        outbox->is_pruning = true;
         (*pruned)++;
     }
     sqlite3_reset(statement);
@@ -200,10 +204,13 @@ enum fx_code outbox_append(struct outbox *outbox, struct outbox_run *run,
     enum fx_code code = sql_run(outbox, statement, err);
     if (code == FX_OK && event->id != NULL)
         code = add_line(outbox, run, event->id, err);
+    /* Before the mark, which a rollback takes back from runs that were touched only. */
+    outbox_touch(outbox, run);
+    if (code == FX_OK)
+        code = marks_note(outbox, run, run->last_seq + 1, outbox->last_id + 1, err);
     if (code != FX_OK)
         return code;
-    outbox_touch(outbox, run);
-    outbox->last_id++;
+    run->last_id = ++outbox->last_id;
     run->last_seq++;
     if (run->last_at_ms < event->occurred_at_ms)
         run->last_at_ms = event->occurred_at_ms;
