@@ -16,7 +16,8 @@
  * Here: opening and input. What rules need to look up is in outbox_rules.h, the way out to Kafka in
  * outbox_send.h, what the city asks for in outbox_asked.h. The row of a run stays
  * OUTBOX_RUN_KEEP_MS after its end, so that the city can be told what became of its numbers. Not
- * thread-safe. Pointers to runs stay valid until outbox_close.
+ * thread-safe: all outboxes of a process belong to one thread, whoever uses SQLite besides them
+ * too. Pointers to runs stay valid until outbox_close.
  */
 #ifndef FX_OUTBOX_H
 #define FX_OUTBOX_H

@@ -13,7 +13,7 @@
 #define FORMAT 3                  /* of the tables below, with all their changes */
 #define APPLICATION_ID 0x46584f42 /* "FXOB" */
 #define PAGE_SIZE 4096
-#define CACHE_KIB 2048
+#define CACHE_KIB 1024
 #define CHECKPOINT_PAGES 2000
 
 static const char *const texts[] = {
@@ -341,6 +341,9 @@ enum fx_code sql_open(struct outbox *outbox, struct fx_err *err)
 {
     if (make_file(outbox->options.path, err) != FX_OK)
         return err->code;
+    /* A process's outboxes belong to one thread. Refused, and needless, from the second on. */
+    sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     int opened = sqlite3_open_v2(outbox->options.path, &outbox->db,
                                  SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (opened != SQLITE_OK)

@@ -59,7 +59,7 @@
     X(READ_EVENTS, "SELECT id, run, seq, bytes FROM event WHERE id > ?1 ORDER BY id LIMIT ?2")     \
     X(READ_RANGE, "SELECT id, run, seq, bytes FROM event WHERE id >= ?1 AND id < ?2"               \
                   " AND run = ?3 AND seq > ?4 AND seq <= ?5 ORDER BY id LIMIT ?6")                 \
-    X(COUNT_EVENTS, "SELECT count(*), sum(id > ?1) FROM event")                                    \
+    X(MAX_EVENT, "SELECT max(id) FROM event")                                                      \
     X(OLDEST_UNSENT, "SELECT stored_at FROM event WHERE id > ?1 ORDER BY id LIMIT 1")              \
     X(COUNT_RUNS, "SELECT count(*) FROM run WHERE NOT is_ended")                                   \
     X(OLD_EVENTS, "SELECT id, stored_at, run, seq FROM event WHERE id <= ?1"                       \
