@@ -81,7 +81,9 @@ static enum fx_code write_acked(struct outbox *outbox, struct fx_err *err)
 enum fx_code outbox_commit(struct outbox *outbox, struct fx_err *err)
 {
     fx_assert(outbox->is_begun);
-    enum fx_code code = runs_write(outbox, err);
+    enum fx_code code = held_write(outbox, err);
+    if (code == FX_OK)
+        code = runs_write(outbox, err);
     if (code == FX_OK)
         code = write_acked(outbox, err);
     if (code == FX_OK)
@@ -103,6 +105,7 @@ void outbox_rollback(struct outbox *outbox)
         sql_run(outbox, sql_use(outbox, SQL_ROLLBACK), &err) != FX_OK)
         fx_assert(sqlite3_get_autocommit(outbox->db) != 0);
     outbox->is_begun = false;
+    outbox->held_count = 0;
     outbox->last_id = outbox->committed_id;
     runs_settle(outbox, false);
 }
@@ -195,13 +198,11 @@ enum fx_code outbox_append(struct outbox *outbox, struct outbox_run *run,
                            const struct outbox_event *event, struct fx_err *err)
 {
     fx_assert(outbox->is_begun && run->is_current);
-    sqlite3_stmt *statement = sql_use(outbox, SQL_ADD_EVENT);
-    sqlite3_bind_int64(statement, 1, outbox->last_id + 1);
-    sqlite3_bind_int64(statement, 2, run->id);
-    sqlite3_bind_int64(statement, 3, run->last_seq + 1);
-    sqlite3_bind_int64(statement, 4, event->stored_at_ms);
-    sqlite3_bind_blob(statement, 5, event->bytes, (int)event->size, SQLITE_STATIC);
-    enum fx_code code = sql_run(outbox, statement, err);
+    const struct held row = {.run = run->id,
+                             .seq = run->last_seq + 1,
+                             .stored_at_ms = event->stored_at_ms,
+                             .size = event->size};
+    enum fx_code code = held_add(outbox, &row, event->bytes, err);
     if (code == FX_OK && event->id != NULL)
         code = add_line(outbox, run, event->id, err);
     /* Before the mark, which a rollback takes back from runs that were touched only. */

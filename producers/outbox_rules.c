@@ -10,6 +10,8 @@ enum fx_code outbox_find_line(struct outbox *outbox, const char *source, const c
                               struct outbox_number *number, struct fx_err *err)
 {
     bool has_row;
+    if (held_write(outbox, err) != FX_OK)
+        return err->code;
     sqlite3_stmt *statement = sql_use(outbox, SQL_FIND_LINE);
     sql_bind_text(statement, 1, source);
     sql_bind_text(statement, 2, id);
@@ -35,6 +37,8 @@ enum fx_code outbox_find_event(struct outbox *outbox, const char *source,
     bool has_row;
     int64_t run_id = 0;
     int64_t first_id = 0;
+    if (held_write(outbox, err) != FX_OK)
+        return err->code;
     sqlite3_stmt *statement = sql_use(outbox, SQL_FIND_RUN);
     sql_bind_text(statement, 1, source);
     sqlite3_bind_int64(statement, 2, number->run);

@@ -22,8 +22,20 @@
 
 #define MARK_ROWS 8192
 
+#define HELD_ROWS 16 /* of ADD_EVENTS */
+#define HELD_BYTES 8192
+
 struct sqlite3;
 struct sqlite3_stmt;
+
+/* An appended row that SQLite does not have yet. */
+struct held {
+    int64_t run;
+    int64_t seq;
+    int64_t stored_at_ms;
+    size_t at; /* of its bytes in held_bytes */
+    size_t size;
+};
 
 enum sql_statement {
 #define SQL_ENUM(name, text) SQL_##name,
@@ -46,6 +58,10 @@ struct outbox {
     struct outbox_run **dirty; /* to be written with the next commit; room for all runs */
     int64_t dirty_count;
     int64_t dirty_room;
+    struct held held[HELD_ROWS]; /* the last rows up to last_id, see held_write */
+    int held_count;
+    size_t held_used; /* of held_bytes */
+    uint8_t held_bytes[HELD_BYTES];
     struct outbox_run guest; /* the one run looked at that is not in runs */
     int64_t last_id;
     int64_t committed_id;
@@ -81,6 +97,15 @@ FX_MUST_CHECK enum fx_code sql_number(struct outbox *outbox, struct sqlite3_stmt
 
 /* Borrows text until the statement is reset. */
 void sql_bind_text(struct sqlite3_stmt *statement, int place, const char *text);
+
+/* ---- outbox_held.c ---- */
+
+/* Holds row last_id + 1, after it wrote those held before if there was no room. */
+FX_MUST_CHECK enum fx_code held_add(struct outbox *outbox, const struct held *row,
+                                    const uint8_t *bytes, struct fx_err *err);
+
+/* Gives SQLite the rows held: before anything looks for an event, and at the commit. */
+FX_MUST_CHECK enum fx_code held_write(struct outbox *outbox, struct fx_err *err);
 
 /* ---- outbox_run.c ---- */
 

@@ -236,9 +236,9 @@ static enum fx_code fill_and_check(struct record *record, struct record_line *li
 /* The post's own source and region, so that even a refused line can be put down to it. */
 static void fill_envelope(const struct record *record, struct record_line *line)
 {
-    event_reset(&line->event, record->schema);
-    line->event.values[ENVELOPE_SOURCE] = record->constants.values[ENVELOPE_SOURCE];
-    line->event.values[ENVELOPE_REGION] = record->constants.values[ENVELOPE_REGION];
+    line->event.schema = record->schema;
+    for (int i = 0; i < ENVELOPE_COUNT; i++)
+        line->event.values[i] = record->constants.values[i];
     line->event.values[ENVELOPE_SIGN].number = 1;
 }
 
