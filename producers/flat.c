@@ -14,7 +14,7 @@ struct rest {
 
 static void skip_blanks(struct rest *rest)
 {
-    while (rest->at < rest->end &&
+    while (rest->at < rest->end && *rest->at <= ' ' &&
            (*rest->at == ' ' || *rest->at == '\t' || *rest->at == '\r' || *rest->at == '\n'))
         rest->at++;
 }
@@ -30,11 +30,40 @@ static bool take(struct rest *rest, char c)
     return true;
 }
 
+#define ALL(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* The high bit of each byte of word that is below bound (at most 0x80), and perhaps of such behind
+ * it. */
+static uint64_t find_below(uint64_t word, uint8_t bound)
+{
+    return (word - ALL(bound)) & ~word;
+}
+
+/* Whether all eight bytes are printable ASCII, none of them a quote or a backslash. */
+static bool is_plain_word(uint64_t word)
+{
+    uint64_t stops = word | find_below(word, 0x20) | find_below(word ^ ALL('"'), 1) |
+                     find_below(word ^ ALL('\\'), 1) | find_below(word ^ ALL(0x7f), 1);
+    return (stops & ALL(0x80)) == 0;
+}
+
+static void skip_plain_words(struct rest *rest)
+{
+    uint64_t word;
+    while (rest->end - rest->at >= (ptrdiff_t)sizeof word) {
+        memcpy(&word, rest->at, sizeof word);
+        if (!is_plain_word(word))
+            return;
+        rest->at += sizeof word;
+    }
+}
+
 static bool take_text(struct rest *rest, const char **text, int *size)
 {
     if (rest->at == rest->end || *rest->at != '"')
         return false;
     const char *begin = ++rest->at;
+    skip_plain_words(rest);
     while (rest->at < rest->end && *rest->at >= 0x20 && *rest->at < 0x7f && *rest->at != '"' &&
            *rest->at != '\\')
         rest->at++;

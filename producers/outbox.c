@@ -81,7 +81,9 @@ static enum fx_code write_acked(struct outbox *outbox, struct fx_err *err)
 enum fx_code outbox_commit(struct outbox *outbox, struct fx_err *err)
 {
     fx_assert(outbox->is_begun);
-    enum fx_code code = runs_write(outbox, err);
+    enum fx_code code = held_write(outbox, err);
+    if (code == FX_OK)
+        code = runs_write(outbox, err);
     if (code == FX_OK)
         code = write_acked(outbox, err);
     if (code == FX_OK)
@@ -103,6 +105,7 @@ void outbox_rollback(struct outbox *outbox)
         sql_run(outbox, sql_use(outbox, SQL_ROLLBACK), &err) != FX_OK)
         fx_assert(sqlite3_get_autocommit(outbox->db) != 0);
     outbox->is_begun = false;
+    outbox->held_count = 0;
     outbox->last_id = outbox->committed_id;
     runs_settle(outbox, false);
 }
@@ -111,7 +114,7 @@ void outbox_rollback(struct outbox *outbox)
 static enum fx_code prune(struct outbox *outbox, int64_t before_ms, int64_t *pruned,
                           struct fx_err *err)
 {
-    static const enum sql_statement forget[] = {SQL_PRUNE_EVENTS, SQL_PRUNE_LINES,
+    static const enum sql_statement forget[] = {SQL_PRUNE_MARKS, SQL_PRUNE_EVENTS, SQL_PRUNE_LINES,
                                                 SQL_PRUNE_REVERSALS};
     int64_t last = 0;
     *pruned = 0;
@@ -125,6 +128,10 @@ static enum fx_code prune(struct outbox *outbox, int64_t before_ms, int64_t *pru
         if (!has_row || sqlite3_column_int64(statement, 1) >= before_ms)
             break;
         last = sqlite3_column_int64(statement, 0);
+        struct outbox_run *run = runs_at(outbox, sqlite3_column_int64(statement, 2));
+        if (run != NULL)
+            run->pruned_seq = sqlite3_column_int64(statement, 3);
+        outbox->is_pruning = true;
         (*pruned)++;
     }
     sqlite3_reset(statement);
@@ -191,19 +198,20 @@ enum fx_code outbox_append(struct outbox *outbox, struct outbox_run *run,
                            const struct outbox_event *event, struct fx_err *err)
 {
     fx_assert(outbox->is_begun && run->is_current);
-    sqlite3_stmt *statement = sql_use(outbox, SQL_ADD_EVENT);
-    sqlite3_bind_int64(statement, 1, outbox->last_id + 1);
-    sqlite3_bind_int64(statement, 2, run->id);
-    sqlite3_bind_int64(statement, 3, run->last_seq + 1);
-    sqlite3_bind_int64(statement, 4, event->stored_at_ms);
-    sqlite3_bind_blob(statement, 5, event->bytes, (int)event->size, SQLITE_STATIC);
-    enum fx_code code = sql_run(outbox, statement, err);
+    const struct held row = {.run = run->id,
+                             .seq = run->last_seq + 1,
+                             .stored_at_ms = event->stored_at_ms,
+                             .size = event->size};
+    enum fx_code code = held_add(outbox, &row, event->bytes, err);
     if (code == FX_OK && event->id != NULL)
         code = add_line(outbox, run, event->id, err);
+    /* Before the mark, which a rollback takes back from runs that were touched only. */
+    outbox_touch(outbox, run);
+    if (code == FX_OK)
+        code = marks_note(outbox, run, run->last_seq + 1, outbox->last_id + 1, err);
     if (code != FX_OK)
         return code;
-    outbox_touch(outbox, run);
-    outbox->last_id++;
+    run->last_id = ++outbox->last_id;
     run->last_seq++;
     if (run->last_at_ms < event->occurred_at_ms)
         run->last_at_ms = event->occurred_at_ms;
@@ -266,16 +274,16 @@ enum fx_code outbox_flush(struct outbox *outbox, int64_t now_ms, struct fx_err *
 
 enum fx_code outbox_count(struct outbox *outbox, struct outbox_counts *counts, struct fx_err *err)
 {
-    bool has_row;
+    int64_t first_id = 0;
+    int64_t last_id = 0;
     struct outbox_counts fresh = {0};
-    sqlite3_stmt *statement = sql_use(outbox, SQL_COUNT_EVENTS);
-    sqlite3_bind_int64(statement, 1, outbox->acked_id);
-    if (sql_step(outbox, statement, &has_row, err) != FX_OK)
+    if (sql_number(outbox, sql_use(outbox, SQL_MIN_EVENT), &first_id, err) != FX_OK ||
+        sql_number(outbox, sql_use(outbox, SQL_MAX_EVENT), &last_id, err) != FX_OK)
         return err->code;
-    fresh.kept = sqlite3_column_int64(statement, 0);
-    fresh.unsent = sqlite3_column_int64(statement, 1);
-    sqlite3_reset(statement);
-    statement = sql_use(outbox, SQL_OLDEST_UNSENT);
+    /* Ids are gapless; a count would read the whole outbox while lines wait. */
+    fresh.kept = first_id == 0 ? 0 : last_id - first_id + 1;
+    fresh.unsent = last_id > outbox->acked_id ? last_id - outbox->acked_id : 0;
+    sqlite3_stmt *statement = sql_use(outbox, SQL_OLDEST_UNSENT);
     sqlite3_bind_int64(statement, 1, outbox->acked_id);
     if (sql_number(outbox, statement, &fresh.oldest_ms, err) != FX_OK ||
         sql_number(outbox, sql_use(outbox, SQL_COUNT_RUNS), &fresh.runs_open, err) != FX_OK ||

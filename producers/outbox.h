@@ -16,7 +16,8 @@
  * Here: opening and input. What rules need to look up is in outbox_rules.h, the way out to Kafka in
  * outbox_send.h, what the city asks for in outbox_asked.h. The row of a run stays
  * OUTBOX_RUN_KEEP_MS after its end, so that the city can be told what became of its numbers. Not
- * thread-safe. Pointers to runs stay valid until outbox_close.
+ * thread-safe: all outboxes of a process belong to one thread, whoever uses SQLite besides them
+ * too. Pointers to runs stay valid until outbox_close.
  */
 #ifndef FX_OUTBOX_H
 #define FX_OUTBOX_H
@@ -47,9 +48,15 @@ struct outbox_run {
     int64_t id;            /* of its row; ascending in order of opening */
     int64_t run;           /* random 48 bits */
     int64_t last_seq;      /* of the last event appended, 0: none */
-    int64_t committed_seq; /* of the last event committed */
-    int64_t acked_seq;     /* every number up to it is acknowledged */
-    int64_t last_at_ms;    /* latest time among this source's rows, 0: none */
+    int64_t last_id;       /* of its row */
+    int64_t mark_id;       /* of the last event that was marked, see outbox_sql.h */
+    int64_t pruned_seq;    /* of the last event pruned since its opening, if it is current */
+    int64_t committed_seq; /* last_seq, last_id, mark_id, pruned_seq as committed */
+    int64_t committed_id;
+    int64_t committed_mark_id;
+    int64_t committed_pruned_seq;
+    int64_t acked_seq;  /* every number up to it is acknowledged */
+    int64_t last_at_ms; /* latest time among this source's rows, 0: none */
     int64_t committed_at_ms;
     int64_t last_line_ms; /* when its last line came in, 0: none */
     int64_t refused;      /* lines of this run refused for want of room or sense */

@@ -10,6 +10,8 @@ enum fx_code outbox_find_line(struct outbox *outbox, const char *source, const c
                               struct outbox_number *number, struct fx_err *err)
 {
     bool has_row;
+    if (held_write(outbox, err) != FX_OK)
+        return err->code;
     sqlite3_stmt *statement = sql_use(outbox, SQL_FIND_LINE);
     sql_bind_text(statement, 1, source);
     sql_bind_text(statement, 2, id);
@@ -33,13 +35,24 @@ enum fx_code outbox_find_event(struct outbox *outbox, const char *source,
                                struct fx_err *err)
 {
     bool has_row;
-    sqlite3_stmt *statement = sql_use(outbox, SQL_FIND_EVENT);
+    int64_t run_id = 0;
+    int64_t first_id = 0;
+    if (held_write(outbox, err) != FX_OK)
+        return err->code;
+    sqlite3_stmt *statement = sql_use(outbox, SQL_FIND_RUN);
     sql_bind_text(statement, 1, source);
     sqlite3_bind_int64(statement, 2, number->run);
-    sqlite3_bind_int64(statement, 3, number->seq);
+    stored->size = 0;
+    if (sql_number(outbox, statement, &run_id, err) != FX_OK || run_id == 0 ||
+        marks_find(outbox, run_id, number->seq, &first_id, err) != FX_OK)
+        return err->code;
+    statement = sql_use(outbox, SQL_FIND_EVENT);
+    sqlite3_bind_int64(statement, 1, first_id);
+    sqlite3_bind_int64(statement, 2, first_id + MARK_ROWS);
+    sqlite3_bind_int64(statement, 3, run_id);
+    sqlite3_bind_int64(statement, 4, number->seq);
     if (sql_step(outbox, statement, &has_row, err) != FX_OK)
         return err->code;
-    stored->size = 0;
     if (!has_row)
         return FX_OK;
     size_t size = (size_t)sqlite3_column_bytes(statement, 1);

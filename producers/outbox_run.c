@@ -65,38 +65,43 @@ static void read_run(sqlite3_stmt *statement, struct outbox_run *run)
                                .beats = sqlite3_column_int64(statement, 11),
                                .is_ended = sqlite3_column_int(statement, 12) != 0,
                                .ended_ms = sqlite3_column_int64(statement, 13),
+                               .last_id = sqlite3_column_int64(statement, 15),
                                .is_stored = true};
     /* Sent before a crash and not counted in the row were at most so many: ENDED comes behind. */
     if (!run->is_ended)
         run->beats += OUTBOX_BEATS_AHEAD;
     run->stored_beats = run->beats;
     run->committed_seq = run->last_seq;
+    run->committed_id = run->last_id;
     run->committed_at_ms = run->last_at_ms;
-    run->acked_seq = run->is_ended ? run->last_seq : 0; /* of an open one: check_run */
+    run->acked_seq = run->is_ended ? run->last_seq : 0; /* of an open one: marks_find_acked */
     text_copy(run->source, sizeof run->source, (const char *)sqlite3_column_text(statement, 1));
     text_copy(run->region, sizeof run->region, (const char *)sqlite3_column_text(statement, 3));
 }
 
-/* What the events table says of a run that has not ended: its numbers, and what is not sent. */
-static enum fx_code check_run(struct outbox *outbox, struct outbox_run *run, struct fx_err *err)
+/* What the events table says of a run that has not ended: its last row, unless that was pruned. */
+static enum fx_code check_run(struct outbox *outbox, const struct outbox_run *run,
+                              struct fx_err *err)
 {
-    int64_t max = 0;
-    int64_t unacked = 0;
-    sqlite3_stmt *statement = sql_use(outbox, SQL_MAX_SEQ);
-    sqlite3_bind_int64(statement, 1, run->id);
-    if (sql_number(outbox, statement, &max, err) != FX_OK)
+    bool has_row;
+    int64_t oldest_id = 0;
+    int64_t found = 0;
+    if (sql_number(outbox, sql_use(outbox, SQL_MIN_EVENT), &oldest_id, err) != FX_OK)
         return err->code;
-    if (max != 0 && max != run->last_seq)
-        return fx_err_set(err, FX_ESTATE, "outbox %s: run %012llx of %s says %lld, its rows %lld",
-                          outbox->options.path, (unsigned long long)run->run, run->source,
-                          (long long)run->last_seq, (long long)max);
-    statement = sql_use(outbox, SQL_FIRST_UNACKED);
-    sqlite3_bind_int64(statement, 1, run->id);
-    sqlite3_bind_int64(statement, 2, outbox->acked_id);
-    if (sql_number(outbox, statement, &unacked, err) != FX_OK)
+    if (oldest_id == 0 || run->last_id < oldest_id)
+        return FX_OK;
+    sqlite3_stmt *statement = sql_use(outbox, SQL_EVENT_AT);
+    sqlite3_bind_int64(statement, 1, run->last_id);
+    if (sql_step(outbox, statement, &has_row, err) != FX_OK)
         return err->code;
-    run->acked_seq = unacked == 0 ? run->last_seq : unacked - 1;
-    return FX_OK;
+    if (has_row && sqlite3_column_int64(statement, 0) == run->id)
+        found = sqlite3_column_int64(statement, 1);
+    sqlite3_reset(statement);
+    if (found == run->last_seq)
+        return FX_OK;
+    return fx_err_set(err, FX_ESTATE, "outbox %s: run %012llx of %s says %lld, its rows %lld",
+                      outbox->options.path, (unsigned long long)run->run, run->source,
+                      (long long)run->last_seq, (long long)found);
 }
 
 /* New runs come behind all that were ever in the table. */
@@ -121,7 +126,7 @@ enum fx_code runs_load(struct outbox *outbox, struct fx_err *err)
         if (sql_step(outbox, statement, &has_row, err) != FX_OK)
             return err->code;
         if (!has_row)
-            return skip_to_end(outbox, err);
+            break;
         struct outbox_run *run = malloc(sizeof *run);
         if (run == NULL)
             return fx_err_set(err, FX_EMEMORY, "no memory for runs");
@@ -133,6 +138,7 @@ enum fx_code runs_load(struct outbox *outbox, struct fx_err *err)
         if (check_run(outbox, run, err) != FX_OK)
             return err->code;
     }
+    return marks_find_acked(outbox, err) == FX_OK ? skip_to_end(outbox, err) : err->code;
 }
 
 void runs_release(struct outbox *outbox)
@@ -144,14 +150,18 @@ void runs_release(struct outbox *outbox)
     free(outbox->dirty);
 }
 
+struct outbox_run *runs_at(const struct outbox *outbox, int64_t id)
+{
+    int64_t place = id - outbox->runs_base;
+    return place >= 0 && place < outbox->runs_count ? outbox->runs[place] : NULL;
+}
+
 enum fx_code runs_find(struct outbox *outbox, int64_t id, struct outbox_run **run,
                        struct fx_err *err)
 {
-    int64_t place = id - outbox->runs_base;
-    if (place >= 0 && place < outbox->runs_count && outbox->runs[place] != NULL) {
-        *run = outbox->runs[place];
+    *run = runs_at(outbox, id);
+    if (*run != NULL)
         return FX_OK;
-    }
     *run = &outbox->guest;
     if (outbox->guest.id == id)
         return FX_OK;
@@ -298,9 +308,23 @@ enum fx_code runs_write(struct outbox *outbox, struct fx_err *err)
         sqlite3_bind_int64(statement, 12, run->beats);
         sqlite3_bind_int(statement, 13, run->is_ended);
         sqlite3_bind_int64(statement, 14, run->ended_ms);
+        sqlite3_bind_int64(statement, 15, run->last_id);
         code = sql_run(outbox, statement, err);
     }
     return code;
+}
+
+/* What was pruned is gone, or is not. Runs need no write for it, so any may be concerned. */
+static void settle_pruned(struct outbox *outbox, bool is_committed)
+{
+    for (int64_t i = 0; outbox->is_pruning && i < outbox->runs_count; i++) {
+        struct outbox_run *run = outbox->runs[i];
+        if (run != NULL && is_committed)
+            run->committed_pruned_seq = run->pruned_seq;
+        else if (run != NULL)
+            run->pruned_seq = run->committed_pruned_seq;
+    }
+    outbox->is_pruning = false;
 }
 
 void runs_settle(struct outbox *outbox, bool is_committed)
@@ -311,12 +335,17 @@ void runs_settle(struct outbox *outbox, bool is_committed)
         if (is_committed) {
             run->is_stored = true;
             run->committed_seq = run->last_seq;
+            run->committed_id = run->last_id;
+            run->committed_mark_id = run->mark_id;
             run->committed_at_ms = run->last_at_ms;
             run->stored_beats = run->beats;
         } else {
             run->last_seq = run->committed_seq;
             run->last_at_ms = run->committed_at_ms;
+            run->last_id = run->committed_id;
+            run->mark_id = run->committed_mark_id;
         }
     }
     outbox->dirty_count = 0;
+    settle_pruned(outbox, is_committed);
 }

@@ -10,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FORMAT 2                  /* of the tables below, with all their changes */
+#define FORMAT 3                  /* of the tables below, with all their changes */
 #define APPLICATION_ID 0x46584f42 /* "FXOB" */
 #define PAGE_SIZE 4096
-#define CACHE_KIB 2048
+#define CACHE_KIB 1024
 #define CHECKPOINT_PAGES 2000
 
 static const char *const texts[] = {
@@ -23,7 +23,11 @@ static const char *const texts[] = {
 };
 _Static_assert(sizeof texts / sizeof texts[0] == SQL_COUNT, "a text for each statement");
 
-/* Format 1. A new outbox takes the same road as an old one: these, then every change. */
+/*
+ * Format 1, less the index of (run, seq) that events had in formats 1 and 2: an outbox that has it
+ * keeps it, which is right and slow. A new one takes the same road as an old one: these, then every
+ * change.
+ */
 static const char tables[] =
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE run (id INTEGER PRIMARY KEY, source TEXT NOT NULL, run INTEGER NOT NULL,"
@@ -33,7 +37,7 @@ static const char tables[] =
     " is_ended INTEGER NOT NULL, UNIQUE (source, run));"
     "CREATE INDEX run_open ON run (id) WHERE NOT is_ended;"
     "CREATE TABLE event (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, seq INTEGER NOT NULL,"
-    " stored_at INTEGER NOT NULL, bytes BLOB NOT NULL, UNIQUE (run, seq));"
+    " stored_at INTEGER NOT NULL, bytes BLOB NOT NULL);"
     "CREATE TABLE line (source TEXT NOT NULL, line TEXT NOT NULL, event INTEGER NOT NULL,"
     " PRIMARY KEY (source, line)) WITHOUT ROWID;"
     "CREATE INDEX line_event ON line (event);"
@@ -56,8 +60,18 @@ static const char *const changes[] = {
     "CREATE INDEX run_declares ON run (id) WHERE declares;"
     "CREATE TABLE asked (source TEXT PRIMARY KEY, asked_at INTEGER NOT NULL,"
     " attempt INTEGER NOT NULL) WITHOUT ROWID;",
+    /* Marks in place of an index, see outbox_sql.h. */
+    "ALTER TABLE run ADD COLUMN last_id INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE run SET last_id = ifnull((SELECT id FROM event WHERE event.run = run.id"
+    " ORDER BY seq DESC LIMIT 1), 0);"
+    "CREATE TABLE mark (run INTEGER NOT NULL, seq INTEGER NOT NULL, id INTEGER NOT NULL,"
+    " PRIMARY KEY (run, seq)) WITHOUT ROWID;"
+    "INSERT INTO mark (run, seq, id) SELECT run, seq, id FROM event WHERE NOT EXISTS"
+    " (SELECT 1 FROM event AS before WHERE before.run = event.run AND before.seq = event.seq - 1"
+    " AND before.id / 8192 = event.id / 8192);",
 };
 _Static_assert(sizeof changes / sizeof changes[0] == FORMAT - 1, "a change for each format");
+_Static_assert(MARK_ROWS == 8192, "the change to format 3 sets marks as near as that");
 
 /* What SQLite's code means to the caller. */
 static enum fx_code set_error(struct outbox *outbox, int code, struct fx_err *err)
@@ -327,6 +341,9 @@ enum fx_code sql_open(struct outbox *outbox, struct fx_err *err)
 {
     if (make_file(outbox->options.path, err) != FX_OK)
         return err->code;
+    /* A process's outboxes belong to one thread. Refused, and needless, from the second on. */
+    sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     int opened = sqlite3_open_v2(outbox->options.path, &outbox->db,
                                  SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (opened != SQLITE_OK)

@@ -7,17 +7,22 @@
 #ifndef FX_OUTBOX_STATEMENTS_H
 #define FX_OUTBOX_STATEMENTS_H
 
+#define INSERT_EVENTS "INSERT INTO event (id, run, seq, stored_at, bytes) VALUES "
+#define FOUR_ROWS "(?, ?, ?, ?, ?), (?, ?, ?, ?, ?), (?, ?, ?, ?, ?), (?, ?, ?, ?, ?)"
+
 /* X(name, text) */
 #define SQL_STATEMENTS(X)                                                                          \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                    \
     X(COMMIT, "COMMIT")                                                                            \
     X(ROLLBACK, "ROLLBACK")                                                                        \
     X(SET_META, "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")                       \
-    X(ADD_RUN, "INSERT INTO run (id, source, run, region, previous_run, previous_last_seq,"        \
-               " partition, last_seq, last_at, last_line, refused, beats, is_ended, ended_at)"     \
-               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")            \
+    X(ADD_RUN,                                                                                     \
+      "INSERT INTO run (id, source, run, region, previous_run, previous_last_seq,"                 \
+      " partition, last_seq, last_at, last_line, refused, beats, is_ended, ended_at, last_id)"     \
+      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")                \
     X(SET_RUN, "UPDATE run SET partition = ?7, last_seq = ?8, last_at = ?9, last_line = ?10,"      \
-               " refused = ?11, beats = ?12, is_ended = ?13, ended_at = ?14 WHERE id = ?1")        \
+               " refused = ?11, beats = ?12, is_ended = ?13, ended_at = ?14, last_id = ?15"        \
+               " WHERE id = ?1")                                                                   \
     X(LAST_RUN, "SELECT run, last_seq, last_at FROM run WHERE source = ?1"                         \
                 " ORDER BY id DESC LIMIT 1")                                                       \
     X(FIND_RUN, "SELECT id FROM run WHERE source = ?1 AND run = ?2")                               \
@@ -25,7 +30,7 @@
     X(OPEN_RUNS, "SELECT * FROM run WHERE NOT is_ended ORDER BY id")                               \
     X(FORGET_RUNS, "DELETE FROM run WHERE is_ended AND NOT declares AND (ended_at < ?1 OR id <="   \
                    " (SELECT id FROM run WHERE is_ended ORDER BY id DESC LIMIT 1 OFFSET ?2))"      \
-                   " AND NOT EXISTS (SELECT 1 FROM event WHERE event.run = run.id)"                \
+                   " AND last_id < ifnull((SELECT min(id) FROM event), 9223372036854775807)"       \
                    " AND EXISTS (SELECT 1 FROM run AS newer"                                       \
                    " WHERE newer.source = run.source AND newer.id > run.id)")                      \
     X(FORGET_RESENDS, "DELETE FROM resend WHERE run NOT IN (SELECT id FROM run)")                  \
@@ -42,18 +47,29 @@
                  " (SELECT 1 FROM resend WHERE run = ?1 AND first <= ?2 AND last >= ?3)")          \
     X(COUNT_RESENDS, "SELECT count(*) FROM resend")                                                \
     X(MAX_RUN, "SELECT max(id) FROM run")                                                          \
-    X(MAX_SEQ, "SELECT max(seq) FROM event WHERE run = ?1")                                        \
-    X(FIRST_UNACKED, "SELECT seq FROM event WHERE run = ?1 AND id > ?2 ORDER BY seq LIMIT 1")      \
-    X(OLDEST_KEPT, "SELECT min(seq) FROM event WHERE run = ?1")                                    \
-    X(ADD_EVENT, "INSERT INTO event (id, run, seq, stored_at, bytes) VALUES (?1, ?2, ?3, ?4, ?5)") \
+    X(MIN_EVENT, "SELECT min(id) FROM event")                                                      \
+    X(EVENT_AT, "SELECT run, seq FROM event WHERE id = ?1")                                        \
+    X(EVENTS_FROM, "SELECT run, seq FROM event WHERE id >= ?1 ORDER BY id LIMIT ?2")               \
+    X(IS_FIRST_KEPT, "SELECT 1 FROM mark JOIN event ON event.id = mark.id"                         \
+                     " WHERE mark.run = ?1 AND mark.seq = 1")                                      \
+    X(FIRST_BETWEEN, "SELECT seq FROM event WHERE id >= ?1 AND id < ?2 AND run = ?3"               \
+                     " ORDER BY id LIMIT 1")                                                       \
+    X(ADD_MARK, "INSERT INTO mark (run, seq, id) VALUES (?1, ?2, ?3)")                             \
+    X(FIND_MARK, "SELECT id FROM mark WHERE run = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1")     \
+    X(NEXT_MARK, "SELECT id FROM mark WHERE run = ?1 AND seq > ?2 ORDER BY seq LIMIT 1")           \
+    X(MARK_FROM, "SELECT seq FROM mark WHERE run = ?1 AND id >= ?2 ORDER BY seq LIMIT 1")          \
+    X(ADD_EVENT, INSERT_EVENTS "(?, ?, ?, ?, ?)")                                                  \
+    X(ADD_EVENTS, INSERT_EVENTS FOUR_ROWS ", " FOUR_ROWS ", " FOUR_ROWS ", " FOUR_ROWS)            \
     X(READ_EVENTS, "SELECT id, run, seq, bytes FROM event WHERE id > ?1 ORDER BY id LIMIT ?2")     \
-    X(READ_RANGE, "SELECT id, run, seq, bytes FROM event"                                          \
-                  " WHERE run = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4")              \
-    X(COUNT_RANGE, "SELECT count(*) FROM event WHERE run = ?1 AND seq BETWEEN ?2 AND ?3")          \
-    X(COUNT_EVENTS, "SELECT count(*), sum(id > ?1) FROM event")                                    \
+    X(READ_RANGE, "SELECT id, run, seq, bytes FROM event WHERE id >= ?1 AND id < ?2"               \
+                  " AND run = ?3 AND seq > ?4 AND seq <= ?5 ORDER BY id LIMIT ?6")                 \
+    X(MAX_EVENT, "SELECT max(id) FROM event")                                                      \
     X(OLDEST_UNSENT, "SELECT stored_at FROM event WHERE id > ?1 ORDER BY id LIMIT 1")              \
     X(COUNT_RUNS, "SELECT count(*) FROM run WHERE NOT is_ended")                                   \
-    X(OLD_EVENTS, "SELECT id, stored_at FROM event WHERE id <= ?1 ORDER BY id LIMIT ?2")           \
+    X(OLD_EVENTS, "SELECT id, stored_at, run, seq FROM event WHERE id <= ?1"                       \
+                  " ORDER BY id LIMIT ?2")                                                         \
+    X(PRUNE_MARKS, "DELETE FROM mark"                                                              \
+                   " WHERE (run, seq) IN (SELECT run, seq FROM event WHERE id <= ?1)")             \
     X(PRUNE_EVENTS, "DELETE FROM event WHERE id <= ?1")                                            \
     X(PRUNE_LINES, "DELETE FROM line WHERE event <= ?1")                                           \
     X(PRUNE_REVERSALS, "DELETE FROM reversal WHERE event <= ?1")                                   \
@@ -61,9 +77,8 @@
                  " WHERE line.source = ?1 AND line.line = ?2")                                     \
     X(ADD_LINE, "INSERT INTO line (source, line, event) VALUES (?1, ?2, ?3)")                      \
     X(FIND_EVENT, "SELECT event.id, event.bytes, reversal.event IS NOT NULL"                       \
-                  " FROM run JOIN event ON event.run = run.id AND event.seq = ?3"                  \
-                  " LEFT JOIN reversal ON reversal.event = event.id"                               \
-                  " WHERE run.source = ?1 AND run.run = ?2")                                       \
+                  " FROM event LEFT JOIN reversal ON reversal.event = event.id"                    \
+                  " WHERE event.id >= ?1 AND event.id < ?2 AND event.run = ?3 AND event.seq = ?4") \
     X(ADD_REVERSAL, "INSERT INTO reversal (event, run, seq, reason) VALUES (?1, ?2, ?3, ?4)")      \
     X(CENSUS, "SELECT persons FROM census WHERE source = ?1 AND cell = ?2")                        \
     X(ADD_CENSUS, "INSERT INTO census (source, cell, persons) VALUES (?1, ?2, ?3)"                 \

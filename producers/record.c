@@ -27,8 +27,9 @@ struct record {
     struct record_options options;
     const struct schema *schema;
     struct key keys[SLOTS];
-    struct event constants;          /* what --set, --source and --region give */
-    bool is_said[SCHEMA_FIELDS_MAX]; /* by the line at hand */
+    const struct key *expected[FLAT_PAIRS_MAX]; /* key of the last plain line at that place */
+    struct event constants;                     /* what --set, --source and --region give */
+    bool is_said[SCHEMA_FIELDS_MAX];            /* by the line at hand */
     bool is_constant[SCHEMA_FIELDS_MAX];
     bool is_rest[SCHEMA_FIELDS_MAX]; /* takes what a sum leaves unsaid */
     json_t *set;                     /* keeps the texts of constants */
@@ -137,9 +138,8 @@ static enum fx_code take_id(struct record *record, const struct flat_value *give
 }
 
 static enum fx_code read_pair(struct record *record, const struct flat_pair *pair,
-                              struct record_line *line, struct fx_err *err)
+                              const struct key *key, struct record_line *line, struct fx_err *err)
 {
-    const struct key *key = find_slot(record, pair->key, (size_t)pair->key_size);
     if (key->name == NULL)
         return refuse_unknown(record, pair, line, err);
     if (key->index == KEY_ID)
@@ -236,9 +236,9 @@ static enum fx_code fill_and_check(struct record *record, struct record_line *li
 /* The post's own source and region, so that even a refused line can be put down to it. */
 static void fill_envelope(const struct record *record, struct record_line *line)
 {
-    event_reset(&line->event, record->schema);
-    line->event.values[ENVELOPE_SOURCE] = record->constants.values[ENVELOPE_SOURCE];
-    line->event.values[ENVELOPE_REGION] = record->constants.values[ENVELOPE_REGION];
+    line->event.schema = record->schema;
+    for (int i = 0; i < ENVELOPE_COUNT; i++)
+        line->event.values[i] = record->constants.values[i];
     line->event.values[ENVELOPE_SIGN].number = 1;
 }
 
@@ -281,13 +281,26 @@ static enum fx_code read_when(struct record *record, struct record_line *line, s
     return FX_OK;
 }
 
+/* The key of pair i of the plain line. A device writes the same keys in the same order. */
+static const struct key *expect_key(struct record *record, int i)
+{
+    const struct flat_pair *pair = &record->flat.pairs[i];
+    size_t size = (size_t)pair->key_size;
+    const struct key *key = record->expected[i];
+    if (key == NULL || key->size != size || memcmp(key->name, pair->key, size) != 0)
+        key = find_slot(record, pair->key, size);
+    if (key->name != NULL)
+        record->expected[i] = key;
+    return key;
+}
+
 /* A plain line, without its JSON being built. FX_EINPUT says no more than that it is not to be
  * read so: why a line is refused is found in one way only, by read_json. */
 static enum fx_code read_flat(struct record *record, struct record_line *line, struct fx_err *err)
 {
     enum fx_code code = FX_OK;
     for (int i = 0; code == FX_OK && i < record->flat.count; i++)
-        code = read_pair(record, &record->flat.pairs[i], line, err);
+        code = read_pair(record, &record->flat.pairs[i], expect_key(record, i), line, err);
     struct event_value *at = &line->event.values[ENVELOPE_OCCURRED_AT];
     line->is_clock = !record->is_said[ENVELOPE_OCCURRED_AT];
     if (line->is_clock)
@@ -312,7 +325,7 @@ static enum fx_code read_json(struct record *record, const char *text, size_t si
         const char *key = json_object_iter_key(at);
         const struct flat_pair pair = {key, (int)strlen(key),
                                        value_of_json(json_object_iter_value(at))};
-        code = read_pair(record, &pair, line, err);
+        code = read_pair(record, &pair, find_slot(record, key, (size_t)pair.key_size), line, err);
     }
     return code == FX_OK ? fill_and_check(record, line, err) : code;
 }

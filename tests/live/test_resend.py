@@ -102,7 +102,9 @@ class Station(Daemon):
         for end in ("", "-wal"):
             shutil.copy(f"{self.outbox}{end}", f"{head.outbox}{end}")
         head.edit(
-            f"DELETE FROM event WHERE seq >= {FIRST}", f"UPDATE run SET last_seq = {FIRST - 1}"
+            f"DELETE FROM event WHERE seq >= {FIRST}",
+            f"DELETE FROM mark WHERE seq >= {FIRST}",
+            f"UPDATE run SET last_seq = {FIRST - 1}, last_id = (SELECT max(id) FROM event)",
         )
         head.start()
         wait_until(lambda: head.status()["unsent"] == 0, 20, "the head is sent")
