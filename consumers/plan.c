@@ -27,6 +27,7 @@ struct plan {
     int writer_count;
     struct measure *measures[ROLLUP_PER_KIND_MAX]; /* one per rollup */
     struct names *texts;                           /* string dimensions */
+    int64_t bucket_ms[ROLLUP_PER_KIND_MAX];        /* where the last event was counted */
 };
 
 static enum fx_code add_writer(struct plan *plan, const struct schema *writer,
@@ -202,13 +203,21 @@ enum reason plan_read(const struct plan *plan, const uint8_t *bytes, size_t size
     return judge_fields(writer->current, event, detail);
 }
 
-static enum fx_code make_key(struct plan *plan, const struct rollup *rollup,
-                             const struct plan_target *target, struct cell_key *key,
-                             struct fx_err *err)
+/* Events come roughly in the order of their time: most fall into the bucket of the one before. */
+static int64_t find_bucket(int64_t *last_ms, int64_t instant_ms, int64_t width_ms)
+{
+    if (instant_ms < *last_ms || instant_ms - *last_ms >= width_ms)
+        *last_ms = day_bucket_ms(instant_ms, width_ms);
+    return *last_ms;
+}
+
+static enum fx_code make_key(struct plan *plan, int index, const struct plan_target *target,
+                             struct cell_key *key, struct fx_err *err)
 {
     const struct event *event = target->event;
+    const struct rollup *rollup = plan_rollup(plan, index);
     memset(key, 0, sizeof *key);
-    key->bucket_ms = day_bucket_ms(target->counted_ms, rollup->bucket_ms);
+    key->bucket_ms = find_bucket(&plan->bucket_ms[index], target->counted_ms, rollup->bucket_ms);
     key->source = rollup->by_source ? target->source : 0;
     key->region = (uint32_t)target->region;
     if (rollup->region_field != ENVELOPE_REGION) {
@@ -238,7 +247,7 @@ enum fx_code plan_apply(struct plan *plan, const struct plan_target *target, str
         found[i] = NULL;
         if (event->fields.is_null[rollup->region_field])
             continue; /* nobody's place: this rollup does not know the event */
-        if (make_key(plan, rollup, target, &key, err) != FX_OK ||
+        if (make_key(plan, i, target, &key, err) != FX_OK ||
             cells_find(target->cells[i], &key, &found[i], err) != FX_OK)
             return err->code;
     }

@@ -120,8 +120,16 @@ static enum fx_code reject_numbered(struct taking *taking, enum reason reason, s
  * so a flush that commits knew all regions there were. */
 static int find_region(const struct taking *taking)
 {
+    const struct region_tree *regions = &taking->pipeline->regions;
     const struct decoded_text *code = &taking->event.fields.texts[ENVELOPE_REGION];
-    int region = region_tree_find(&taking->pipeline->regions, code->bytes, code->size);
+    /* a post stands where it stood */
+    int last = ledger_entry(taking->pipeline->ledger, taking->entry)->region;
+    if (last > REGION_OUTSIDE && code->size < REGION_CODE_MAX) {
+        const char *known = regions->nodes[last].code;
+        if (memcmp(known, code->bytes, code->size) == 0 && known[code->size] == '\0')
+            return last;
+    }
+    int region = region_tree_find(regions, code->bytes, code->size);
     return region == REGION_OUTSIDE ? -1 : region;
 }
 

@@ -33,10 +33,8 @@ bool wire_read_header(const uint8_t *bytes, size_t size, uint64_t *fingerprint)
 {
     if (size < WIRE_HEADER_SIZE || bytes[0] != 0xc3 || bytes[1] != 0x01)
         return false;
-    uint64_t value = 0;
-    for (int i = 0; i < 8; i++)
-        value |= (uint64_t)bytes[2 + i] << (8 * i);
-    *fingerprint = value;
+    memcpy(fingerprint, bytes + 2, sizeof *fingerprint);
+    *fingerprint = le64toh(*fingerprint);
     return true;
 }
 
