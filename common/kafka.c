@@ -97,6 +97,9 @@ enum fx_code kafka_partition_count(rd_kafka_t *rk, const char *topic, int timeou
     if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
         code = fx_err_set(err, FX_ERETRY, "no answer from a Kafka broker about topic %s: %s", topic,
                           rd_kafka_err2str(failed));
+    else if (metadata->topic_cnt == 1 &&
+             metadata->topics[0].err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+        code = fx_err_set(err, FX_ERETRY, "topic %s has no leader", topic);
     else if (metadata->topic_cnt != 1 || metadata->topics[0].err != RD_KAFKA_RESP_ERR_NO_ERROR)
         code = fx_err_set(err, FX_ECONFIG, "topic %s does not exist: run fx-setup", topic);
     else

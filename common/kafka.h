@@ -53,7 +53,7 @@ FX_MUST_CHECK enum fx_code kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *con
 /*
  * The number of partitions of topic.
  *
- * FX_ERETRY   no broker answered within timeout_ms.
+ * FX_ERETRY   no broker answered within timeout_ms, or the topic has no leader now.
  * FX_ECONFIG  the topic does not exist: run fx-setup.
  */
 FX_MUST_CHECK enum fx_code kafka_partition_count(rd_kafka_t *rk, const char *topic, int timeout_ms,

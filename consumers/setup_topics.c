@@ -2,13 +2,18 @@
 #include "../common/log.h"
 #include "setup.h"
 
+#include "../common/day.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NEW_PARTITIONS 12 /* where nobody says */
 #define ANSWER_MS 30000
 #define METADATA_MS 10000
+#define VISIBLE_MS 30000 /* until a new topic has its leaders, at most */
+#define LOOK_EVERY_US 50000
 #define CONFIGS_MAX 8
 #define RESEND "resend" /* PREFIX.resend, see schemas/README.md */
 
@@ -234,6 +239,39 @@ static const rd_kafka_metadata_topic_t *find_topic(const struct session *session
     return NULL;
 }
 
+static bool has_leaders(rd_kafka_t *rk, rd_kafka_topic_t *handle, int partitions)
+{
+    const rd_kafka_metadata_t *metadata = NULL;
+    if (rd_kafka_metadata(rk, 0, handle, &metadata, METADATA_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return false;
+    const rd_kafka_metadata_topic_t *found = &metadata->topics[0];
+    bool is_led = metadata->topic_cnt == 1 && found->err == RD_KAFKA_RESP_ERR_NO_ERROR &&
+                  found->partition_cnt >= partitions;
+    for (int i = 0; is_led && i < found->partition_cnt; i++)
+        is_led = found->partitions[i].leader >= 0;
+    rd_kafka_metadata_destroy(metadata);
+    return is_led;
+}
+
+/* The controller made it, but brokers hear of it later: who starts at once would not find it. */
+static enum fx_code await_topic(struct session *session, const char *topic, int partitions,
+                                struct fx_err *err)
+{
+    int64_t began_ms = day_monotonic_ms();
+    rd_kafka_topic_t *handle =
+        session->setup->options.is_check ? NULL : rd_kafka_topic_new(session->rk, topic, NULL);
+    if (handle == NULL)
+        return FX_OK;
+    while (err->code == FX_OK && !has_leaders(session->rk, handle, partitions)) {
+        if (day_monotonic_ms() - began_ms > VISIBLE_MS)
+            fx_err_set(err, FX_ERETRY, "topic %s was made, but has no leaders after %d s", topic,
+                       VISIBLE_MS / 1000);
+        usleep(LOOK_EVERY_US);
+    }
+    rd_kafka_topic_destroy(handle);
+    return err->code;
+}
+
 static enum fx_code make_topic(struct session *session, const char *topic, struct fx_err *err)
 {
     struct setup *setup = session->setup;
@@ -241,7 +279,8 @@ static enum fx_code make_topic(struct session *session, const char *topic, struc
     int wanted = session->new_partitions;
     const rd_kafka_metadata_topic_t *found = find_topic(session, topic);
     if (found == NULL) {
-        if (create_topic(session, topic, err) == FX_OK)
+        if (create_topic(session, topic, err) == FX_OK &&
+            await_topic(session, topic, wanted, err) == FX_OK)
             setup_change(setup, "create topic %s: %d partitions, replication %d", topic, wanted,
                          session->replication);
         return err->code;
@@ -249,7 +288,8 @@ static enum fx_code make_topic(struct session *session, const char *topic, struc
     if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
         found->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
         return refuse("look at", topic, found->err, NULL, err);
-    if (found->partition_cnt < asked && add_partitions(session, topic, err) == FX_OK)
+    if (found->partition_cnt < asked && add_partitions(session, topic, err) == FX_OK &&
+        await_topic(session, topic, wanted, err) == FX_OK)
         setup_change(setup, "change topic %s: partitions %d -> %d", topic, found->partition_cnt,
                      wanted);
     if (found->partition_cnt > wanted)
