@@ -272,6 +272,8 @@ static bool is_in_gap(int run, int64_t seq, enum gap_cause cause)
 static bool is_refused_elsewhere(const struct saying *saying)
 {
     const struct database *db = &sim.world.db;
+    if (sim.events[SIM_cloned_posts] + sim.events[SIM_restored_images] == 0)
+        return false;
     for (int i = 0; i < db->rejected_count; i++)
         if (db->rejected[i].reason == REASON_MOVED_PARTITION &&
             db->rejected[i].run == saying->run && db->rejected[i].seq == saying->seq &&
