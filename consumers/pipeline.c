@@ -358,9 +358,9 @@ enum fx_code pipeline_step(struct pipeline *pipeline, int64_t now_ms, int wait_m
     if (!pipeline->is_subscribed && subscribe(pipeline, err) != FX_OK)
         return err->code;
     serve_change(pipeline);
+    pipeline->room = take_room(pipeline);
     bool may_take = pipeline->is_claimed && !pipeline->is_draining &&
-                    pipeline->doubt.code == FX_OK && take_room(pipeline) > 0;
-    pipeline->room = 0;
+                    pipeline->doubt.code == FX_OK && pipeline->room > 0;
     bool has_work = pipeline->is_in_flight || pipeline->pending > 0;
     if (intake_poll(pipeline->options.intake, has_work ? 1 : wait_ms,
                     may_take ? arrive_message : NULL, pipeline, err) != FX_OK) {

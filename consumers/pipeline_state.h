@@ -87,7 +87,7 @@ struct pipeline {
 
     int64_t now_ms;
     int64_t pending;   /* messages taken since the last flush began */
-    int64_t room;      /* take_room, counted down; 0: to be asked again */
+    int64_t room;      /* take_room at the step's begin, counted down, then asked again */
     int64_t taken_max; /* no more than this many per flush; less after a refusal */
     struct refused refused[PIPELINE_REFUSED_MAX];
     int refused_count;
