@@ -109,11 +109,13 @@ static size_t bytes_for(const struct cells *cells, int room)
     return (size_t)room * (cells->cell_size + 4 * sizeof *cells->index);
 }
 
+/* The room after the next growth; room itself: there is none. */
 static int next_room(const struct cells *cells, int room)
 {
-    int next = room == 0 ? INDEX_MIN / 4 : room * 2;
-    return room == 0 || (room <= INT_MAX / 8 && bytes_for(cells, next) <= cells->bytes_max) ? next
-                                                                                            : room;
+    if (room == 0)
+        return INDEX_MIN / 4;
+    bool has_next = room <= INT_MAX / 8 && bytes_for(cells, room * 2) <= cells->bytes_max;
+    return has_next ? room * 2 : room;
 }
 
 int64_t cells_room(const struct cells *cells)
