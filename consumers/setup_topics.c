@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../common/day.h"
 #include "../common/log.h"
 #include "setup.h"
-
-#include "../common/day.h"
 
 #include <inttypes.h>
 #include <stdio.h>
