@@ -61,12 +61,29 @@ static void keep_list(struct intake *intake, const rd_kafka_topic_partition_list
     intake->change = INTAKE_ASSIGN;
 }
 
+/*
+ * Every assignment goes through here. Until the partitions of the one before have stopped, the next
+ * call would stop them once more, and the second answer aborts the process: a failed assertion in
+ * every librdkafka that lacks confluentinc/librdkafka#5574. A question goes through the same queue
+ * as the stops (the first one waits for these, the second for their answers).
+ */
+static rd_kafka_resp_err_t assign(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_resp_err_t failed = rd_kafka_assign(rk, list);
+    for (int i = 0; i < 2; i++) {
+        rd_kafka_topic_partition_list_t *assigned;
+        if (rd_kafka_assignment(rk, &assigned) == RD_KAFKA_RESP_ERR_NO_ERROR)
+            rd_kafka_topic_partition_list_destroy(assigned);
+    }
+    return failed;
+}
+
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what,
                          rd_kafka_topic_partition_list_t *partitions, void *opaque)
 {
     struct intake *intake = opaque;
     if (intake->is_closing)
-        rd_kafka_assign(rk, NULL);
+        assign(rk, NULL);
     else if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
         keep_list(intake, partitions);
     else if (what == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
@@ -163,7 +180,7 @@ void intake_close(struct intake *intake)
         return;
     intake->is_closing = true;
     intake_wake_close(intake->wake);
-    rd_kafka_assign(intake->rk, NULL);
+    assign(intake->rk, NULL);
     rd_kafka_consumer_close(intake->rk);
     rd_kafka_queue_destroy(intake->data);
     rd_kafka_destroy(intake->rk);
@@ -349,7 +366,7 @@ enum fx_code intake_assign(struct intake *intake, const struct intake_partition 
             ->offset = list[i].offset;
     }
     memset(intake->handles, 0, sizeof intake->handles);
-    rd_kafka_resp_err_t failed = rd_kafka_assign(intake->rk, offsets);
+    rd_kafka_resp_err_t failed = assign(intake->rk, offsets);
     intake_wake_assign(intake->wake, offsets);
     if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
         return fx_err_set(err, FX_ERETRY, "assign: %s", rd_kafka_err2str(failed));
@@ -360,7 +377,7 @@ enum fx_code intake_assign(struct intake *intake, const struct intake_partition 
 
 void intake_unassign(struct intake *intake)
 {
-    rd_kafka_assign(intake->rk, NULL);
+    assign(intake->rk, NULL);
     intake->is_assigned = false;
     intake->change = INTAKE_NONE;
     intake->list_count = 0;
