@@ -28,8 +28,9 @@
 #define CATCH_UP_MS 3000
 #define STANDSTILL_MS 700 /* so long without progress: nobody counts there */
 #define POLL_MS 20
-#define ROUNDS_MAX 6
 #define BREATH_MS 500
+#define IDLE_MS 9000 /* a rebalance may stop the next one for two heartbeats of Kafka's */
+#define ROUNDS_MS 40000
 #define TOO_FAR 200000 /* messages that are surely not counted while the live schema waits */
 #define BETWEEN "fx_setup_swap"
 
@@ -128,6 +129,7 @@ static enum fx_code check_pair(const struct swap *swap, struct fx_err *err)
 /* How far the live schema has counted beyond the next one. */
 struct behind {
     int64_t messages; /* in all; -1: there is a partition that the next one never met */
+    int64_t position; /* of the next one: the sum of its offsets */
     bool is_counting; /* somebody counts the next one, or did until just now */
     char where[200];  /* the partition that is furthest behind */
 };
@@ -140,13 +142,15 @@ static enum fx_code ask_behind(const struct swap *swap, struct behind *behind, s
             "n.next_offset), 0) END, (array_agg(format('%s:%s by %s', l.topic, l.partition, "
             "coalesce((l.next_offset - n.next_offset)::text, 'all')) ORDER BY n.topic IS NULL "
             "DESC, l.next_offset - n.next_offset DESC))[1], (SELECT max(greatest(claimed_at, "
-            "caught_up_at)) > clock_timestamp() - interval '30 s' FROM $N.partition_position) "
+            "caught_up_at)) > clock_timestamp() - interval '30 s' FROM $N.partition_position), "
+            "(SELECT coalesce(sum(next_offset), 0) FROM $N.partition_position) "
             "FROM $L.partition_position l LEFT JOIN $N.partition_position n USING (topic, "
             "partition) WHERE l.next_offset > coalesce(n.next_offset, -1)",
             &rows, err) != FX_OK)
         return err->code;
     behind->messages = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
     behind->is_counting = PQgetvalue(rows, 0, 2)[0] == 't';
+    behind->position = strtoll(PQgetvalue(rows, 0, 3), NULL, 10);
     text_copy(behind->where, sizeof behind->where, PQgetvalue(rows, 0, 1));
     PQclear(rows);
     return FX_OK;
@@ -192,17 +196,27 @@ static enum fx_code try_locks(const struct swap *swap, struct behind *behind, st
     return ask_behind(swap, behind, err); /* an acceptance may have sent it back */
 }
 
-/* Rounds, so that the live schema's workers are never held up for longer than they wait. */
+/* Rounds, so that the live schema's workers are never held up for longer than they wait. A
+ * rebalance may stop the next one's for seconds: it is given up if it counts nothing for longer. */
 static enum fx_code lock_both(const struct swap *swap, struct fx_err *err)
 {
     struct behind behind;
     if (ask_behind(swap, &behind, err) != FX_OK)
         return err->code;
-    for (int i = 0; i < ROUNDS_MAX && behind.messages >= 0 && behind.messages < TOO_FAR; i++) {
+    int64_t position = behind.position;
+    int64_t began_ms = day_monotonic_ms();
+    int64_t moved_ms = began_ms;
+    while (behind.messages >= 0 && behind.messages < TOO_FAR) {
         if (try_locks(swap, &behind, err) != FX_OK || behind.messages == 0)
             return err->code;
-        if (!behind.is_counting)
+        int64_t now_ms = day_monotonic_ms();
+        if (behind.position != position)
+            moved_ms = now_ms;
+        position = behind.position;
+        if (!behind.is_counting || now_ms - moved_ms > IDLE_MS || now_ms - began_ms > ROUNDS_MS)
             break;
+        fx_log(FX_LOG_INFO, "wait", "behind=%" PRId64 " furthest=\"%s\"", behind.messages,
+               behind.where);
         if (run(swap, "ROLLBACK TO SAVEPOINT unlocked", NULL, err) != FX_OK)
             return err->code;
         pause_ms(BREATH_MS);
