@@ -176,6 +176,13 @@ class System:
             self.extra_schemas.append(schema)
         return self.run("fx-setup", *words, code=code, env=env)
 
+    def differences(self, *args, **kw):
+        """What fx-setup would still change. The analyst's default schema is the database's, and
+        goes with another test's schema."""
+        result = self.setup("--check", *args, code=None, **kw)
+        assert result.code in (0, 1), result
+        return [text for text in result.out.splitlines() if "role fangxian_analyst" not in text]
+
     def count(self, *args, **kw):
         """Counts all that lies in Kafka now."""
         return self.run("fx-rollup", "--until-end", *args, **kw)

@@ -282,4 +282,4 @@ def test_fx_setup_refuses_what_would_change_old_figures(grown, tmp_path, spoil):
 
 
 def test_fx_setup_again_changes_nothing(grown):
-    assert grown["system"].setup("--check").out == ""
+    assert grown["system"].differences() == []
