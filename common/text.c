@@ -32,19 +32,19 @@ static bool is_ascii(const uint8_t *at)
     return ((word | (word - ALL(1))) & ALL(0x80)) == 0;
 }
 
-/* The high bit of each byte of word, all below 0x80, that is from low to high. */
-static uint64_t in_range(uint64_t word, uint8_t low, uint8_t high)
-{
-    return (word + ALL(0x80 - low)) & ~(word + ALL(0x7f - high));
-}
+typedef uint8_t block __attribute__((vector_size(16)));
+typedef uint64_t pair __attribute__((vector_size(16)));
 
-/* Whether all eight bytes are of [A-Za-z0-9._-]. */
-static bool is_name_word(uint64_t word)
+/* Whether all sixteen bytes are of [A-Za-z0-9._-]. */
+static inline bool is_name_block(block bytes)
 {
-    uint64_t letters = in_range(word | ALL(0x20), 'a', 'z') & word << 1; /* 0x40 and above */
-    uint64_t others =
-        in_range(word, '0', '9') | in_range(word, '-', '.') | in_range(word, '_', '_');
-    return (word & ALL(0x80)) == 0 && ((letters | others) & ALL(0x80)) == ALL(0x80);
+    const block lower = (bytes | 0x20) - (uint8_t)'a';
+    const block digit = bytes - (uint8_t)'0';
+    const block mark = bytes - (uint8_t)'-'; /* - and . follow one another */
+    const block is_name = (block)(lower < 26) | (block)(digit < 10) | (block)(mark < 2) |
+                          (block)(bytes == (uint8_t)'_');
+    const pair halves = (pair)is_name;
+    return (halves[0] & halves[1]) == UINT64_MAX;
 }
 
 bool text_is_utf8(const char *bytes, size_t size)
@@ -62,22 +62,34 @@ bool text_is_utf8(const char *bytes, size_t size)
     return true;
 }
 
+/* Less than a block: its two ends, which may overlap, or all of it behind good ones. */
+static bool is_short_name(const char *bytes, size_t size)
+{
+    uint64_t first = ALL('a');
+    uint64_t last = ALL('a');
+    if (size < sizeof first) {
+        memcpy(&first, bytes, size);
+    } else {
+        memcpy(&first, bytes, sizeof first);
+        memcpy(&last, bytes + size - sizeof last, sizeof last);
+    }
+    return is_name_block((block)(pair){first, last});
+}
+
 bool text_is_name(const char *bytes, size_t size, size_t max)
 {
+    block next;
     if (size < 1 || size > max)
         return false;
-    uint64_t word = ALL('a');
-    if (size < sizeof word) {
-        memcpy(&word, bytes, size);
-        return is_name_word(word);
+    if (size < sizeof next)
+        return is_short_name(bytes, size);
+    for (size_t at = 0; at + sizeof next < size; at += sizeof next) {
+        memcpy(&next, bytes + at, sizeof next);
+        if (!is_name_block(next))
+            return false;
     }
-    bool is_name = true;
-    for (size_t at = 0; at + sizeof word <= size; at += sizeof word) {
-        memcpy(&word, bytes + at, sizeof word);
-        is_name &= is_name_word(word);
-    }
-    memcpy(&word, bytes + size - sizeof word, sizeof word); /* the rest, some of it again */
-    return is_name && is_name_word(word);
+    memcpy(&next, bytes + size - sizeof next, sizeof next); /* the rest, some of it again */
+    return is_name_block(next);
 }
 
 bool text_is_identifier(const char *text)

@@ -12,11 +12,7 @@
 #define HIGH_BITS UINT64_C(0x8080808080808080)
 #define LOW_BITS UINT64_C(0x0101010101010101)
 
-/*
- * One field of the writer's record. Most are whole numbers of one byte, in a row: up to eight of
- * them are checked and taken as one word, see take_word. Where a byte is not of that kind, its step
- * decides alone.
- */
+/* One field of the writer's record. */
 struct step {
     enum field_type type;
     bool is_nullable;
@@ -28,16 +24,39 @@ struct step {
     int64_t max;
     int64_t symbol_count;
     int32_t *symbols; /* writer's index -> current index; NULL if they are the same */
-    int word_count;   /* so many steps, this one first, may be one word; 0: none */
-    uint64_t mask;    /* the word's bytes */
-    uint64_t limits;  /* the highest value of each, with the high bit set */
+};
+
+/*
+ * One step or several, by the way that almost every event goes: a table of these is walked without
+ * a branch that depends on what the event says. Where its bytes are not as expected, an op takes
+ * nothing, and its steps decide alone.
+ */
+enum op_kind {
+    OP_STEPS,    /* no such way */
+    OP_TEXT,     /* a string of less than 64 bytes */
+    OP_NUMBER,   /* a varint of at most eight bytes */
+    OP_OPTIONAL, /* null, or a varint of at most three bytes */
+    OP_WORD      /* whole numbers of one byte, up to eight in a row */
+};
+
+struct op {
+    enum op_kind kind;
+    int first; /* of its steps */
+    int count;
+    int to;          /* where the first one goes, the others behind it */
+    int64_t min;     /* OP_NUMBER, OP_OPTIONAL */
+    int64_t max;     /* these, and OP_TEXT */
+    uint64_t mask;   /* OP_WORD: its bytes */
+    uint64_t limits; /* OP_WORD: the highest value of each, with the high bit set */
 };
 
 struct decoder {
     const struct schema *current;
     struct step steps[SCHEMA_FIELDS_MAX];
     int step_count;
-    bool is_null[SCHEMA_FIELDS_MAX]; /* what is_null begins with: a word says no more */
+    struct op ops[SCHEMA_FIELDS_MAX];
+    int op_count;
+    bool is_null[SCHEMA_FIELDS_MAX]; /* what is_null begins with: an op says what differs */
     int defaults[SCHEMA_FIELDS_MAX]; /* fields the writer does not have */
     int default_count;
     bool is_row[SCHEMA_SUMS_MAX]; /* the sum's parts are fields in a row */
@@ -94,21 +113,53 @@ static int highest_byte(const struct step *step)
     return max > 63 ? 126 : (int)max * 2; /* zigzag */
 }
 
-/* The steps from at on that may be one word: they go to fields in a row. */
-static void compile_word(struct decoder *decoder, int at)
+/* Whether a step before at goes to one of count fields from to on. */
+static bool is_taken_before(const struct decoder *decoder, int at, int to, int count)
 {
-    struct step *first = &decoder->steps[at];
-    first->limits = HIGH_BITS;
+    for (int i = 0; i < at; i++)
+        if (decoder->steps[i].to >= to && decoder->steps[i].to < to + count)
+            return true;
+    return false;
+}
+
+/* As many steps of op, from its first one on, as one word does: they go to fields in a row. */
+static bool compile_word(const struct decoder *decoder, struct op *op)
+{
+    const struct step *first = &decoder->steps[op->first];
     int count = 0;
-    while (count < WORD && at + count < decoder->step_count) {
+    op->limits = HIGH_BITS;
+    while (count < WORD && op->first + count < decoder->step_count) {
         const struct step *step = &first[count];
         int highest = highest_byte(step);
         if (highest < 0 || step->to != first->to + count)
             break;
-        first->limits |= (uint64_t)highest << 8 * count;
-        first->mask |= UINT64_C(0xff) << 8 * count++;
+        op->limits |= (uint64_t)highest << 8 * count;
+        op->mask |= UINT64_C(0xff) << 8 * count++;
     }
-    first->word_count = count > 1 ? count : 0;
+    /* all eight numbers are written, so those that are none of its own come later */
+    if (count < 2 || is_taken_before(decoder, op->first, op->to + count, WORD - count))
+        return false;
+    op->kind = OP_WORD;
+    op->count = count;
+    return true;
+}
+
+static void compile_ops(struct decoder *decoder)
+{
+    for (int at = 0; at < decoder->step_count; at += decoder->ops[decoder->op_count++].count) {
+        const struct step *step = &decoder->steps[at];
+        struct op *op = &decoder->ops[decoder->op_count];
+        *op = (struct op){.first = at, .count = 1, .to = step->to, .min = step->min};
+        op->max = step->max;
+        if (compile_word(decoder, op))
+            continue;
+        if (step->type == FIELD_STRING && !step->is_nullable && step->to >= 0)
+            op->kind = OP_TEXT;
+        else if (step->is_number && !step->is_nullable)
+            op->kind = OP_NUMBER;
+        else if (step->is_number && step->null_branch == 0)
+            op->kind = OP_OPTIONAL;
+    }
 }
 
 static bool is_in_a_row(const struct sum *sum)
@@ -132,11 +183,10 @@ enum fx_code decoder_open(const struct schema *writer, const struct schema *curr
         if (compile_step(&writer->fields[i], current, step, err) == FX_OK)
             step->is_name_checked = i == ENVELOPE_SOURCE && step->type == FIELD_STRING;
     }
-    for (int i = 0; i < fresh->step_count; i++) {
-        compile_word(fresh, i);
+    compile_ops(fresh);
+    for (int i = 0; i < fresh->step_count; i++)
         if (fresh->steps[i].to >= 0)
             fresh->is_null[fresh->steps[i].to] = fresh->steps[i].is_nullable;
-    }
     for (int i = 0; i < current->sum_count; i++)
         fresh->is_row[i] = is_in_a_row(&current->sums[i]);
     for (int i = 0; i < current->field_count; i++)
@@ -214,9 +264,9 @@ static inline bool take_value(const struct step *step, const uint8_t **at, const
     return true;
 }
 
-/* Any step. */
-static bool run_any(const struct step *step, const uint8_t **at, const uint8_t *end,
-                    struct decoded *out)
+/* One step, whatever it finds. false: the bytes are no value of it. */
+static bool run_step(const struct step *step, const uint8_t **at, const uint8_t *end,
+                     struct decoded *out)
 {
     bool is_null = false;
     bool is_valid = true;
@@ -245,68 +295,164 @@ static bool run_any(const struct step *step, const uint8_t **at, const uint8_t *
     return true;
 }
 
-/* A step; the most frequent kind, a number within its bounds or none, without detours. */
-static inline bool run_step(const struct step *step, const uint8_t **at, const uint8_t *end,
-                            struct decoded *out)
+/* What is being read: all of it, and how far. */
+struct reading {
+    const uint8_t *begin;
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+/* The next eight bytes, zeros behind the end. The whole has at least eight. */
+static inline uint64_t next_word(const struct reading *reading)
 {
-    const uint8_t *from = *at;
-    int64_t number = 0;
-    if (step->is_number) {
-        int64_t branch = !step->null_branch;
-        bool is_good = !step->is_nullable || wire_read_long(&from, end, &branch);
-        bool is_null = step->is_nullable && branch == step->null_branch;
-        if (is_good && !is_null)
-            is_good = branch == !step->null_branch && wire_read_long(&from, end, &number) &&
-                      number >= step->min && number <= step->max;
-        if (is_good) {
-            out->is_null[step->to] = is_null;
-            out->numbers[step->to] = number;
-            *at = from;
-            return true;
-        }
-        from = *at;
+    uint64_t word;
+    size_t left = (size_t)(reading->end - reading->at);
+    if (left >= WORD) {
+        memcpy(&word, reading->at, WORD);
+        return le64toh(word);
     }
-    bool is_taken = run_any(step, &from, end, out);
-    *at = from;
-    return is_taken;
+    memcpy(&word, reading->end - WORD, WORD);
+    return left == 0 ? 0 : le64toh(word) >> 8 * (WORD - left);
+}
+
+static inline bool take_text(const struct op *op, bool is_name, struct reading *reading,
+                             struct decoded *out)
+{
+    const uint8_t *from = reading->at;
+    if (from == reading->end || *from >= 0x80 || (*from & 1) != 0)
+        return false;
+    size_t size = *from++ / 2;
+    if (size > (size_t)(reading->end - from) || (int64_t)size > op->max)
+        return false;
+    const char *bytes = (const char *)from;
+    if (is_name ? !text_is_name(bytes, size, 64) : !text_is_utf8(bytes, size))
+        return false;
+    out->texts[op->to] = (struct decoded_text){bytes, (uint32_t)size};
+    out->numbers[op->to] = 0;
+    reading->at = from + size;
+    return true;
+}
+
+static inline bool take_number(const struct op *op, struct reading *reading, int64_t *numbers)
+{
+    int64_t number;
+    size_t size = wire_read_word(next_word(reading), &number);
+    bool is_good = size > 0 && size <= (size_t)(reading->end - reading->at);
+    if (!is_good || number < op->min || number > op->max)
+        return false;
+    numbers[op->to] = number;
+    reading->at += size;
+    return true;
+}
+
+/*
+ * Its first byte says 0: null, or 2: a number follows. Both at once: of null the number is made of
+ * nothing and the size is that of the branch.
+ */
+static inline bool take_optional(const struct op *op, struct reading *reading, struct decoded *out)
+{
+    uint64_t word = next_word(reading);
+    uint64_t is_there = word >> 1 & 1;
+    uint64_t there = 0 - is_there;
+    uint64_t ends = (~(word >> 8) & UINT64_C(0x808080)) | UINT64_C(0x80000000);
+    int last = __builtin_ctzll(ends); /* the high bit of the last byte */
+    uint64_t bits = word >> 8 & (UINT64_C(0xffffffff) >> (31 - last)) & there;
+    bool is_short = last == 7 || bits >> (last - 7) != 0 || is_there == 0; /* the shortest form */
+    bits = (bits & 0x7f) | (bits >> 1 & 0x3f80) | (bits >> 2 & 0x1fc000);
+    int64_t number = (int64_t)(bits >> 1 ^ (0 - (bits & 1)));
+    size_t size = 1 + ((size_t)(last + 1) / 8 & there);
+    bool is_within = (number >= op->min && number <= op->max) || is_there == 0;
+    bool is_good = (word & 0xfd) == 0 && (last < 31 || is_there == 0) && is_short && is_within &&
+                   size <= (size_t)(reading->end - reading->at);
+    if (!is_good)
+        return false;
+    out->is_null[op->to] = is_there == 0;
+    out->numbers[op->to] = number;
+    reading->at += size;
+    return true;
+}
+
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint16_t halves8 __attribute__((vector_size(16)));
+typedef uint32_t words4 __attribute__((vector_size(16)));
+typedef uint64_t pair __attribute__((vector_size(16)));
+
+#define INTERLEAVE4(low, high, a, b) __builtin_shufflevector(low, high, a, 4 + (a), b, 4 + (b))
+
+/* The eight bytes of word as eight numbers: each step puts zeros between twice as many. */
+static inline void spread(uint64_t word, int64_t *numbers)
+{
+    const bytes16 none = {0};
+    const bytes16 bytes = (bytes16)(pair){htole64(word), 0};
+    const halves8 halves = (halves8)__builtin_shufflevector(bytes, none, 0, 16, 1, 17, 2, 18, 3, 19,
+                                                            4, 20, 5, 21, 6, 22, 7, 23);
+    const words4 low =
+        (words4)__builtin_shufflevector(halves, (halves8)none, 0, 8, 1, 9, 2, 10, 3, 11);
+    const words4 high =
+        (words4)__builtin_shufflevector(halves, (halves8)none, 4, 12, 5, 13, 6, 14, 7, 15);
+    const words4 all[4] = {
+        INTERLEAVE4(low, (words4)none, 0, 1), INTERLEAVE4(low, (words4)none, 2, 3),
+        INTERLEAVE4(high, (words4)none, 0, 1), INTERLEAVE4(high, (words4)none, 2, 3)};
+    memcpy(numbers, all, sizeof all);
 }
 
 /*
  * Several steps in one word. Every byte is a whole varint (no high bit), not negative (zigzag's low
  * bit is clear), and not above its limit: limit, with the high bit set, minus the byte then leaves
- * the high bit standing, and never borrows from its neighbour. false: not so; nothing was taken.
+ * the high bit standing, and never borrows from its neighbour.
  */
-static inline bool take_word(const struct step *first, const uint8_t **at, const uint8_t *end,
-                             int64_t *numbers)
+static inline bool take_word(const struct op *op, struct reading *reading, int64_t *numbers)
 {
-    uint64_t word;
-    if (end - *at < WORD)
+    uint64_t word = next_word(reading) & op->mask;
+    uint64_t is_bad = (word & (HIGH_BITS | LOW_BITS)) | (~(op->limits - word) & HIGH_BITS);
+    if (is_bad != 0 || reading->end - reading->at < op->count)
         return false;
-    memcpy(&word, *at, WORD);
-    word = le64toh(word) & first->mask;
-    if ((word & (HIGH_BITS | LOW_BITS)) != 0 || ((first->limits - word) & HIGH_BITS) != HIGH_BITS)
-        return false;
-    int count = first->word_count;
-    *at += count;
-    if (count == WORD) /* unrolled */
-        for (int i = 0; i < WORD; i++)
-            numbers[i] = (int64_t)(word >> (8 * i + 1) & 0x7f);
-    else
-        for (int i = 0; i < count; i++)
-            numbers[i] = (int64_t)(word >> (8 * i + 1) & 0x7f);
+    spread(word >> 1, &numbers[op->to]);
+    reading->at += op->count;
+    return true;
+}
+
+/* false: not as expected; nothing was taken. */
+static inline bool run_op(const struct decoder *decoder, const struct op *op,
+                          struct reading *reading, struct decoded *out)
+{
+    switch (op->kind) {
+    case OP_WORD:
+        return take_word(op, reading, out->numbers);
+    case OP_OPTIONAL:
+        return take_optional(op, reading, out);
+    case OP_NUMBER:
+        return take_number(op, reading, out->numbers);
+    case OP_TEXT:
+        return take_text(op, decoder->steps[op->first].is_name_checked, reading, out);
+    case OP_STEPS:
+        break;
+    }
+    return false;
+}
+
+static bool run_steps(const struct decoder *decoder, const struct op *op, struct reading *reading,
+                      struct decoded *out)
+{
+    for (int i = 0; i < op->count; i++)
+        if (!run_step(&decoder->steps[op->first + i], &reading->at, reading->end, out))
+            return false;
     return true;
 }
 
 static int64_t add_parts(const struct sum *sum, bool is_row, const int64_t *numbers)
 {
     int64_t parts = 0;
-    const int64_t *first = &numbers[sum->parts[0]];
-    if (is_row)
-        for (int i = 0; i < sum->part_count; i++)
-            parts += first[i];
-    else
-        for (int i = 0; i < sum->part_count; i++)
-            parts += numbers[sum->parts[i]];
+    int i = 0;
+    if (is_row) {
+        numbers += sum->parts[0];
+        for (; i + 4 < sum->part_count; i += 4)
+            parts += numbers[i] + numbers[i + 1] + numbers[i + 2] + numbers[i + 3];
+        for (; i < sum->part_count; i++)
+            parts += numbers[i];
+    }
+    for (; i < sum->part_count; i++)
+        parts += numbers[sum->parts[i]];
     return parts;
 }
 
@@ -314,9 +460,11 @@ static int64_t add_parts(const struct sum *sum, bool is_row, const int64_t *numb
 static void check_sums(const struct decoder *decoder, struct decoded *out)
 {
     const struct schema *schema = decoder->current;
-    for (int i = 0; out->invalid_field < 0 && i < schema->sum_count; i++) {
+    if (out->invalid_field >= 0)
+        return;
+    for (int i = schema->sum_count - 1; i >= 0; i--) {
         int64_t parts = add_parts(&schema->sums[i], decoder->is_row[i], out->numbers);
-        if (parts != out->numbers[schema->sums[i].total] && out->mismatched_sum < 0)
+        if (parts != out->numbers[schema->sums[i].total])
             out->mismatched_sum = i;
     }
 }
@@ -324,19 +472,17 @@ static void check_sums(const struct decoder *decoder, struct decoded *out)
 bool decoder_run(const struct decoder *decoder, const uint8_t *bytes, size_t size,
                  struct decoded *out)
 {
-    const uint8_t *at = bytes;
-    const uint8_t *end = bytes + size;
+    struct reading reading = {bytes, bytes, bytes + size};
+    const struct op *end = &decoder->ops[decoder->op_count];
+    bool is_long = size >= WORD;
     out->invalid_field = -1;
     out->mismatched_sum = -1;
     memcpy(out->is_null, decoder->is_null, sizeof out->is_null);
-    for (int i = 0; i < decoder->step_count; i++) {
-        const struct step *step = &decoder->steps[i];
-        if (step->word_count > 0 && take_word(step, &at, end, &out->numbers[step->to]))
-            i += step->word_count - 1;
-        else if (!run_step(step, &at, end, out))
+    for (const struct op *op = decoder->ops; op < end; op++)
+        if (!(is_long && run_op(decoder, op, &reading, out)) &&
+            !run_steps(decoder, op, &reading, out))
             return false;
-    }
-    if (at != end)
+    if (reading.at != reading.end)
         return false;
     fill_defaults(decoder, out);
     check_sums(decoder, out);

@@ -22,7 +22,8 @@ struct decoded_text {
 
 struct decoded {
     int64_t
-        numbers[SCHEMA_FIELDS_MAX]; /* int, long, boolean, index of an enum's symbol; 0 for null */
+        numbers[SCHEMA_FIELDS_MAX + 8]; /* int, long, boolean, index of an enum's symbol; 0 for
+                                         * null; room behind the last, eight are written at once */
     struct decoded_text texts[SCHEMA_FIELDS_MAX]; /* of strings only; "" for null */
     bool is_null[SCHEMA_FIELDS_MAX];
     int invalid_field;  /* out of its bounds, the first that the writer wrote; -1: none */

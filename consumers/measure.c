@@ -42,7 +42,7 @@ struct row {
  * What an event says is as good as random, so a branch on it is guessed wrong again and again and
  * costs more than what it saves. The tests and operations that most columns are made of therefore
  * run without one: a condition is a mask, all ones or zero, and what is null is the number 0. In
- * predicates the symbols' tests come first, then the ranges; in operations counts and sums.
+ * predicates the symbols' tests come first, then the ranges; in operations counts, then sums.
  */
 struct measure {
     struct predicate predicates[PLAN_PREDICATES_MAX];
@@ -51,7 +51,8 @@ struct measure {
     int predicate_count;
     struct row *rows;
     int row_count;
-    int sum_count; /* operations that count or sum */
+    int count_count; /* operations that count */
+    int sum_count;   /* behind them: that sum */
     int operation_count;
     struct operation operations[];
 };
@@ -160,16 +161,28 @@ static int compare_tests(const void *left, const void *right)
     return a->test != b->test ? (int)a->test - (int)b->test : a->bit - b->bit;
 }
 
-static bool is_sum(const struct operation *operation)
+/* Counts, sums, others. */
+static int operation_rank(const struct operation *operation)
 {
-    return operation->aggregate == AGGREGATE_COUNT || operation->aggregate == AGGREGATE_SUM;
+    switch (operation->aggregate) {
+    case AGGREGATE_COUNT:
+        return 0;
+    case AGGREGATE_SUM:
+        return 1;
+    case AGGREGATE_MIN:
+    case AGGREGATE_MAX:
+    case AGGREGATE_LAST:
+        break;
+    }
+    return 2;
 }
 
 static int compare_operations(const void *left, const void *right)
 {
     const struct operation *a = left;
     const struct operation *b = right;
-    return is_sum(a) != is_sum(b) ? is_sum(b) - is_sum(a) : a->slot - b->slot;
+    int order = operation_rank(a) - operation_rank(b);
+    return order != 0 ? order : a->slot - b->slot;
 }
 
 /* Takes the operations that make a row out of the others. */
@@ -204,8 +217,10 @@ static void arrange(struct measure *measure, const struct schema *schema)
     compile_rows(measure, schema);
     qsort(measure->operations, (size_t)measure->operation_count, sizeof measure->operations[0],
           compare_operations);
-    for (int i = 0; i < measure->operation_count; i++)
-        measure->sum_count += is_sum(&measure->operations[i]);
+    for (int i = 0; i < measure->operation_count; i++) {
+        measure->count_count += operation_rank(&measure->operations[i]) == 0;
+        measure->sum_count += operation_rank(&measure->operations[i]) == 1;
+    }
 }
 
 enum fx_code measure_open(const struct schema *schema, const struct rollup *rollup,
@@ -341,29 +356,38 @@ static void add_row(const struct row *row, const int64_t *numbers, int64_t sign,
 {
     numbers += row->field;
     slots += row->slot;
-    if (sign == 1)
-        for (int i = 0; i < row->count; i++)
-            slots[i] += numbers[i];
-    else
-        for (int i = 0; i < row->count; i++)
-            slots[i] += sign * numbers[i];
+    int i = 0;
+    for (; sign == 1 && i + 4 <= row->count; i += 4) {
+        slots[i] += numbers[i];
+        slots[i + 1] += numbers[i + 1];
+        slots[i + 2] += numbers[i + 2];
+        slots[i + 3] += numbers[i + 3];
+    }
+    for (; i < row->count; i++)
+        slots[i] += sign * numbers[i];
+}
+
+/* All ones where nothing that operation needs is missing. */
+static int64_t mask_of(const struct operation *operation, uint64_t missing)
+{
+    return -(int64_t)((operation->needs & missing) == 0);
 }
 
 void measure_add(const struct measure *measure, const struct plan_target *target, struct cell *cell)
 {
-    const struct decoded *fields = &target->event->fields;
+    const int64_t *numbers = target->event->fields.numbers;
+    int64_t *slots = cell->slots;
     int64_t sign = target->sign;
-    uint64_t bits = test_all(measure, fields);
+    uint64_t missing = ~test_all(measure, &target->event->fields);
     for (int i = 0; i < measure->row_count; i++)
-        add_row(&measure->rows[i], fields->numbers, sign, cell->slots);
+        add_row(&measure->rows[i], numbers, sign, slots);
     const struct operation *one = measure->operations;
-    const struct operation *end = one + measure->sum_count;
-    for (; one < end; one++) {
-        int64_t mask = -(int64_t)((bits & one->needs) == one->needs);
-        int64_t value = one->field < 0 ? 1 : fields->numbers[one->field];
-        cell->slots[one->slot] += sign * value & mask;
-    }
+    const struct operation *end = one + measure->count_count;
+    for (; one < end; one++)
+        slots[one->slot] += sign & mask_of(one, missing);
+    for (end += measure->sum_count; one < end; one++)
+        slots[one->slot] += sign * numbers[one->field] & mask_of(one, missing);
     for (end = measure->operations + measure->operation_count; one < end; one++)
-        if ((bits & one->needs) == one->needs)
-            keep_extreme(one, target, &cell->slots[one->slot]);
+        if (mask_of(one, missing) != 0)
+            keep_extreme(one, target, &slots[one->slot]);
 }

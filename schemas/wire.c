@@ -79,44 +79,19 @@ size_t wire_write_long(uint8_t *out, int64_t value)
     return size;
 }
 
-/*
- * A varint of at most eight bytes, all of them in one word: seven bits of each are moved together
- * in three steps, without a loop. 0: it is longer, or not in its shortest form.
- */
-static size_t read_word(const uint8_t *bytes, uint64_t *bits)
-{
-    uint64_t word;
-    memcpy(&word, bytes, sizeof word);
-    word = le64toh(word);
-    uint64_t ends = ~word & UINT64_C(0x8080808080808080);
-    if (ends == 0)
-        return 0;
-    int last = __builtin_ctzll(ends); /* the high bit of the last byte */
-    word &= UINT64_MAX >> (63 - last);
-    if (last > 7 && word >> (last - 7) == 0)
-        return 0;
-    word = (word & UINT64_C(0x007f007f007f007f)) | (word & UINT64_C(0x7f007f007f007f00)) >> 1;
-    word = (word & UINT64_C(0x00003fff00003fff)) | (word & UINT64_C(0x3fff00003fff0000)) >> 2;
-    *bits = (word & UINT64_C(0x0fffffff)) | (word & UINT64_C(0x0fffffff00000000)) >> 4;
-    return (size_t)(last + 1) / 8;
-}
-
-static int64_t unzigzag(uint64_t bits)
-{
-    return (int64_t)(bits >> 1 ^ (0 - (bits & 1)));
-}
-
 bool wire_read_long_varint(const uint8_t **at, const uint8_t *end, int64_t *value)
 {
     const uint8_t *bytes = *at;
     size_t left = (size_t)(end - bytes);
-    uint64_t bits = 0;
-    size_t size = left < sizeof bits ? 0 : read_word(bytes, &bits);
-    if (size > 0) {
+    uint64_t word;
+    if (left >= sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        size_t size = wire_read_word(le64toh(word), value);
         *at = bytes + size;
-        *value = unzigzag(bits);
-        return true;
+        if (size > 0)
+            return true;
     }
+    uint64_t bits = 0;
     for (size_t i = 0; i < left && i < VARINT_MAX; i++) {
         uint8_t byte = bytes[i];
         bits |= (uint64_t)(byte & 0x7f) << (7 * i);
@@ -127,7 +102,7 @@ bool wire_read_long_varint(const uint8_t **at, const uint8_t *end, int64_t *valu
         if (!is_shortest || is_overflow)
             return false;
         *at = bytes + i + 1;
-        *value = unzigzag(bits);
+        *value = (int64_t)(bits >> 1 ^ (0 - (bits & 1)));
         return true;
     }
     return false;

@@ -38,6 +38,27 @@ int32_t wire_partition(const char *key, size_t size, int32_t partitions);
 /* Zigzag varint of value into out (10 bytes of room). Returns the bytes written. */
 size_t wire_write_long(uint8_t *out, int64_t value);
 
+/*
+ * A zigzag varint of at most eight bytes, all of them in one little-endian word: seven bits of each
+ * are moved together in three steps, without a loop. Returns its size; 0: it is longer, or not in
+ * its shortest form.
+ */
+static inline size_t wire_read_word(uint64_t word, int64_t *value)
+{
+    uint64_t ends = ~word & UINT64_C(0x8080808080808080);
+    if (ends == 0)
+        return 0;
+    int last = __builtin_ctzll(ends); /* the high bit of the last byte */
+    word &= UINT64_MAX >> (63 - last);
+    if (last > 7 && word >> (last - 7) == 0)
+        return 0;
+    word = (word & UINT64_C(0x007f007f007f007f)) | (word & UINT64_C(0x7f007f007f007f00)) >> 1;
+    word = (word & UINT64_C(0x00003fff00003fff)) | (word & UINT64_C(0x3fff00003fff0000)) >> 2;
+    word = (word & UINT64_C(0x0fffffff)) | (word & UINT64_C(0x0fffffff00000000)) >> 4;
+    *value = (int64_t)(word >> 1 ^ (0 - (word & 1)));
+    return (size_t)(last + 1) / 8;
+}
+
 /* wire_read_long for a varint of several bytes, or none. */
 bool wire_read_long_varint(const uint8_t **at, const uint8_t *end, int64_t *value);
 
