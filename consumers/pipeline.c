@@ -333,6 +333,21 @@ static void check_done(struct pipeline *pipeline)
         pipeline->is_done = is_reached;
 }
 
+/* With until_end: nothing of what is wanted will come to these partitions any more. */
+static bool has_taken_all(const struct pipeline *pipeline)
+{
+    for (int i = 0; i < pipeline->end_count; i++) {
+        const struct intake_range *end = &pipeline->ends[i];
+        for (int p = 0; p < pipeline->part_count; p++) {
+            const struct part *part = &pipeline->parts[p];
+            if (part->topic == end->topic && part->partition == end->partition &&
+                part->next < end->high)
+                return false;
+        }
+    }
+    return pipeline->options.until_end;
+}
+
 /* A flush when something waits and the pace, or a full table, says so. */
 static void flush_if_due(struct pipeline *pipeline)
 {
@@ -344,7 +359,7 @@ static void flush_if_due(struct pipeline *pipeline)
         return;
     }
     bool is_due = pipeline->now_ms >= pipeline->flush_next_ms || is_full || pipeline->is_draining;
-    if (is_due && has_pending(pipeline))
+    if (has_pending(pipeline) && (is_due || has_taken_all(pipeline)))
         begin_flush(pipeline);
 }
 
