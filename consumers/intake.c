@@ -82,8 +82,8 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what,
                          rd_kafka_topic_partition_list_t *partitions, void *opaque)
 {
     struct intake *intake = opaque;
-    if (intake->is_closing)
-        assign(rk, NULL);
+    if (intake->is_closing) /* nothing is assigned any more, and no question is answered after it */
+        rd_kafka_assign(rk, NULL);
     else if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
         keep_list(intake, partitions);
     else if (what == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
