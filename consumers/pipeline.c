@@ -137,7 +137,7 @@ static void begin_flush(struct pipeline *pipeline)
         return;
     compose_sent(pipeline);
     pipeline->is_in_flight = true;
-    pipeline->flush_began_ms = pipeline->now_ms;
+    pipeline->flush_began_ms = -1; /* now: this step may have waited for its first event long */
 }
 
 /* Keeps of list what no commit is behind yet, in a partition that is still ours; how many. */
@@ -155,7 +155,8 @@ static int keep_ahead(const struct pipeline *pipeline, struct refused *list, int
 
 static void flush_committed(struct pipeline *pipeline)
 {
-    int64_t took_ms = pipeline->now_ms - pipeline->flush_began_ms;
+    int64_t took_ms =
+        pipeline->flush_began_ms < 0 ? 0 : pipeline->now_ms - pipeline->flush_began_ms;
     int64_t wait_ms = (took_ms < 1 ? 1 : took_ms) * FLUSH_PACE;
     pipeline->is_in_flight = false;
     fx_log(FX_LOG_DEBUG, "flush", "messages=%lld ms=%lld", (long long)pipeline->flight_events,
@@ -370,6 +371,8 @@ enum fx_code pipeline_step(struct pipeline *pipeline, int64_t now_ms, int wait_m
         pipeline->flush_next_ms = pipeline->claim_next_ms = pipeline->caught_up_next_ms =
             pipeline->end_next_ms = now_ms;
     pipeline->now_ms = now_ms;
+    if (pipeline->flush_began_ms < 0)
+        pipeline->flush_began_ms = now_ms;
     if (!pipeline->is_subscribed && subscribe(pipeline, err) != FX_OK)
         return err->code;
     serve_change(pipeline);

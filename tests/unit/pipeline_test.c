@@ -292,6 +292,24 @@ static void a_revoke_writes_first_and_a_loss_drops(void **state)
     run_and_check();
 }
 
+/* A step that waits for its first event begins the flush behind the wait. */
+static void the_pace_is_that_of_the_flush_alone(void **state)
+{
+    (void)state;
+    const int waited_ms = 50;
+    start();
+    world_run(&world);
+    append(1, 1);
+    int64_t flushes = stats()->flushes;
+    int steps = 0;
+    for (; stats()->flushes == flushes; steps++) {
+        assert_int_equal(worker_step(&world, 0), FX_OK);
+        world.now_ms += steps == 0 ? waited_ms : 1;
+    }
+    assert_in_range(steps, 2, waited_ms / 2);
+    assert_in_range(stats()->flush_ms_last, 0, steps * (world.tick_ms + 1));
+}
+
 static void runs_that_memory_does_not_hold_are_looked_up(void **state)
 {
     (void)state;
@@ -411,6 +429,7 @@ int main(void)
         TEST(times_of_producers_must_be_accepted),
         TEST(another_cluster_stops_the_worker),
         TEST(a_revoke_writes_first_and_a_loss_drops),
+        TEST(the_pace_is_that_of_the_flush_alone),
         TEST(runs_that_memory_does_not_hold_are_looked_up),
         TEST(old_runs_of_several_partitions_do_not_take_turns_for_ever),
         TEST(more_old_runs_than_memory_holds_are_counted_bit_by_bit),
