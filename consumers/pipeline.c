@@ -317,12 +317,13 @@ static enum fx_code subscribe(struct pipeline *pipeline, struct fx_err *err)
 
 static void check_done(struct pipeline *pipeline)
 {
-    if (pipeline->is_in_flight || pipeline->pending > 0)
+    if (pipeline->is_in_flight)
         return;
     if (pipeline->is_draining) {
-        pipeline->is_done = true;
+        pipeline->is_done = pipeline->pending == 0;
         return;
     }
+    /* what waits may be from behind the end, and there is always more of it */
     if (!pipeline->options.until_end || pipeline->now_ms < pipeline->end_next_ms ||
         !claim_is_verified(pipeline))
         return;
@@ -334,19 +335,22 @@ static void check_done(struct pipeline *pipeline)
         pipeline->is_done = is_reached;
 }
 
-/* With until_end: nothing of what is wanted will come to these partitions any more. */
-static bool has_taken_all(const struct pipeline *pipeline)
+/* With until_end: all that is wanted of these partitions is taken, and not all of it is sent. */
+static bool is_at_end(const struct pipeline *pipeline)
 {
+    bool is_wanted = false;
     for (int i = 0; i < pipeline->end_count; i++) {
         const struct intake_range *end = &pipeline->ends[i];
         for (int p = 0; p < pipeline->part_count; p++) {
             const struct part *part = &pipeline->parts[p];
-            if (part->topic == end->topic && part->partition == end->partition &&
-                part->next < end->high)
+            if (part->topic != end->topic || part->partition != end->partition)
+                continue;
+            if (part->next < end->high)
                 return false;
+            is_wanted |= part->sent_next < end->high;
         }
     }
-    return pipeline->options.until_end;
+    return is_wanted;
 }
 
 /* A flush when something waits and the pace, or a full table, says so. */
@@ -360,7 +364,7 @@ static void flush_if_due(struct pipeline *pipeline)
         return;
     }
     bool is_due = pipeline->now_ms >= pipeline->flush_next_ms || is_full || pipeline->is_draining;
-    if (has_pending(pipeline) && (is_due || has_taken_all(pipeline)))
+    if (has_pending(pipeline) && (is_due || is_at_end(pipeline)))
         begin_flush(pipeline);
 }
 

@@ -15,7 +15,7 @@
  * Pace. Idle: the first event after a pause is flushed at once. Busy: one flush at a time, the
  * next begins when FLUSH_PACE times the last one's duration has passed, so that PostgreSQL's
  * share stays small; meanwhile events accumulate up to bytes_max, then Kafka is left waiting.
- * With until_end the last of them are flushed at once.
+ * With until_end the last ones that are wanted are flushed at once.
  *
  * Time. An event counts in the bucket of occurred_at, however late. A clock more than 10 minutes
  * ahead of the append time, or before the kind's not_before, counts in the append hour and is

@@ -376,6 +376,44 @@ static void until_end_is_done_when_the_database_is_there(void **state)
     world_check(&world);
 }
 
+static void append_now(int64_t seq)
+{
+    struct saying saying = saying_of("CP-1", RUN, seq);
+    world_append(&world, 0, &saying, FLAW_NONE);
+}
+
+static void the_last_wanted_events_do_not_wait_for_the_pace(void **state)
+{
+    (void)state;
+    const int64_t flush_ms = 300; /* the pace is three times that */
+    world.until_end = true;
+    world.burst = 40;
+    append(1, 50);
+    start();
+    while (stats()->messages == 0)
+        assert_int_equal(worker_step(&world, 0), FX_OK);
+    world.now_ms += flush_ms;
+    int64_t began_ms = world.now_ms;
+    while (!pipeline_is_done(world.workers[0].pipeline))
+        assert_int_equal(worker_step(&world, 0), FX_OK);
+    assert_int_equal(stats()->committed, 50);
+    assert_in_range(world.now_ms - began_ms, 0, 2 * flush_ms);
+}
+
+static void until_end_ends_while_events_keep_coming(void **state)
+{
+    (void)state;
+    world.until_end = true;
+    append(1, 50);
+    start();
+    for (int64_t seq = 51; !pipeline_is_done(world.workers[0].pipeline); seq++) {
+        assert_true(seq < 1000);
+        append_now(seq);
+        assert_int_equal(worker_step(&world, 0), FX_OK);
+    }
+    assert_true(world.db.positions[GATE_0].next >= 50);
+}
+
 static void a_drain_commits_what_was_taken(void **state)
 {
     (void)state;
@@ -415,6 +453,8 @@ int main(void)
         TEST(time_rules),
         TEST(a_small_table_is_flushed_when_it_is_full),
         TEST(until_end_is_done_when_the_database_is_there),
+        TEST(the_last_wanted_events_do_not_wait_for_the_pace),
+        TEST(until_end_ends_while_events_keep_coming),
         TEST(a_drain_commits_what_was_taken),
     };
     return cmocka_run_group_tests(tests, load_catalog, release_catalog);
