@@ -29,9 +29,9 @@
 #define STANDSTILL_MS 700 /* so long without progress: nobody counts there */
 #define POLL_MS 20
 #define BREATH_MS 500
-#define IDLE_MS 9000 /* a rebalance may stop the next one for two heartbeats of Kafka's */
-#define ROUNDS_MS 40000
-#define TOO_FAR 200000 /* messages that are surely not counted while the live schema waits */
+#define IDLE_MS 15000   /* longer than a session of Kafka's, that of a dead worker */
+#define ROUNDS_MS 40000 /* of one attempt; then it is not the next one's workers that are slow */
+#define TOO_FAR 200000  /* messages that are surely not counted while the live schema waits */
 #define BETWEEN "fx_setup_swap"
 
 struct swap {
@@ -196,30 +196,43 @@ static enum fx_code try_locks(const struct swap *swap, struct behind *behind, st
     return ask_behind(swap, behind, err); /* an acceptance may have sent it back */
 }
 
-/* Rounds, so that the live schema's workers are never held up for longer than they wait. A
- * rebalance may stop the next one's for seconds: it is given up if it counts nothing for longer. */
+/* Nothing is locked: until the next schema's workers have counted something, for at most IDLE_MS.
+ */
+static enum fx_code await_movement(const struct swap *swap, int64_t position, struct behind *behind,
+                                   struct fx_err *err)
+{
+    int64_t began_ms = day_monotonic_ms();
+    while (behind->position == position && day_monotonic_ms() - began_ms < IDLE_MS) {
+        pause_ms(POLL_MS);
+        if (ask_behind(swap, behind, err) != FX_OK)
+            return err->code;
+    }
+    return FX_OK;
+}
+
+/* Rounds, so that the live schema's workers are never held up for longer than they wait. Where the
+ * next one's stand still, as in a rebalance, it is waited for without a lock. */
 static enum fx_code lock_both(const struct swap *swap, struct fx_err *err)
 {
     struct behind behind;
     if (ask_behind(swap, &behind, err) != FX_OK)
         return err->code;
-    int64_t position = behind.position;
     int64_t began_ms = day_monotonic_ms();
-    int64_t moved_ms = began_ms;
     while (behind.messages >= 0 && behind.messages < TOO_FAR) {
+        int64_t position = behind.position;
         if (try_locks(swap, &behind, err) != FX_OK || behind.messages == 0)
             return err->code;
-        int64_t now_ms = day_monotonic_ms();
-        if (behind.position != position)
-            moved_ms = now_ms;
-        position = behind.position;
-        if (!behind.is_counting || now_ms - moved_ms > IDLE_MS || now_ms - began_ms > ROUNDS_MS)
+        if (!behind.is_counting || day_monotonic_ms() - began_ms > ROUNDS_MS)
             break;
         fx_log(FX_LOG_INFO, "wait", "behind=%" PRId64 " furthest=\"%s\"", behind.messages,
                behind.where);
         if (run(swap, "ROLLBACK TO SAVEPOINT unlocked", NULL, err) != FX_OK)
             return err->code;
         pause_ms(BREATH_MS);
+        if (await_movement(swap, position, &behind, err) != FX_OK)
+            return err->code;
+        if (behind.position == position)
+            break;
     }
     return fx_err_set(err, FX_ECONFIG,
                       "schema %s is behind at %s: run fx-rollup --schema-name %s --until-end once "

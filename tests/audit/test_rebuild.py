@@ -39,6 +39,7 @@ class Next:
 
 
 def swap(system, code=0, **kw):
+    kw.setdefault("seconds", 180)
     return system.run("fx-setup", "--swap", system.schema + "_next", code=code, **kw)
 
 
