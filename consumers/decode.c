@@ -12,6 +12,10 @@
 #define HIGH_BITS UINT64_C(0x8080808080808080)
 #define LOW_BITS UINT64_C(0x0101010101010101)
 
+_Static_assert(sizeof((struct decoded *)0)->numbers >=
+                   (SCHEMA_FIELDS_MAX + WORD - 1) * sizeof(int64_t),
+               "eight numbers from the last field on");
+
 /* One field of the writer's record. */
 struct step {
     enum field_type type;
@@ -295,9 +299,8 @@ static bool run_step(const struct step *step, const uint8_t **at, const uint8_t 
     return true;
 }
 
-/* What is being read: all of it, and how far. */
+/* What is being read, from where it has got to. */
 struct reading {
-    const uint8_t *begin;
     const uint8_t *at;
     const uint8_t *end;
 };
@@ -394,6 +397,8 @@ static inline void spread(uint64_t word, int64_t *numbers)
         INTERLEAVE4(low, (words4)none, 0, 1), INTERLEAVE4(low, (words4)none, 2, 3),
         INTERLEAVE4(high, (words4)none, 0, 1), INTERLEAVE4(high, (words4)none, 2, 3)};
     memcpy(numbers, all, sizeof all);
+    for (int i = 0; i < WORD; i++) /* nothing to do where the lowest byte comes first */
+        numbers[i] = (int64_t)le64toh((uint64_t)numbers[i]);
 }
 
 /*
@@ -472,7 +477,7 @@ static void check_sums(const struct decoder *decoder, struct decoded *out)
 bool decoder_run(const struct decoder *decoder, const uint8_t *bytes, size_t size,
                  struct decoded *out)
 {
-    struct reading reading = {bytes, bytes, bytes + size};
+    struct reading reading = {bytes, bytes + size};
     const struct op *end = &decoder->ops[decoder->op_count];
     bool is_long = size >= WORD;
     out->invalid_field = -1;

@@ -212,6 +212,31 @@ static void text_knows_utf8(void **state)
             fail_msg("case %zu was taken", i);
 }
 
+static void check_byte(char *name, size_t size, size_t at, int byte)
+{
+    static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    bool is_good = byte != 0 && strchr(good, byte) != NULL;
+    char kept = name[at];
+    name[at] = (char)byte;
+    if (text_is_name(name, size, 64) != is_good)
+        fail_msg("byte %d at %zu of %zu", byte, at, size);
+    name[at] = kept;
+}
+
+/* Every byte at every place of every size, in a block of that size. */
+static void text_knows_the_bytes_of_names(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size <= 64; size++) {
+        char *name = malloc(size);
+        assert_non_null(name);
+        memset(name, 'x', size);
+        for (size_t i = 0; i < size * 256; i++)
+            check_byte(name, size, i / 256, (int)(i % 256));
+        free(name);
+    }
+}
+
 static void text_knows_names_and_identifiers(void **state)
 {
     (void)state;
@@ -401,6 +426,7 @@ int main(void)
         cmocka_unit_test(day_parses_widths),
         cmocka_unit_test(text_knows_utf8),
         cmocka_unit_test(text_knows_names_and_identifiers),
+        cmocka_unit_test(text_knows_the_bytes_of_names),
         cmocka_unit_test(text_copies_and_lowers_within_bounds),
         cmocka_unit_test(args_take_every_type),
         cmocka_unit_test(args_prefer_argv_to_the_environment),

@@ -233,6 +233,16 @@ static const char summed_version[] =
          "{'name': 'other_grams', 'type': 'long', 'min': 0, 'max': 1000000000, 'doc': 'd'}],"
          "'sums': [{'total': 'grams', 'parts': ['goods_grams', 'other_grams']}]}";
 
+static const char far_version[] =
+    HEAD ",{'name': 'far', 'type': 'long', 'doc': 'd'},"
+         "{'name': 'one', 'type': 'int', 'min': 0, 'max': 9, 'doc': 'd'},"
+         "{'name': 'two', 'type': 'int', 'min': 0, 'max': 9, 'doc': 'd'}]}";
+static const char near_version[] =
+    HEAD ",{'name': 'one', 'type': 'int', 'min': 0, 'max': 9, 'doc': 'd'},"
+         "{'name': 'two', 'type': 'int', 'min': 0, 'max': 9, 'doc': 'd'},"
+         "{'name': 'three', 'type': 'int', 'default': 7, 'doc': 'd'},"
+         "{'name': 'far', 'type': 'long', 'doc': 'd'}]}";
+
 static void load_kind(struct scratch *scratch, const char *const *versions, int count,
                       struct kind *kind)
 {
@@ -335,6 +345,33 @@ static void symbols_are_translated_by_name(void **state)
     scratch_close(&here);
 }
 
+/* Two small numbers side by side are written as eight: not over what was read before. */
+static void a_word_spares_a_field_that_came_before(void **state)
+{
+    (void)state;
+    static const char *const versions[] = {far_version, near_version};
+    struct scratch scratch;
+    struct kind kind;
+    struct decoded out;
+    uint8_t bytes[256];
+    scratch_open(&scratch);
+    load_kind(&scratch, versions, 2, &kind);
+    const struct schema *current = kind_current(&kind);
+    struct decoder *decoder = open_decoder(&kind.versions[0], current);
+    size_t size = put_envelope(bytes);
+    size += wire_write_long(bytes + size, 5000);
+    size += wire_write_long(bytes + size, 1);
+    size += wire_write_long(bytes + size, 2);
+    assert_true(decoder_run(decoder, bytes, size, &out));
+    assert_int_equal(number(current, &out, "one"), 1);
+    assert_int_equal(number(current, &out, "two"), 2);
+    assert_int_equal(number(current, &out, "three"), 7);
+    assert_int_equal(number(current, &out, "far"), 5000);
+    decoder_close(decoder);
+    kind_release(&kind);
+    scratch_close(&scratch);
+}
+
 static void what_avro_lets_pass_but_we_do_not(void **state)
 {
     (void)state;
@@ -423,6 +460,7 @@ int main(void)
         cmocka_unit_test(records_of_every_kind_are_read_as_avro_reads_them),
         cmocka_unit_test(an_older_version_is_read_with_the_newest_defaults),
         cmocka_unit_test(symbols_are_translated_by_name),
+        cmocka_unit_test(a_word_spares_a_field_that_came_before),
         cmocka_unit_test(what_avro_lets_pass_but_we_do_not),
         cmocka_unit_test(parts_out_of_bounds_are_not_added),
     };
