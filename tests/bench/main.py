@@ -32,7 +32,6 @@ class Bench:
     is_long: bool
     events: int
     rounds: int
-    cores: int
     peak_per_s: float = 0.0  # of fx-rollup --workers 2, once it is known
 
     @contextlib.contextmanager
@@ -105,7 +104,7 @@ def main():
     lab.build_programs()
     events = int(os.environ.get("FX_BENCH_EVENTS") or (20_000_000 if LONG else 6_000_000))
     rounds = int(os.environ.get("FX_BENCH_ROUNDS") or (5 if LONG else 3))
-    bench = Bench(report, meter.Services(), LONG, events, rounds, where["cores"])
+    bench = Bench(report, meter.Services(), LONG, events, rounds)
     for name in chosen:
         run_section(bench, name)
     report.say("", f"all figures: {(lab.OUT / 'results.json').relative_to(lab.ROOT)}")

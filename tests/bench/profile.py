@@ -26,21 +26,21 @@ def part_of(thread, library):
     return next(name for t, b, name in PARTS if thread.startswith(t) and library.startswith(b))
 
 
-def shares(text):
-    """perf's lines "12.34%  thread  library" -> part -> percent."""
+def seconds_of(text):
+    """perf's lines "samples thread library" -> part -> seconds of a core."""
     found = collections.Counter()
     for line in text.splitlines():
         words = line.split()
-        if len(words) >= 2 and words[0].endswith("%"):
-            found[part_of(words[1], words[2] if len(words) > 2 else "")] += float(words[0][:-1])
+        if len(words) >= 3 and words[0].isdigit():
+            found[part_of(words[1], words[2])] += int(words[0]) / RATE_HZ
     return found
 
 
 def sample(path, run):
-    """What run gives, and the shares of what was met meanwhile; (…, None) without perf."""
+    """What run gives, and the seconds of what was met meanwhile; (…, None) without perf."""
     if not shutil.which("perf"):
         return run(), None
-    words = ["perf", "record", "-q", "-a", "-F", str(RATE_HZ), "-o", str(path)]
+    words = ["perf", "record", "-q", "-a", "-e", "cpu-clock", "-F", str(RATE_HZ), "-o", str(path)]
     perf = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         time.sleep(0.5)
@@ -48,10 +48,10 @@ def sample(path, run):
     finally:
         perf.send_signal(signal.SIGINT)
         code = perf.wait(60)
-    words = ["perf", "report", "-i", str(path), "--stdio", "--sort", "comm,dso"]
+    words = ["perf", "report", "-i", str(path), "--stdio", "-F", "sample,comm,dso"]
     told = subprocess.run(words, capture_output=True, text=True, timeout=120)
     path.unlink(missing_ok=True)
-    return result, shares(told.stdout) if code in (0, -signal.SIGINT, 130) else None
+    return result, seconds_of(told.stdout) if code in (0, -signal.SIGINT, 130) else None
 
 
 def run(bench):
@@ -65,21 +65,15 @@ def run(bench):
             if not found:
                 bench.report.say("profile: skipped: no perf, or no right to sample all cores")
                 return
-            busy = 100 - found["idle"]
-            event_ns = bench.cores * seconds * 1e9 / events  # of all cores
-            columns[workers] = {
-                name: (found[name], found[name] / 100 * event_ns) for *_, name in PARTS
-            }
-            bench.report.say(f"{workers} worker(s): {events / seconds / 1e6:.2f} M/s, {busy:.0f} %"
-                             f" of {bench.cores} cores busy")
+            columns[workers] = {name: found[name] / events * 1e9 for *_, name in PARTS}
+            bench.report.say(f"{workers} worker(s): {events / seconds / 1e6:.2f} M/s")
         rows = [
-            [name, *(value for n in columns for value in columns[n][name])]
+            [name, *(columns[n][name] for n in columns)]
             for name in dict.fromkeys(name for *_, name in PARTS)
         ]
-        headers = ["share of all cores"]
-        headers += [text for n in columns for text in (f"{n} worker(s): %", "ns an event")]
-        bench.report.table("where the time goes", headers, rows)
+        headers = ["ns of a core an event", *(f"{n} worker(s)" for n in columns)]
+        bench.report.table("where the time goes, from the making of the schema on", headers, rows)
         bench.report.keep("profile", columns)
         own = next(name for *_, name in PARTS if name.startswith("fx-rollup: "))
         for n in columns:
-            bench.report(f"own_ns_an_event_{n}_workers", columns[n][own][1], "-", True)
+            bench.report(f"own_ns_an_event_{n}_workers", columns[n][own], "-", True)
