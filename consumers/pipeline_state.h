@@ -106,8 +106,8 @@ struct pipeline {
     bool is_draining;
     bool is_done;
     int64_t flush_began_ms; /* -1: at the end of this step */
-    int64_t flush_next_ms; /* not before */
-    int64_t claim_next_ms; /* not before, after a fence or an error */
+    int64_t flush_next_ms;  /* not before */
+    int64_t claim_next_ms;  /* not before, after a fence or an error */
     int64_t caught_up_next_ms;
     int64_t end_next_ms; /* next look at whether the end is reached */
     struct retry retry;
