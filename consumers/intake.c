@@ -96,7 +96,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what,
  * processor's cache when it is taken. See intake_wake.h. */
 static const char *const defaults[][2] = {
     {"session.timeout.ms", "10000"},
-    {"heartbeat.interval.ms", "2000"},
+    {"heartbeat.interval.ms", "500"}, /* how soon a member hears of a rebalance */
     {"queued.min.messages", "200000"},
     {"queued.max.messages.kbytes", "1024"},
     {"fetch.message.max.bytes", "131072"},
