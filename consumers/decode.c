@@ -362,7 +362,7 @@ static inline bool take_optional(const struct op *op, struct reading *reading, s
     uint64_t bits = word >> 8 & (UINT64_C(0xffffffff) >> (31 - last)) & there;
     bool is_short = last == 7 || bits >> (last - 7) != 0 || is_there == 0; /* the shortest form */
     bits = (bits & 0x7f) | (bits >> 1 & 0x3f80) | (bits >> 2 & 0x1fc000);
-    int64_t number = (int64_t)(bits >> 1 ^ (0 - (bits & 1)));
+    int64_t number = wire_unzigzag(bits);
     size_t size = 1 + ((size_t)(last + 1) / 8 & there);
     bool is_within = (number >= op->min && number <= op->max) || is_there == 0;
     bool is_good = (word & 0xfd) == 0 && (last < 31 || is_there == 0) && is_short && is_within &&
@@ -445,18 +445,21 @@ static bool run_steps(const struct decoder *decoder, const struct op *op, struct
     return true;
 }
 
-static int64_t add_parts(const struct sum *sum, bool is_row, const int64_t *numbers)
+static int64_t add_row(const int64_t *first, int count)
 {
     int64_t parts = 0;
     int i = 0;
-    if (is_row) {
-        numbers += sum->parts[0];
-        for (; i + 4 < sum->part_count; i += 4)
-            parts += numbers[i] + numbers[i + 1] + numbers[i + 2] + numbers[i + 3];
-        for (; i < sum->part_count; i++)
-            parts += numbers[i];
-    }
-    for (; i < sum->part_count; i++)
+    for (; i + 4 < count; i += 4)
+        parts += first[i] + first[i + 1] + first[i + 2] + first[i + 3];
+    for (; i < count; i++)
+        parts += first[i];
+    return parts;
+}
+
+static int64_t add_parts(const struct sum *sum, const int64_t *numbers)
+{
+    int64_t parts = 0;
+    for (int i = 0; i < sum->part_count; i++)
         parts += numbers[sum->parts[i]];
     return parts;
 }
@@ -468,8 +471,10 @@ static void check_sums(const struct decoder *decoder, struct decoded *out)
     if (out->invalid_field >= 0)
         return;
     for (int i = schema->sum_count - 1; i >= 0; i--) {
-        int64_t parts = add_parts(&schema->sums[i], decoder->is_row[i], out->numbers);
-        if (parts != out->numbers[schema->sums[i].total])
+        const struct sum *sum = &schema->sums[i];
+        int64_t parts = decoder->is_row[i] ? add_row(&out->numbers[sum->parts[0]], sum->part_count)
+                                           : add_parts(sum, out->numbers);
+        if (parts != out->numbers[sum->total])
             out->mismatched_sum = i;
     }
 }

@@ -102,7 +102,7 @@ bool wire_read_long_varint(const uint8_t **at, const uint8_t *end, int64_t *valu
         if (!is_shortest || is_overflow)
             return false;
         *at = bytes + i + 1;
-        *value = (int64_t)(bits >> 1 ^ (0 - (bits & 1)));
+        *value = wire_unzigzag(bits);
         return true;
     }
     return false;

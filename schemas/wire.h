@@ -38,6 +38,12 @@ int32_t wire_partition(const char *key, size_t size, int32_t partitions);
 /* Zigzag varint of value into out (10 bytes of room). Returns the bytes written. */
 size_t wire_write_long(uint8_t *out, int64_t value);
 
+/* 0, 1, 2, 3 stand for 0, -1, 1, -2. */
+static inline int64_t wire_unzigzag(uint64_t bits)
+{
+    return (int64_t)(bits >> 1 ^ (0 - (bits & 1)));
+}
+
 /*
  * A zigzag varint of at most eight bytes, all of them in one little-endian word: seven bits of each
  * are moved together in three steps, without a loop. Returns its size; 0: it is longer, or not in
@@ -55,7 +61,7 @@ static inline size_t wire_read_word(uint64_t word, int64_t *value)
     word = (word & UINT64_C(0x007f007f007f007f)) | (word & UINT64_C(0x7f007f007f007f00)) >> 1;
     word = (word & UINT64_C(0x00003fff00003fff)) | (word & UINT64_C(0x3fff00003fff0000)) >> 2;
     word = (word & UINT64_C(0x0fffffff)) | (word & UINT64_C(0x0fffffff00000000)) >> 4;
-    *value = (int64_t)(word >> 1 ^ (0 - (word & 1)));
+    *value = wire_unzigzag(word);
     return (size_t)(last + 1) / 8;
 }
 
@@ -70,7 +76,7 @@ static inline bool wire_read_long(const uint8_t **at, const uint8_t *end, int64_
 {
     const uint8_t *from = *at; /* a copy: at may then live in a register */
     if (from != end && *from < 0x80) {
-        *value = (int64_t)(*from >> 1) ^ -(int64_t)(*from & 1);
+        *value = wire_unzigzag(*from);
         *at = from + 1;
         return true;
     }
