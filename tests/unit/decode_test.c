@@ -254,6 +254,29 @@ static void load_kind(struct scratch *scratch, const char *const *versions, int 
     assert_ok(kind_load(scratch->root, "gate", kind, &err));
 }
 
+/* A kind of these versions, read by the newest of them as the first one wrote it. */
+struct reader {
+    struct scratch scratch;
+    struct kind kind;
+    const struct schema *current;
+    struct decoder *decoder;
+};
+
+static void open_reader(struct reader *reader, const char *const *versions, int count)
+{
+    scratch_open(&reader->scratch);
+    load_kind(&reader->scratch, versions, count, &reader->kind);
+    reader->current = kind_current(&reader->kind);
+    reader->decoder = open_decoder(&reader->kind.versions[0], reader->current);
+}
+
+static void close_reader(struct reader *reader)
+{
+    decoder_close(reader->decoder);
+    kind_release(&reader->kind);
+    scratch_close(&reader->scratch);
+}
+
 static size_t put_text(uint8_t *out, const char *text)
 {
     size_t size = wire_write_long(out, (int64_t)strlen(text));
@@ -282,35 +305,29 @@ static void an_older_version_is_read_with_the_newest_defaults(void **state)
 {
     (void)state;
     static const char *const versions[] = {first_version, second_version};
-    struct scratch scratch;
-    struct kind kind;
+    struct reader reader;
     struct decoded out;
     uint8_t bytes[256];
-    scratch_open(&scratch);
-    load_kind(&scratch, versions, 2, &kind);
-    const struct schema *current = kind_current(&kind);
-    struct decoder *decoder = open_decoder(&kind.versions[0], current);
+    open_reader(&reader, versions, 2);
     size_t size = put_envelope(bytes);
     size += wire_write_long(bytes + size, 1);
     size += wire_write_long(bytes + size, 42); /* beyond the first version's bound */
     size += put_text(bytes + size, "dropped");
-    assert_true(decoder_run(decoder, bytes, size, &out));
+    assert_true(decoder_run(reader.decoder, bytes, size, &out));
     assert_int_equal(out.invalid_field, -1); /* bounds are the newest */
-    assert_int_equal(number(current, &out, "seq"), 5);
-    assert_int_equal(number(current, &out, "lane"), 1);
-    assert_int_equal(number(current, &out, "persons"), 42);
-    assert_int_equal(number(current, &out, "number"), -5);
-    assert_int_equal(number(current, &out, "first"), 1);
-    assert_int_equal(number(current, &out, "side"), 1);
-    assert_true(out.is_null[schema_field(current, "wait_s")]);
-    const struct decoded_text *text = &out.texts[schema_field(current, "text")];
+    assert_int_equal(number(reader.current, &out, "seq"), 5);
+    assert_int_equal(number(reader.current, &out, "lane"), 1);
+    assert_int_equal(number(reader.current, &out, "persons"), 42);
+    assert_int_equal(number(reader.current, &out, "number"), -5);
+    assert_int_equal(number(reader.current, &out, "first"), 1);
+    assert_int_equal(number(reader.current, &out, "side"), 1);
+    assert_true(out.is_null[schema_field(reader.current, "wait_s")]);
+    const struct decoded_text *text = &out.texts[schema_field(reader.current, "text")];
     assert_int_equal(text->size, strlen("没有"));
     assert_memory_equal(text->bytes, "没有", text->size);
     bytes[size - strlen("dropped") - 3] = 4; /* symbol 2, which this writer does not have */
-    assert_false(decoder_run(decoder, bytes, size, &out));
-    decoder_close(decoder);
-    kind_release(&kind);
-    scratch_close(&scratch);
+    assert_false(decoder_run(reader.decoder, bytes, size, &out));
+    close_reader(&reader);
 }
 
 static void symbols_are_translated_by_name(void **state)
@@ -350,26 +367,20 @@ static void a_word_spares_a_field_that_came_before(void **state)
 {
     (void)state;
     static const char *const versions[] = {far_version, near_version};
-    struct scratch scratch;
-    struct kind kind;
+    struct reader reader;
     struct decoded out;
     uint8_t bytes[256];
-    scratch_open(&scratch);
-    load_kind(&scratch, versions, 2, &kind);
-    const struct schema *current = kind_current(&kind);
-    struct decoder *decoder = open_decoder(&kind.versions[0], current);
+    open_reader(&reader, versions, 2);
     size_t size = put_envelope(bytes);
     size += wire_write_long(bytes + size, 5000);
     size += wire_write_long(bytes + size, 1);
     size += wire_write_long(bytes + size, 2);
-    assert_true(decoder_run(decoder, bytes, size, &out));
-    assert_int_equal(number(current, &out, "one"), 1);
-    assert_int_equal(number(current, &out, "two"), 2);
-    assert_int_equal(number(current, &out, "three"), 7);
-    assert_int_equal(number(current, &out, "far"), 5000);
-    decoder_close(decoder);
-    kind_release(&kind);
-    scratch_close(&scratch);
+    assert_true(decoder_run(reader.decoder, bytes, size, &out));
+    assert_int_equal(number(reader.current, &out, "one"), 1);
+    assert_int_equal(number(reader.current, &out, "two"), 2);
+    assert_int_equal(number(reader.current, &out, "three"), 7);
+    assert_int_equal(number(reader.current, &out, "far"), 5000);
+    close_reader(&reader);
 }
 
 static void what_avro_lets_pass_but_we_do_not(void **state)
@@ -395,26 +406,21 @@ static void what_avro_lets_pass_but_we_do_not(void **state)
         {"negative size", "\x02\x04\x01x\x02\x01\x00\x02", 8, false},
         {"int beyond 32 bits", "\x80\x80\x80\x80\x10\x04\x02x\x02\x01\x00\x02", 12, false},
     };
-    struct scratch scratch;
-    struct kind kind;
+    struct reader reader;
     struct decoded out;
     uint8_t bytes[256];
-    scratch_open(&scratch);
-    load_kind(&scratch, versions, 1, &kind);
-    struct decoder *decoder = open_decoder(kind_current(&kind), kind_current(&kind));
+    open_reader(&reader, versions, 1);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         size_t size = put_envelope(bytes);
         memcpy(bytes + size, cases[i].tail, cases[i].size);
-        if (decoder_run(decoder, bytes, size + cases[i].size, &out) != cases[i].is_read)
+        if (decoder_run(reader.decoder, bytes, size + cases[i].size, &out) != cases[i].is_read)
             fail_msg("%s", cases[i].what);
     }
     size_t size = put_envelope(bytes);
     memcpy(bytes + size, "\x02\x04\x02\x00\x02\x01\x00\x02", 8); /* a text of one NUL */
-    assert_true(decoder_run(decoder, bytes, size + 8, &out));
-    assert_int_equal(out.invalid_field, schema_field(kind_current(&kind), "text"));
-    decoder_close(decoder);
-    kind_release(&kind);
-    scratch_close(&scratch);
+    assert_true(decoder_run(reader.decoder, bytes, size + 8, &out));
+    assert_int_equal(out.invalid_field, schema_field(reader.current, "text"));
+    close_reader(&reader);
 }
 
 /* Parts of 2^63 - 1 would overflow: a sum is looked at only where its parts are in bounds. */
@@ -432,26 +438,20 @@ static void parts_out_of_bounds_are_not_added(void **state)
         {{5, INT64_MAX, INT64_MAX}, 1, -1},
         {{5, 2, INT64_MIN}, 2, -1},
     };
-    struct scratch scratch;
-    struct kind kind;
+    struct reader reader;
     struct decoded out;
     uint8_t bytes[256];
-    scratch_open(&scratch);
-    load_kind(&scratch, versions, 1, &kind);
-    const struct schema *schema = kind_current(&kind);
-    struct decoder *decoder = open_decoder(schema, schema);
+    open_reader(&reader, versions, 1);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         size_t size = put_envelope(bytes);
         for (int k = 0; k < 3; k++)
             size += wire_write_long(bytes + size, cases[i].grams[k]);
-        assert_true(decoder_run(decoder, bytes, size, &out));
+        assert_true(decoder_run(reader.decoder, bytes, size, &out));
         assert_int_equal(out.invalid_field,
                          cases[i].invalid < 0 ? -1 : ENVELOPE_COUNT + cases[i].invalid);
         assert_int_equal(out.mismatched_sum, cases[i].sum);
     }
-    decoder_close(decoder);
-    kind_release(&kind);
-    scratch_close(&scratch);
+    close_reader(&reader);
 }
 
 int main(void)
