@@ -196,8 +196,7 @@ static enum fx_code try_locks(const struct swap *swap, struct behind *behind, st
     return ask_behind(swap, behind, err); /* an acceptance may have sent it back */
 }
 
-/* Nothing is locked: until the next schema's workers have counted something, for at most IDLE_MS.
- */
+/* Without a lock, until the next schema's workers have counted something; IDLE_MS at most. */
 static enum fx_code await_movement(const struct swap *swap, int64_t position, struct behind *behind,
                                    struct fx_err *err)
 {
