@@ -306,6 +306,7 @@ static enum fx_code run_crew(const struct options *options, const struct worker_
     }
     for (int i = 0; i < (int)options->workers && err->code == FX_OK; i++) {
         crew.workers[i].options = *shared;
+        crew.workers[i].options.first = i == 0 ? NULL : &crew.workers[0];
         prepare_worker(&crew.workers[i], options, i);
         crew.count += worker_open(&crew.workers[i], err) == FX_OK;
     }

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define FLUSH_TIMEOUT_MS 60000
+#define DRAIN_MAX_MS 3000 /* since the flush began */
+#define DRAIN_WAIT_MS 20
 
 enum fx_code store_open(const struct store_options *options, struct store **store,
                         struct fx_err *err)
@@ -180,6 +182,15 @@ static void wait_for(const struct store *store, bool is_writing, int timeout_ms)
     struct pollfd waited = {.fd = PQsocket(store->conn)};
     waited.events = (short)(POLLIN | (is_writing ? POLLOUT : 0));
     (void)poll(&waited, 1, timeout_ms);
+}
+
+void store_drain(struct store *store)
+{
+    while (PQflush(store->conn) == 1 && day_monotonic_ms() - store->sent_ms < DRAIN_MAX_MS) {
+        wait_for(store, true, DRAIN_WAIT_MS);
+        if (PQconsumeInput(store->conn) == 0)
+            return; /* the next call says so */
+    }
 }
 
 enum fx_code store_poll(struct store *store, int timeout_ms, bool *is_done, struct fx_err *err)

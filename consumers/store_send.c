@@ -6,6 +6,10 @@
 
 #include <string.h>
 
+/* Rows of one statement: arrays of more would be as much memory again as what they are sent from.
+ */
+#define SEND_ROWS_MAX 2048
+
 void store_begin_arrays(struct store *store, const enum array_type *types, int count)
 {
     fx_assert(count <= STORE_ARRAYS_MAX);
@@ -130,12 +134,15 @@ static enum fx_code send_runs(struct store *store, const struct flush *flush, st
         ARRAY_TIMESTAMPTZ, ARRAY_TEXT, ARRAY_TIMESTAMPTZ, ARRAY_DATE, ARRAY_INT8};
     int count;
     const int *dirty = ledger_dirty(flush->ledger, &count);
-    store_begin_arrays(store, types, 20);
-    for (int i = 0; i < count; i++) {
-        const struct ledger_entry *entry = ledger_entry(flush->ledger, dirty[i]);
-        add_run(store, flush, entry);
+    for (int first = 0; first < count && err->code == FX_OK; first += SEND_ROWS_MAX) {
+        if (first > 0)
+            store_drain(store);
+        store_begin_arrays(store, types, 20);
+        for (int i = first; i < count && i < first + SEND_ROWS_MAX; i++)
+            add_run(store, flush, ledger_entry(flush->ledger, dirty[i]));
+        (void)(store_send_arrays(store, "runs", 20, err) == FX_OK);
     }
-    return count == 0 ? FX_OK : store_send_arrays(store, "runs", 20, err);
+    return err->code;
 }
 
 static void add_heartbeat(struct store *store, const struct ledger_heartbeat *beat)
@@ -315,8 +322,8 @@ static void add_keys(struct store *store, const struct flush *flush,
     }
 }
 
-static enum fx_code send_table(struct store *store, const struct flush *flush,
-                               const struct level_table *table, struct fx_err *err)
+static enum fx_code send_rows(struct store *store, const struct flush *flush,
+                              const struct level_table *table, struct fx_err *err)
 {
     static const enum array_type types[2 + ROLLUP_DIMENSIONS_MAX] = {
         ARRAY_TEXT, ARRAY_TIMESTAMPTZ, ARRAY_TEXT, ARRAY_TEXT, ARRAY_TEXT, ARRAY_TEXT};
@@ -337,6 +344,22 @@ static enum fx_code send_table(struct store *store, const struct flush *flush,
     if (store_send_arrays(store, name, count, err) != FX_OK)
         return fx_err_wrap(err, "%s_%s", rollup->name, levels_suffix(table->level));
     return FX_OK;
+}
+
+static enum fx_code send_table(struct store *store, const struct flush *flush,
+                               const struct level_table *table, struct fx_err *err)
+{
+    struct level_table part = *table;
+    for (int first = 0; first < table->count && err->code == FX_OK; first += SEND_ROWS_MAX) {
+        if (first > 0)
+            store_drain(store);
+        part.rows = table->rows + first;
+        part.count = table->count - first;
+        if (part.count > SEND_ROWS_MAX)
+            part.count = SEND_ROWS_MAX;
+        (void)(send_rows(store, flush, &part, err) == FX_OK);
+    }
+    return err->code;
 }
 
 static enum fx_code send_simple(struct store *store, const char *sql, struct fx_err *err)

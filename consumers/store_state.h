@@ -69,6 +69,9 @@ FX_MUST_CHECK enum fx_code store_send_settled(struct store *store, const struct 
 FX_MUST_CHECK enum fx_code store_connect(struct store *store, struct fx_err *err);
 void store_disconnect(struct store *store);
 
+/* store.c: waits, but not for long, until the server has taken what was sent. */
+void store_drain(struct store *store);
+
 /* store_accept.c: appends text, in which each %s stands for the quoted record schema; and runs such
  * a statement. */
 void store_record_sql(const struct store *store, const char *text, struct buf *sql);

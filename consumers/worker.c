@@ -12,6 +12,8 @@
 #define IDLE_WAIT_MS 50
 #define DRAIN_MAX_MS 15000
 #define STATS_EVERY_MS 200
+#define AFTER_FIRST_MS 500 /* librdkafka's second since its join is nearly over by then */
+#define FIRST_MAX_MS 2000  /* it may be waiting for a service, or for a member that is gone */
 
 static void publish(struct worker *worker, const struct pipeline *pipeline)
 {
@@ -60,6 +62,11 @@ static bool is_given_up(const struct worker *worker, const struct pipeline *pipe
     return true;
 }
 
+static bool is_stopping(const struct worker *worker)
+{
+    return *worker->options.stop || atomic_load(worker->options.has_failed);
+}
+
 static void run_pipeline(struct worker *worker, struct pipeline *pipeline, struct fx_err *err)
 {
     int64_t began_ms = day_monotonic_ms();
@@ -67,12 +74,11 @@ static void run_pipeline(struct worker *worker, struct pipeline *pipeline, struc
     int64_t drain_ms = 0;
     int64_t failed_ms = 0;
     while (!pipeline_is_done(pipeline)) {
-        bool is_stopping = *worker->options.stop || atomic_load(worker->options.has_failed);
-        if (is_stopping && drain_ms == 0) {
+        if (is_stopping(worker) && drain_ms == 0) {
             pipeline_drain(pipeline);
             drain_ms = day_monotonic_ms();
         }
-        if (is_stopping && day_monotonic_ms() - drain_ms > DRAIN_MAX_MS)
+        if (drain_ms != 0 && day_monotonic_ms() - drain_ms > DRAIN_MAX_MS)
             break; /* what is not committed comes again from Kafka */
         if (pipeline_step(pipeline, day_now_ms(), IDLE_WAIT_MS, err) != FX_OK &&
             !may_wait(worker, pipeline, began_ms, err))
@@ -85,6 +91,20 @@ static void run_pipeline(struct worker *worker, struct pipeline *pipeline, struc
         }
     }
     publish(worker, pipeline);
+}
+
+static void let_first_join(const struct worker *worker)
+{
+    struct worker *first = worker->options.first;
+    int64_t until_ms = day_monotonic_ms() + FIRST_MAX_MS;
+    bool has_claimed = false;
+    while (first != NULL && !is_stopping(worker) && day_monotonic_ms() < until_ms) {
+        if (!has_claimed && worker_stats(first).claims > 0) {
+            has_claimed = true;
+            until_ms = day_monotonic_ms() + AFTER_FIRST_MS;
+        }
+        usleep(10000);
+    }
 }
 
 static void *run(void *context)
@@ -107,6 +127,7 @@ static void *run(void *context)
             .events_max = worker->options.events_max,
             .until_end = worker->options.until_end,
         };
+        let_first_join(worker);
         if (pipeline_open(&options, &pipeline, err) == FX_OK)
             run_pipeline(worker, pipeline, err);
     }

@@ -4,6 +4,10 @@
  *
  * Workers share nothing but the read-only catalog and the stop flag. A worker that fails stops
  * the others: a program half of whose workers count would look healthy.
+ *
+ * The first one joins the group before the others do. All at once, the first would hardly have its
+ * partitions when it had to give them up, and librdkafka asks to join once a second at most: for
+ * that second nobody counts.
  */
 #ifndef FX_WORKER_H
 #define FX_WORKER_H
@@ -28,6 +32,7 @@ struct worker_options {
     int64_t give_up_ms; /* how long the services may be away at the start */
     const volatile sig_atomic_t *stop;
     atomic_bool *has_failed; /* of any worker */
+    struct worker *first;    /* whom to let join before; NULL: nobody */
 };
 
 struct worker {
