@@ -115,15 +115,11 @@ static int compare_rows(const void *left, const void *right, void *context)
     return difference;
 }
 
-enum fx_code levels_derive(struct levels *levels, const struct cells *from,
-                           const struct level_names *names, struct level_table *table,
-                           struct fx_err *err)
+/* The cells as rows, in order. FX_EMEMORY. */
+static enum fx_code sort_rows(struct levels *levels, const struct cells *cells,
+                              const struct order *order, struct fx_err *err)
 {
-    int level = table->level;
-    fx_assert(level >= 0 && level < LEVEL_COUNT && levels->cells[level] != NULL);
-    if (merge_all(levels, from, level, names->regions, err) != FX_OK)
-        return err->code;
-    struct cells *cells = levels->cells[level];
+    int level = order->level;
     int count = cells_count(cells);
     if (count > levels->room[level]) {
         struct cell **rows = realloc(levels->rows[level], (size_t)count * sizeof(*rows));
@@ -135,13 +131,40 @@ enum fx_code levels_derive(struct levels *levels, const struct cells *from,
     struct cell **rows = levels->rows[level];
     for (int i = 0; i < count; i++)
         rows[i] = cells_at(cells, i);
-    struct order order = {levels, names, level};
     if (count > 1)
-        qsort_r(rows, (size_t)count, sizeof *rows, compare_rows, &order);
+        qsort_r(rows, (size_t)count, sizeof *rows, compare_rows, (void *)(uintptr_t)order);
+    return FX_OK;
+}
+
+/* Whether two of the sorted rows have one key: a source that reported from two regions. */
+static bool has_twins(struct cell *const *rows, int count, const struct order *order)
+{
+    for (int i = 1; i < count; i++)
+        if (compare_rows(&rows[i - 1], &rows[i], (void *)(uintptr_t)order) == 0)
+            return true;
+    return false;
+}
+
+enum fx_code levels_derive(struct levels *levels, const struct cells *from,
+                           const struct level_names *names, struct level_table *table,
+                           struct fx_err *err)
+{
+    int level = table->level;
+    fx_assert(level >= 0 && level < LEVEL_COUNT && levels->cells[level] != NULL);
+    struct order order = {levels, names, level};
+    const struct cells *cells = from; /* nearly always the sources' rows as they are */
+    if (level == LEVEL_SOURCE && sort_rows(levels, from, &order, err) != FX_OK)
+        return err->code;
+    if (level != LEVEL_SOURCE || has_twins(levels->rows[level], cells_count(from), &order)) {
+        cells = levels->cells[level];
+        if (merge_all(levels, from, level, names->regions, err) != FX_OK ||
+            sort_rows(levels, cells, &order, err) != FX_OK)
+            return err->code;
+    }
     table->rollup = levels->rollup;
     table->plan = levels->plan;
     table->cells = cells;
-    table->rows = rows;
-    table->count = count;
+    table->rows = levels->rows[level];
+    table->count = cells_count(cells);
     return FX_OK;
 }

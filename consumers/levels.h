@@ -6,7 +6,8 @@
  * part plus its towns', and the city's is everything. Rows come in the order of their keys as the
  * database compares them (COLLATE "C"), the one lock order of all workers.
  *
- * Pure. Memory is kept from flush to flush. Rows are good until the next levels_derive.
+ * Pure. Memory is kept from flush to flush. Rows are good until the next levels_derive,
+ * and until the cells they come from change.
  */
 #ifndef FX_LEVELS_H
 #define FX_LEVELS_H
