@@ -25,8 +25,9 @@
 /* How fast a queue follows the load. */
 #define QUEUE_SETTLE_MS (15 * INT64_C(60000))
 
-static const struct sim_kind *const kinds[] = {&sim_checkpoint_kind, &sim_test_site_kind,
-                                               &sim_quarantine_kind};
+static const struct sim_kind *const kinds[] = {
+    &sim_checkpoint_kind, &sim_test_site_kind, &sim_quarantine_kind, &sim_screening_kind,
+    &sim_contact_kind,    &sim_duty_kind,      &sim_service_kind};
 
 static const struct sim_kind *find_kind(const char *name)
 {
@@ -41,7 +42,8 @@ static enum fx_code check_options(const struct simulation_options *options, stru
 {
     if (find_kind(options->kind) == NULL)
         return fx_err_set(err, FX_ECONFIG,
-                          "no simulation of kind '%.40s': checkpoint, test_site or quarantine",
+                          "no simulation of kind '%.40s': checkpoint, test_site, quarantine, "
+                          "screening, contact, duty or service",
                           options->kind);
     if (options->events < 1 || options->sources < 1 || options->sources > SIMULATION_SOURCES_MAX)
         return fx_err_set(err, FX_ECONFIG, "a simulation has >= 1 events and 1 to %d sources",
@@ -78,8 +80,8 @@ static void open_clock(struct simulation *simulation)
         enter_slot(simulation, at);
         clock->total += slot_total(clock);
     }
-    clock->step = clock->total / options->events;
-    clock->rest = clock->total % options->events;
+    clock->step = clock->total / simulation->background;
+    clock->rest = clock->total % simulation->background;
     enter_slot(simulation, options->from_ms);
 }
 
@@ -92,8 +94,8 @@ static void tick(struct simulation *simulation)
         target += (int64_t)(sim_draw(simulation) % (uint64_t)clock->step);
     clock->position += clock->step;
     clock->carried += clock->rest;
-    if (clock->carried >= simulation->options.events) {
-        clock->carried -= simulation->options.events;
+    if (clock->carried >= simulation->background) {
+        clock->carried -= simulation->background;
         clock->position++;
     }
     while (target >= clock->slot_base + slot_total(clock)) {
@@ -234,6 +236,36 @@ static enum fx_code allocate(struct simulation *simulation, struct fx_err *err)
     return FX_OK;
 }
 
+/* The posts that have a random life of their own, beside the story. */
+static enum fx_code open_background(struct simulation *simulation, struct fx_err *err)
+{
+    const struct sim_kind *kind = simulation->kind;
+    simulation->post_count = (uint32_t)simulation->options.sources;
+    if (allocate(simulation, err) != FX_OK || sim_city_open(simulation, err) != FX_OK)
+        return err->code;
+    open_outages(simulation);
+    for (uint32_t i = 0; i < simulation->post_count; i++) {
+        simulation->posts[i].last_ms = simulation->options.from_ms - 1;
+        if (kind->open_post != NULL)
+            kind->open_post(simulation, &simulation->posts[i]);
+    }
+    if (simulation->background > 0)
+        open_clock(simulation);
+    return FX_OK;
+}
+
+static enum fx_code open_parts(struct simulation *simulation, struct fx_err *err)
+{
+    int64_t events = simulation->options.events;
+    if (story_open(simulation, err) != FX_OK)
+        return err->code;
+    int64_t told = simulation->story.is_told ? simulation->story.total : 0;
+    bool has_background = simulation->kind->step != NULL;
+    simulation->background = has_background ? events - told : 0;
+    simulation->total = has_background || events < told ? events : told;
+    return has_background ? open_background(simulation, err) : FX_OK;
+}
+
 enum fx_code simulation_open(const struct simulation_options *options,
                              struct simulation **simulation, struct fx_err *err)
 {
@@ -247,21 +279,13 @@ enum fx_code simulation_open(const struct simulation_options *options,
     opened->kind = find_kind(options->kind);
     opened->options.kind = opened->kind->name;
     opened->random = options->seed;
-    opened->post_count = (uint32_t)options->sources;
     opened->now_ms = options->from_ms;
     char day[DAY_TEXT_SIZE];
     opened->year = (int32_t)strtol(day_format(options->from_ms, day), NULL, 10);
-    if (allocate(opened, err) != FX_OK || sim_city_open(opened, err) != FX_OK) {
+    if (open_parts(opened, err) != FX_OK) {
         simulation_close(opened);
         return err->code;
     }
-    open_outages(opened);
-    for (uint32_t i = 0; i < opened->post_count; i++) {
-        opened->posts[i].last_ms = options->from_ms - 1;
-        if (opened->kind->open_post != NULL)
-            opened->kind->open_post(opened, &opened->posts[i]);
-    }
-    open_clock(opened);
     *simulation = opened;
     return FX_OK;
 }
@@ -270,6 +294,7 @@ void simulation_close(struct simulation *simulation)
 {
     if (simulation == NULL)
         return;
+    story_close(simulation);
     free(simulation->offline);
     free(simulation->aliases);
     free(simulation->thresholds);
@@ -279,18 +304,52 @@ void simulation_close(struct simulation *simulation)
 
 /* ---- lines ---- */
 
-/* Makes the next line's numbers; true to the seed only if every line is made, in order. */
-static const struct sim_post *advance(struct simulation *simulation, struct sim_line *line)
+static struct sim_post *step_background(struct simulation *simulation, struct sim_line *line)
 {
-    tick(simulation);
     struct sim_post *post = draw_post(simulation, &line->at_ms);
+    sim_clear(simulation->kind, line->values);
     fx_assert(line->at_ms >= post->last_ms);
-    for (int i = 0; i < simulation->kind->field_count; i++)
-        line->values[i] = simulation->kind->fields[i].type == SIM_COUNT ? 0 : SIM_ABSENT;
     simulation->kind->step(simulation, post, line);
+    simulation->background_made++;
+    simulation->is_ticked = false;
+    return post;
+}
+
+static struct sim_post *step_story(struct simulation *simulation, const struct story_line *told,
+                                   struct sim_line *line)
+{
+    struct sim_post *post = &simulation->story.posts[told->post];
+    line->at_ms = told->at_ms;
+    memcpy(line->values, told->values, sizeof(line->values));
+    story_take(simulation);
+    fx_assert(line->at_ms >= post->last_ms);
+    if (simulation->kind->settle != NULL)
+        simulation->kind->settle(simulation, post, line);
+    return post;
+}
+
+/*
+ * Makes the next line's numbers; true to the seed only if every line is made, in order. The story
+ * goes before the background of the same instant.
+ */
+static enum fx_code advance(struct simulation *simulation, const struct sim_post **from,
+                            struct sim_line *line, struct fx_err *err)
+{
+    const struct story_line *told = NULL;
+    if (story_peek(simulation, &told, err) != FX_OK)
+        return err->code;
+    bool has_background = simulation->background_made < simulation->background;
+    if (has_background && !simulation->is_ticked) {
+        tick(simulation);
+        simulation->is_ticked = true;
+    }
+    bool is_story = told != NULL && (!has_background || told->at_ms <= simulation->now_ms);
+    struct sim_post *post =
+        is_story ? step_story(simulation, told, line) : step_background(simulation, line);
     post->last_ms = line->at_ms;
     simulation->made++;
-    return post;
+    *from = post;
+    return FX_OK;
 }
 
 static char *put_bytes(char *to, const char *bytes, size_t size)
@@ -341,6 +400,8 @@ static char *put_value(const struct simulation *simulation, char *to, const stru
 {
     if (field->type == SIM_SYMBOL)
         return put_quoted(to, field->symbols[value]);
+    if (field->type == SIM_FLAG)
+        return put_text(to, "true");
     if (field->type == SIM_REGION)
         return put_region(simulation, to, value);
     if (field->type != SIM_ROUND)
@@ -372,7 +433,8 @@ static char *put_line(const struct simulation *simulation, const struct sim_post
     for (int i = 0; i < kind->field_count; i++) {
         const struct sim_field *field = &kind->fields[i];
         int32_t value = line->values[i];
-        if (value == SIM_ABSENT || (value == 0 && field->type == SIM_COUNT))
+        bool is_left_out = value == 0 && (field->type == SIM_COUNT || field->type == SIM_FLAG);
+        if (value == SIM_ABSENT || is_left_out)
             continue;
         to = put_bytes(to, field->key, field->key_size);
         to = put_value(simulation, to, field, value);
@@ -385,14 +447,16 @@ enum fx_code simulation_next(struct simulation *simulation, struct buf *line, bo
                              struct fx_err *err)
 {
     buf_reset(line);
-    *is_done = simulation->made == simulation->options.events;
+    *is_done = simulation->made == simulation->total;
     if (*is_done)
         return FX_OK;
     char *start = (char *)buf_reserve(line, LINE_MAX_BYTES); /* first: a failure skips nothing */
     if (start == NULL)
         return buf_check(line, err);
     struct sim_line values;
-    const struct sim_post *post = advance(simulation, &values);
+    const struct sim_post *post = NULL;
+    if (advance(simulation, &post, &values, err) != FX_OK)
+        return err->code;
     line->size = (size_t)(put_line(simulation, post, &values, start) - start);
     fx_assert(line->size <= LINE_MAX_BYTES);
     return FX_OK;
@@ -400,13 +464,15 @@ enum fx_code simulation_next(struct simulation *simulation, struct buf *line, bo
 
 enum fx_code simulation_skip(struct simulation *simulation, int64_t count, struct fx_err *err)
 {
-    int64_t left = simulation->options.events - simulation->made;
+    int64_t left = simulation->total - simulation->made;
     if (count < 0 || count > left)
         return fx_err_set(err, FX_ECONFIG,
                           "cannot skip %lld simulated lines, %lld are left: other options?",
                           (long long)count, (long long)left);
     struct sim_line values;
+    const struct sim_post *post = NULL;
     while (count-- > 0)
-        advance(simulation, &values);
+        if (advance(simulation, &post, &values, err) != FX_OK)
+            return err->code;
     return FX_OK;
 }

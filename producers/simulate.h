@@ -8,6 +8,10 @@
  * posts that belong to a county or to the city itself. Every line names its own source
  * ("SIM-…") and region and carries its time, so one station can play all posts of a kind.
  *
+ * All kinds tell one story of the same people: runs of the same seed, span and region tree fit
+ * together, whatever their events and sources. What is told, and what holds across kinds, stands in
+ * simulate_story.h. screening, contact, duty and service are that story alone.
+ *
  * Deterministic: the same options give the same lines on every machine, and the first n lines of
  * a run are the lines 1 to n of any other, so that a killed simulation resumes by skipping what
  * its outbox already holds. Only integer arithmetic decides.
@@ -29,9 +33,10 @@
 struct simulation;
 
 struct simulation_options {
-    const char *kind; /* "checkpoint", "test_site", "quarantine" */
-    int64_t events;   /* lines to make, >= 1 */
-    int64_t sources;  /* posts, 1 to SIMULATION_SOURCES_MAX */
+    const char *kind; /* "checkpoint", "test_site", "quarantine", "screening", "contact", "duty",
+                         "service" */
+    int64_t events;   /* lines to make, >= 1; of the last four at most, they end with the story */
+    int64_t sources;  /* posts, 1 to SIMULATION_SOURCES_MAX, beside those of the story */
     int64_t from_ms;  /* first instant; times ascend up to to_ms */
     int64_t to_ms;
     uint64_t seed;

@@ -225,6 +225,20 @@ static void step_checkpoint(struct simulation *simulation, struct sim_post *post
     state_queue(simulation, post, line);
 }
 
+/* The ambulance that takes a group to a central place passes the town's post on the trunk road. */
+static void tell_group(struct simulation *simulation, const struct story_group *group)
+{
+    int32_t *values = story_tell(simulation, group->at_ms[STORY_PASSED], group->node, TRUNK_ROAD);
+    values[DIRECTION] = IN;
+    values[POST_TYPE] = TRUNK_ROAD;
+    values[VEHICLE] = AMBULANCE;
+    values[PLATE_SCOPE] = IN_CITY;
+    values[PERSONS] = group->persons;
+    values[CODE_YELLOW] = group->persons;
+    values[ITINERARY_RISK] = group->persons;
+    values[TO_QUARANTINE] = group->persons;
+}
+
 const struct sim_kind sim_checkpoint_kind = {
     .name = "checkpoint",
     .roles = roles,
@@ -237,4 +251,6 @@ const struct sim_kind sim_checkpoint_kind = {
     .open_post = NULL,
     .claim = NULL,
     .step = step_checkpoint,
+    .story_levels = {[TRUNK_ROAD] = SIM_TOWNS},
+    .tell_group = tell_group,
 };

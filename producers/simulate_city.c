@@ -74,9 +74,7 @@ static bool ends_with(const char *text, const char *suffix)
  */
 static int32_t guess_residents(const struct region *node)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (const char *at = node->code; *at != '\0'; at++)
-        hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
+    uint64_t hash = sim_hash(node->code);
     int64_t u = (int64_t)((hash ^ (hash >> 32)) % 1000);
     size_t i = 0;
     while (!ends_with(node->name, guesses[i].suffix))
@@ -286,6 +284,17 @@ enum fx_code sim_city_open(struct simulation *simulation, struct fx_err *err)
     return code;
 }
 
+enum fx_code sim_city_residents(const struct region_tree *tree, int32_t *residents,
+                                struct fx_err *err)
+{
+    struct towns towns = {0};
+    enum fx_code code = towns_init(&towns, tree, REGION_TOWN, err);
+    for (int32_t i = 0; i < towns.count && code == FX_OK; i++)
+        residents[towns.nodes[i]] = towns.residents[i];
+    towns_release(&towns);
+    return code;
+}
+
 /* Quoted as RFC 4180 has it, where it has to be. */
 static void write_csv_field(FILE *out, const char *text)
 {
@@ -302,22 +311,38 @@ static void write_csv_field(FILE *out, const char *text)
     fputc('"', out);
 }
 
+static void write_source(const struct simulation *simulation, const struct sim_post *post,
+                         FILE *out)
+{
+    const struct region *node = &simulation->options.regions->nodes[post->node];
+    const struct sim_role *role = &simulation->kind->roles[post->role];
+    char day[DAY_TEXT_SIZE];
+    char name[REGION_NAME_MAX + 64];
+    day_format(simulation->options.from_ms, day);
+    snprintf(name, sizeof(name), "%s%s%03d", node->name, role->word, post->number);
+    fprintf(out, "%s%s-%03d,%s,", role->prefix, node->code, post->number, simulation->kind->name);
+    write_csv_field(out, name);
+    fprintf(out, ",%s,%.10s,\n", node->code, day);
+}
+
+static void write_story_sources(const struct simulation *simulation, FILE *out)
+{
+    const struct region_tree *tree = simulation->options.regions;
+    const struct sim_kind *kind = simulation->kind;
+    const struct sim_post *post = simulation->story.posts;
+    for (int32_t node = 0; node < tree->count; node++)
+        for (int32_t role = 0; role < kind->role_count; role++, post++)
+            if (node != REGION_OUTSIDE && story_has_post(kind, role, tree->nodes[node].level))
+                write_source(simulation, post, out);
+}
+
 enum fx_code simulation_write_sources(const struct simulation *simulation, FILE *out,
                                       struct fx_err *err)
 {
-    char day[DAY_TEXT_SIZE];
-    day_format(simulation->options.from_ms, day);
-    for (uint32_t i = 0; i < simulation->post_count; i++) {
-        const struct sim_post *post = &simulation->posts[i];
-        const struct region *node = &simulation->options.regions->nodes[post->node];
-        const struct sim_role *role = &simulation->kind->roles[post->role];
-        char name[REGION_NAME_MAX + 64];
-        snprintf(name, sizeof(name), "%s%s%03d", node->name, role->word, post->number);
-        fprintf(out, "%s%s-%03d,%s,", role->prefix, node->code, post->number,
-                simulation->kind->name);
-        write_csv_field(out, name);
-        fprintf(out, ",%s,%.10s,\n", node->code, day);
-    }
+    for (uint32_t i = 0; i < simulation->post_count; i++)
+        write_source(simulation, &simulation->posts[i], out);
+    if (simulation->story.is_told)
+        write_story_sources(simulation, out);
     if (fflush(out) != 0 || ferror(out))
         return fx_err_set(err, FX_EDISK, "cannot write the simulated sources");
     return FX_OK;

@@ -25,6 +25,7 @@
 enum sim_type {
     SIM_COUNT,  /* left out when 0 */
     SIM_NUMBER, /* left out when SIM_ABSENT */
+    SIM_FLAG,   /* true; left out when 0 */
     SIM_SYMBOL, /* index into symbols */
     SIM_REGION, /* node of the tree; -1, -2, ...: a place outside; SIM_NULL */
     SIM_ROUND   /* "2022-R1"; "" when 0 */
@@ -91,7 +92,7 @@ struct sim_post {
     };
 };
 
-/* What a post can be. The shares of a level sum to 100. */
+/* What a post can be. The shares of a level sum to 100; they and weight are the background's. */
 struct sim_role {
     const char *prefix; /* of its name */
     const char *word;   /* in its Chinese name */
@@ -99,20 +100,39 @@ struct sim_role {
     uint8_t shares[REGION_LEVEL_COUNT];
 };
 
+struct story_group;
+
+/*
+ * A kind has a random background (step, and what stands with it), a part in the city's common story
+ * (see simulate_story.h), or both.
+ */
 struct sim_kind {
     const char *name;
     const struct sim_role *roles;
     int role_count;
     const struct sim_field *fields;
     int field_count;
-    uint8_t hours[24]; /* lines per local hour, relative; >= 1 */
+    uint8_t hours[24]; /* lines per local hour, relative; >= 1; of the background */
     void (*open_post)(struct simulation *simulation, struct sim_post *post); /* or NULL */
     int64_t (*claim)(struct simulation *simulation);                         /* or NULL */
     void (*step)(struct simulation *simulation, struct sim_post *post, struct sim_line *line);
+    uint8_t story_levels[SIM_ROLES_MAX]; /* a bit per level: its places have a post of this role */
+    /* Tells the lines of one group, or of one place and day (story_tell); or NULL. */
+    void (*tell_group)(struct simulation *simulation, const struct story_group *group);
+    void (*tell_day)(struct simulation *simulation, int32_t node, int64_t day_ms);
+    /* Completes a line of the story by what the post has in mind, when its time comes; or NULL. */
+    void (*settle)(struct simulation *simulation, struct sim_post *post, struct sim_line *line);
 };
+
+#define SIM_TOWNS (1 << REGION_TOWN)
+#define SIM_EVERYWHERE (1 << REGION_TOWN | 1 << REGION_COUNTY | 1 << REGION_CITY)
 
 extern const struct sim_kind sim_checkpoint_kind;
 extern const struct sim_kind sim_test_site_kind;
 extern const struct sim_kind sim_quarantine_kind;
+extern const struct sim_kind sim_screening_kind;
+extern const struct sim_kind sim_contact_kind;
+extern const struct sim_kind sim_duty_kind;
+extern const struct sim_kind sim_service_kind;
 
 #endif

@@ -6,13 +6,15 @@
  * simulate_<kind>.c what a post writes down. See simulate_kind.h for what a kind is.
  *
  * All randomness is drawn from one splitmix64 sequence (G. Steele, D. Lea, C. Flood, 2014; public
- * domain reference by S. Vigna) in the order of the lines, written out or skipped alike.
+ * domain reference by S. Vigna) in the order of the lines, written out or skipped alike; but for
+ * the common story (simulate_story.h), which has short sequences of its own.
  */
 #ifndef FX_SIMULATE_MODEL_H
 #define FX_SIMULATE_MODEL_H
 
 #include "../common/day.h"
 #include "simulate_kind.h"
+#include "simulate_story.h"
 
 #define SIM_TRANSFERS_MAX 64
 #define SIM_NOBODY UINT32_MAX
@@ -52,7 +54,11 @@ struct simulation {
     struct sim_offline *offline;
     uint32_t offline_count;
     int32_t year;
-    int64_t made; /* lines */
+    int64_t made;       /* lines */
+    int64_t total;      /* to make */
+    int64_t background; /* of them, those that are not the story's */
+    int64_t background_made;
+    bool is_ticked; /* now_ms is the instant of the next line of the background */
     uint64_t random;
     int64_t now_ms;
     int64_t load_permille; /* of the mean over the span, now */
@@ -61,14 +67,12 @@ struct simulation {
     uint32_t transfer_first;
     uint32_t transfer_count;
     bool is_claimed; /* the post of this line was chosen by the kind */
+    struct story story;
 };
 
 static inline uint64_t sim_draw(struct simulation *simulation)
 {
-    uint64_t z = simulation->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
+    return story_draw(&simulation->random);
 }
 
 /* 0 to limit - 1, limit >= 1 */
@@ -86,6 +90,24 @@ static inline int32_t sim_between(struct simulation *simulation, int32_t from, i
 static inline int32_t sim_smaller(int32_t a, int32_t b)
 {
     return a < b ? a : b;
+}
+
+/* FNV-1a */
+static inline uint64_t sim_hash(const char *text)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* The values of a line before anything is stated. */
+static inline void sim_clear(const struct sim_kind *kind, int32_t *values)
+{
+    for (int i = 0; i < kind->field_count; i++) {
+        enum sim_type type = kind->fields[i].type;
+        values[i] = type == SIM_COUNT || type == SIM_FLAG ? 0 : SIM_ABSENT;
+    }
 }
 
 static inline int32_t sim_seconds(const struct simulation *simulation, int64_t at_ms)
@@ -113,5 +135,9 @@ FX_MUST_CHECK enum fx_code sim_city_open(struct simulation *simulation, struct f
 
 /* Index of a post, by its share of the lines. */
 uint32_t sim_city_draw(struct simulation *simulation);
+
+/* Fills residents, one for each node of tree: those of towns, 0 for others. */
+FX_MUST_CHECK enum fx_code sim_city_residents(const struct region_tree *tree, int32_t *residents,
+                                              struct fx_err *err);
 
 #endif

@@ -4,7 +4,8 @@
  *
  * A post starts empty and keeps its own census by tier, as the producer does that will refuse a
  * release above it. All persons of one tier at one post come from one origin, so that the figures
- * by origin balance too, save for transfers, which the figures by origin leave out.
+ * by origin balance too, save for transfers, which the figures by origin leave out. The story's
+ * posts take the contacts their own town found.
  */
 #include "simulate_model.h"
 
@@ -55,6 +56,11 @@ static const struct {
 #define STATUS_EVERY_S 3600
 #define OFF_BY_ONE_ONE_OF 200
 #define TRANSFER_MS (20 * INT64_C(60000))
+
+/* The story's central place of a town: a room for 50 residents, and 40. */
+#define STORY_ROOMS_MIN 40
+#define STORY_RESIDENTS 50
+#define PURPOSE_HEADCOUNT (UINT64_C(2) << 40)
 
 enum quarantine_field {
     PLACE,
@@ -294,6 +300,72 @@ static void step_quarantine(struct simulation *simulation, struct sim_post *post
     release(simulation, post, line);
 }
 
+static int32_t *tell_step(struct simulation *simulation, const struct story_group *group,
+                          enum story_step at, enum step step)
+{
+    enum place place = group->is_home ? HOME : CENTRAL;
+    int32_t *values = story_tell(simulation, group->at_ms[at], group->node, (int32_t)place);
+    values[PLACE] = place;
+    values[TIER] = group->tier;
+    values[STEP] = step;
+    values[PERSONS] = group->persons;
+    values[HOUSEHOLDS] = group->households;
+    values[ORIGIN] = group->node;
+    return values;
+}
+
+static void tell_group(struct simulation *simulation, const struct story_group *group)
+{
+    tell_step(simulation, group, STORY_ADMITTED, ADMITTED);
+    tell_step(simulation, group, STORY_LEFT, BECAME_CASE)[PERSONS] = group->cases;
+    tell_step(simulation, group, STORY_RELEASED, RELEASED)[PERSONS] = group->persons - group->cases;
+}
+
+/* The headcount of the evening. */
+static void tell_day(struct simulation *simulation, int32_t node, int64_t day_ms)
+{
+    static const uint8_t tiers_of[PLACES][STORY_TIERS] = {
+        [CENTRAL] = {1, 1, 0}, [HOME] = {0, 0, 1}};
+    if (simulation->options.regions->nodes[node].level != REGION_TOWN)
+        return;
+    uint64_t dice = story_dice(simulation, node, day_ms, PURPOSE_HEADCOUNT);
+    for (int32_t place = 0; place < PLACES; place++) {
+        int64_t at_ms = story_after_ms(&dice, day_ms + 20 * DAY_HOUR_MS, 0, 30);
+        for (int32_t tier = 0; tier < STORY_TIERS; tier++) {
+            if (tiers_of[place][tier] == 0)
+                continue;
+            int32_t *values = story_tell(simulation, at_ms, node, place);
+            values[PLACE] = place;
+            values[TIER] = tier;
+            values[STEP] = STATUS;
+        }
+    }
+}
+
+/* Keeps the census of a post of the story, and states it. */
+static void settle_quarantine(struct simulation *simulation, struct sim_post *post,
+                              struct sim_line *line)
+{
+    struct sim_quarantine *state = &post->quarantine;
+    int32_t *values = line->values;
+    int32_t tier = values[TIER];
+    if (values[STEP] != STATUS) {
+        int32_t direction = values[STEP] == ADMITTED ? 1 : -1;
+        int32_t persons = state->persons[tier] + direction * values[PERSONS];
+        int32_t households = state->households[tier] + direction * values[HOUSEHOLDS];
+        fx_assert(persons >= 0 && persons <= UINT16_MAX && households >= 0);
+        state->persons[tier] = (uint16_t)persons;
+        state->households[tier] = (uint16_t)households;
+        return;
+    }
+    values[REPORTED_PERSONS] = state->persons[tier];
+    if (post->role == CENTRAL && tier == STORY_CLOSE) {
+        int32_t rooms = STORY_ROOMS_MIN + simulation->story.residents[post->node] / STORY_RESIDENTS;
+        values[ROOMS_TOTAL] = rooms;
+        values[ROOMS_IN_USE] = sim_smaller(census(state), rooms);
+    }
+}
+
 const struct sim_kind sim_quarantine_kind = {
     .name = "quarantine",
     .roles = roles,
@@ -306,4 +378,8 @@ const struct sim_kind sim_quarantine_kind = {
     .open_post = open_quarantine,
     .claim = claim_transfer,
     .step = step_quarantine,
+    .story_levels = {[CENTRAL] = SIM_TOWNS, [HOME] = SIM_TOWNS},
+    .tell_group = tell_group,
+    .tell_day = tell_day,
+    .settle = settle_quarantine,
 };

@@ -284,6 +284,43 @@ static void step_test_site(struct simulation *simulation, struct sim_post *post,
         sample(simulation, post, line, queue);
 }
 
+static int32_t *tell_step(struct simulation *simulation, const struct story_group *group,
+                          enum story_step at, enum step step)
+{
+    int32_t *values = story_tell(simulation, group->at_ms[at], group->node, QUARANTINE);
+    values[STEP] = step;
+    values[SCHEME] = QUARANTINE;
+    values[ROUND] = 0;
+    values[LANE] = step == SAMPLED ? HOME_VISIT : NORMAL;
+    values[POOL_SIZE] = 1;
+    values[PERSONS] = group->persons;
+    values[TUBES] = group->persons;
+    return values;
+}
+
+static void tell_result(struct simulation *simulation, const struct story_group *group,
+                        enum result result, int32_t persons)
+{
+    if (persons == 0 || group->at_ms[STORY_RESULTED] == STORY_NEVER)
+        return;
+    int64_t passed_ms = group->at_ms[STORY_RESULTED] - group->at_ms[STORY_SWABBED];
+    int32_t *values = tell_step(simulation, group, STORY_RESULTED, RESULTED);
+    values[RESULT] = result;
+    values[PERSONS] = persons;
+    values[TUBES] = persons;
+    values[MINUTES_SINCE_SAMPLING] = (int32_t)(passed_ms / STORY_MINUTE_MS);
+}
+
+/* Everybody of a group in quarantine is sampled once, with a tube of his own. */
+static void tell_group(struct simulation *simulation, const struct story_group *group)
+{
+    tell_step(simulation, group, STORY_SWABBED, SAMPLED);
+    tell_step(simulation, group, STORY_SEALED, SEALED);
+    tell_step(simulation, group, STORY_RECEIVED, RECEIVED);
+    tell_result(simulation, group, NEGATIVE, group->persons - group->cases);
+    tell_result(simulation, group, PRESUMPTIVE_POSITIVE, group->cases);
+}
+
 const struct sim_kind sim_test_site_kind = {
     .name = "test_site",
     .roles = roles,
@@ -296,4 +333,6 @@ const struct sim_kind sim_test_site_kind = {
     .open_post = NULL,
     .claim = NULL,
     .step = step_test_site,
+    .story_levels = {[QUARANTINE] = SIM_TOWNS},
+    .tell_group = tell_group,
 };
