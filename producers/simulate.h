@@ -29,6 +29,7 @@
 #include <stdio.h>
 
 #define SIMULATION_SOURCES_MAX 200000
+#define SIMULATION_MODEL 2 /* goes up when the same options come to give other lines */
 
 struct simulation;
 

@@ -56,8 +56,8 @@ static int32_t *tell_step(struct simulation *simulation, const struct crew *crew
 static void tell_shift(struct simulation *simulation, const struct crew *crew, int64_t start_ms,
                        uint64_t *dice)
 {
-    int64_t on_ms = story_after_ms(dice, start_ms, 3, LATE_MAX_MIN);
-    int64_t off_ms = story_after_ms(dice, start_ms, SHIFT_MIN - LATE_MAX_MIN, SHIFT_MIN - 1);
+    int64_t on_ms = dice_after_ms(dice, start_ms, 3, LATE_MAX_MIN);
+    int64_t off_ms = dice_after_ms(dice, start_ms, SHIFT_MIN - LATE_MAX_MIN, SHIFT_MIN - 1);
     if (on_ms < simulation->options.from_ms)
         return;
     int32_t minutes = (int32_t)((off_ms - on_ms) / STORY_MINUTE_MS);
@@ -91,11 +91,11 @@ static void tell_day(struct simulation *simulation, int32_t node, int64_t day_ms
     bool is_town = nodes[node].level == REGION_TOWN;
     const struct crew crews[] = {
         {node, CADRE, county, is_town ? 1 + residents / 60000 : 3},
-        {node, CADRE, city, is_town && city != county ? story_between(&dice, 0, 1) : 0},
+        {node, CADRE, city, is_town && city != county ? dice_between(&dice, 0, 1) : 0},
         {node, MEDIC, county, is_town ? 1 + residents / 50000 : 1},
         {node, POLICE, county, is_town ? 1 + residents / 80000 : 0},
         {node, GRID_WORKER, node, is_town ? 1 + residents / 20000 : 0},
-        {node, VOLUNTEER, node, is_town ? story_between(&dice, 0, 2 + residents / 12000) : 0},
+        {node, VOLUNTEER, node, is_town ? dice_between(&dice, 0, 2 + residents / 12000) : 0},
     };
     for (size_t i = 0; i < sizeof(crews) / sizeof(crews[0]); i++)
         tell_crew(simulation, &crews[i], day_ms, &dice);

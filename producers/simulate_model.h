@@ -5,9 +5,9 @@
  * simulate.c owns the clock and the choice of a post, simulate_city.c the posts and their towns,
  * simulate_<kind>.c what a post writes down. See simulate_kind.h for what a kind is.
  *
- * All randomness is drawn from one splitmix64 sequence (G. Steele, D. Lea, C. Flood, 2014; public
- * domain reference by S. Vigna) in the order of the lines, written out or skipped alike; but for
- * the common story (simulate_story.h), which has short sequences of its own.
+ * All randomness is drawn from one sequence (simulate_dice.h) in the order of the lines, written
+ * out or skipped alike; but for the common story (simulate_story.h), which has short ones of its
+ * own.
  */
 #ifndef FX_SIMULATE_MODEL_H
 #define FX_SIMULATE_MODEL_H
@@ -72,7 +72,7 @@ struct simulation {
 
 static inline uint64_t sim_draw(struct simulation *simulation)
 {
-    return story_draw(&simulation->random);
+    return dice_draw(&simulation->random);
 }
 
 /* 0 to limit - 1, limit >= 1 */

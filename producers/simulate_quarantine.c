@@ -330,7 +330,7 @@ static void tell_day(struct simulation *simulation, int32_t node, int64_t day_ms
         return;
     uint64_t dice = story_dice(simulation, node, day_ms, PURPOSE_HEADCOUNT);
     for (int32_t place = 0; place < PLACES; place++) {
-        int64_t at_ms = story_after_ms(&dice, day_ms + 20 * DAY_HOUR_MS, 0, 30);
+        int64_t at_ms = dice_after_ms(&dice, day_ms + 20 * DAY_HOUR_MS, 0, 30);
         for (int32_t tier = 0; tier < STORY_TIERS; tier++) {
             if (tiers_of[place][tier] == 0)
                 continue;

@@ -56,11 +56,11 @@ static int32_t *tell_round(struct simulation *simulation, int64_t at_ms, int32_t
 static void tell_group(struct simulation *simulation, const struct story_group *group)
 {
     uint64_t dice = group->dice;
-    int32_t draw = story_between(&dice, 0, 99);
+    int32_t draw = dice_between(&dice, 0, 99);
     enum method method = draw < found_percent[DOOR]                          ? DOOR
                          : draw < found_percent[DOOR] + found_percent[PHONE] ? PHONE
                                                                              : DATA_PUSH;
-    int32_t screened = group->persons + story_between(&dice, 0, 12);
+    int32_t screened = group->persons + dice_between(&dice, 0, 12);
     int32_t *values =
         tell_round(simulation, group->at_ms[STORY_FOUND], group->node, method, screened);
     values[CLOSE_FOUND + (int)group->tier] = group->persons;
@@ -73,16 +73,16 @@ static void tell_day(struct simulation *simulation, int32_t node, int64_t day_ms
 {
     uint64_t dice = story_dice(simulation, node, day_ms, PURPOSE_ROUNDS);
     if (simulation->options.regions->nodes[node].level != REGION_TOWN) {
-        int64_t at_ms = story_after_ms(&dice, day_ms, 540, 660);
-        tell_round(simulation, at_ms, node, DATA_PUSH, story_between(&dice, 20, 200));
+        int64_t at_ms = dice_after_ms(&dice, day_ms, 540, 660);
+        tell_round(simulation, at_ms, node, DATA_PUSH, dice_between(&dice, 20, 200));
         return;
     }
     int32_t residents = simulation->story.residents[node];
     for (int32_t method = 0; method < METHODS; method++) {
         for (int32_t i = 0; i < rounds[method]; i++) {
-            int32_t percent = story_between(&dice, 60, 140);
+            int32_t percent = dice_between(&dice, 60, 140);
             int32_t screened = 1 + residents / RESIDENTS_A_ROUND * percent / 100;
-            int64_t at_ms = story_after_ms(&dice, day_ms, 480, 1230);
+            int64_t at_ms = dice_after_ms(&dice, day_ms, 480, 1230);
             tell_round(simulation, at_ms, node, (enum method)method, screened);
         }
     }

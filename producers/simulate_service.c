@@ -59,13 +59,13 @@ static void tell_group(struct simulation *simulation, const struct story_group *
     int64_t released_ms = group->at_ms[STORY_RELEASED];
     int64_t end_ms = released_ms < to_ms ? released_ms : to_ms;
     int64_t evening_ms = day_local_start_ms(admitted_ms) + DAY_MS + EVENING_MIN * STORY_MINUTE_MS;
-    int64_t visit_ms = story_after_ms(&dice, admitted_ms, 10, 50);
-    int64_t supply_ms = story_after_ms(&dice, admitted_ms, 60, 180);
+    int64_t visit_ms = dice_after_ms(&dice, admitted_ms, 10, 50);
+    int64_t supply_ms = dice_after_ms(&dice, admitted_ms, 60, 180);
     if (visit_ms < end_ms)
         tell_household(simulation, group, visit_ms, DOOR_VISIT, true);
     for (bool is_first = true; supply_ms < end_ms; is_first = false) {
         tell_household(simulation, group, supply_ms, SUPPLY, is_first);
-        supply_ms = story_after_ms(&dice, evening_ms, 0, 180);
+        supply_ms = dice_after_ms(&dice, evening_ms, 0, 180);
         evening_ms += DAY_MS;
     }
 }
@@ -73,28 +73,28 @@ static void tell_group(struct simulation *simulation, const struct story_group *
 /* To the old and weak of a town, whom nobody has locked in. */
 static void tell_frail(struct simulation *simulation, int32_t node, int64_t day_ms, uint64_t *dice)
 {
-    int32_t households = story_between(dice, 2, 9);
-    int64_t at_ms = story_after_ms(dice, day_ms, 510, 1080);
+    int32_t households = dice_between(dice, 2, 9);
+    int64_t at_ms = dice_after_ms(dice, day_ms, 510, 1080);
     int32_t *values = tell_service(simulation, at_ms, node, FRAIL_SUPPORT);
     values[VISITS] = households;
     values[HOUSEHOLDS] = households;
-    values[PERSONS] = households + story_between(dice, 0, households);
-    values[FIRST_VISIT] = story_between(dice, 0, 3) == 0;
+    values[PERSONS] = households + dice_between(dice, 0, households);
+    values[FIRST_VISIT] = dice_between(dice, 0, 3) == 0;
 }
 
 static void tell_day(struct simulation *simulation, int32_t node, int64_t day_ms)
 {
     uint64_t dice = story_dice(simulation, node, day_ms, PURPOSE_ROUNDS);
     int32_t residents = simulation->story.residents[node];
-    int64_t noon_ms = story_after_ms(&dice, day_ms, 690, 780);
-    tell_service(simulation, noon_ms, node, STAFF_CARE)[PERSONS] = story_between(&dice, 5, 30);
+    int64_t noon_ms = dice_after_ms(&dice, day_ms, 690, 780);
+    tell_service(simulation, noon_ms, node, STAFF_CARE)[PERSONS] = dice_between(&dice, 5, 30);
     if (simulation->options.regions->nodes[node].level != REGION_TOWN)
         return;
     for (int32_t i = 0; i <= residents / FRAIL_RESIDENTS; i++)
         tell_frail(simulation, node, day_ms, &dice);
     for (int32_t i = 0; i <= residents / ORDER_RESIDENTS; i++) {
-        int64_t at_ms = story_after_ms(&dice, day_ms, 480, 1320);
-        tell_service(simulation, at_ms, node, PUBLIC_ORDER)[VISITS] = story_between(&dice, 1, 4);
+        int64_t at_ms = dice_after_ms(&dice, day_ms, 480, 1320);
+        tell_service(simulation, at_ms, node, PUBLIC_ORDER)[VISITS] = dice_between(&dice, 1, 4);
     }
 }
 

@@ -16,7 +16,7 @@
 
 #define SECONDARY_CLEARED_PERCENT 15
 #define HANDED_OFF_PERCENT 4
-#define INFECTED_ONE_OF 12 /* close groups with one person infected */
+#define INFECTED_ONE_OF 5 /* close groups with one person infected */
 
 /* Close, secondary, companion: shares of the groups, days until they are released. */
 static const int32_t tier_percent[STORY_TIERS] = {12, 63, 25};
@@ -36,26 +36,26 @@ uint64_t story_dice(const struct simulation *simulation, int32_t node, int64_t d
                     uint64_t purpose)
 {
     uint64_t dice = simulation->options.seed;
-    dice = story_draw(&dice) ^ sim_hash(simulation->options.regions->nodes[node].code);
-    dice = story_draw(&dice) ^ (uint64_t)(day_ms / DAY_MS);
-    dice = story_draw(&dice) ^ purpose;
+    dice = dice_draw(&dice) ^ sim_hash(simulation->options.regions->nodes[node].code);
+    dice = dice_draw(&dice) ^ (uint64_t)(day_ms / DAY_MS);
+    dice = dice_draw(&dice) ^ purpose;
     return dice;
 }
 
 static void draw_people(struct story_group *group, uint64_t *dice)
 {
-    int32_t draw = story_between(dice, 0, 99);
+    int32_t draw = dice_between(dice, 0, 99);
     group->tier = draw < tier_percent[STORY_CLOSE] ? STORY_CLOSE
                   : draw < tier_percent[STORY_CLOSE] + tier_percent[STORY_SECONDARY]
                       ? STORY_SECONDARY
                       : STORY_COMPANION;
-    int32_t most = story_between(dice, 0, 9) == 0 ? 8 : 4;
-    group->persons = story_between(dice, 1, most);
+    int32_t most = dice_between(dice, 0, 9) == 0 ? 8 : 4;
+    group->persons = dice_between(dice, 1, most);
     group->is_home = group->tier == STORY_COMPANION;
     group->households = group->is_home ? (group->persons + 3) / 4 : 0;
-    bool is_infected = story_between(dice, 1, INFECTED_ONE_OF) == 1;
+    bool is_infected = dice_between(dice, 1, INFECTED_ONE_OF) == 1;
     group->cases = group->tier == STORY_CLOSE && is_infected;
-    bool is_elsewhere = story_between(dice, 0, 99) < HANDED_OFF_PERCENT;
+    bool is_elsewhere = dice_between(dice, 0, 99) < HANDED_OFF_PERCENT;
     group->is_handed_off = group->tier != STORY_CLOSE && is_elsewhere;
 }
 
@@ -63,43 +63,43 @@ static void draw_people(struct story_group *group, uint64_t *dice)
 static void draw_way_in(struct story_group *group, uint64_t *dice)
 {
     int64_t *at_ms = group->at_ms;
-    at_ms[STORY_LISTED] = story_after_ms(dice, at_ms[STORY_FOUND], 5, 30);
-    at_ms[STORY_LOCATED] = story_after_ms(dice, at_ms[STORY_LISTED], 10, 120);
+    at_ms[STORY_LISTED] = dice_after_ms(dice, at_ms[STORY_FOUND], 5, 30);
+    at_ms[STORY_LOCATED] = dice_after_ms(dice, at_ms[STORY_LISTED], 10, 120);
     if (group->is_handed_off) {
-        at_ms[STORY_HANDED_OFF] = story_after_ms(dice, at_ms[STORY_LOCATED], 20, 90);
+        at_ms[STORY_HANDED_OFF] = dice_after_ms(dice, at_ms[STORY_LOCATED], 20, 90);
         return;
     }
-    at_ms[STORY_CONTROLLED] = story_after_ms(dice, at_ms[STORY_LOCATED], 20, 240);
-    int64_t passed_ms = story_after_ms(dice, at_ms[STORY_CONTROLLED], 5, 25);
+    at_ms[STORY_CONTROLLED] = dice_after_ms(dice, at_ms[STORY_LOCATED], 20, 150);
+    int64_t passed_ms = dice_after_ms(dice, at_ms[STORY_CONTROLLED], 5, 25);
     if (!group->is_home)
         at_ms[STORY_PASSED] = passed_ms;
-    at_ms[STORY_ADMITTED] = story_after_ms(dice, passed_ms, 10, 60);
+    at_ms[STORY_ADMITTED] = dice_after_ms(dice, passed_ms, 10, 60);
 }
 
 /* From the admission on. */
 static void draw_way_out(struct story_group *group, uint64_t *dice)
 {
     int64_t *at_ms = group->at_ms;
-    at_ms[STORY_SWABBED] = story_after_ms(dice, at_ms[STORY_ADMITTED], 60, 150);
-    at_ms[STORY_SAMPLED] = story_after_ms(dice, at_ms[STORY_SWABBED], 1, 5);
-    at_ms[STORY_SEALED] = story_after_ms(dice, at_ms[STORY_SAMPLED], 15, 30);
-    at_ms[STORY_RECEIVED] = story_after_ms(dice, at_ms[STORY_SEALED], 30, 100);
-    at_ms[STORY_RESULTED] = story_after_ms(dice, at_ms[STORY_RECEIVED], 120, 300);
-    at_ms[STORY_TOLD] = story_after_ms(dice, at_ms[STORY_RESULTED], 1, 15);
+    at_ms[STORY_SWABBED] = dice_after_ms(dice, at_ms[STORY_ADMITTED], 30, 120);
+    at_ms[STORY_SAMPLED] = dice_after_ms(dice, at_ms[STORY_SWABBED], 1, 5);
+    at_ms[STORY_SEALED] = dice_after_ms(dice, at_ms[STORY_SAMPLED], 15, 30);
+    at_ms[STORY_RECEIVED] = dice_after_ms(dice, at_ms[STORY_SEALED], 30, 100);
+    at_ms[STORY_RESULTED] = dice_after_ms(dice, at_ms[STORY_RECEIVED], 90, 240);
+    at_ms[STORY_TOLD] = dice_after_ms(dice, at_ms[STORY_RESULTED], 1, 15);
     if (group->cases > 0) {
-        at_ms[STORY_LEFT] = story_after_ms(dice, at_ms[STORY_TOLD], 60, 180);
-        at_ms[STORY_BECAME_CASE] = story_after_ms(dice, at_ms[STORY_LEFT], 1, 10);
+        at_ms[STORY_LEFT] = dice_after_ms(dice, at_ms[STORY_TOLD], 60, 180);
+        at_ms[STORY_BECAME_CASE] = dice_after_ms(dice, at_ms[STORY_LEFT], 1, 10);
     }
-    int64_t cleared_ms = story_after_ms(dice, at_ms[STORY_TOLD], 60, 240);
+    int64_t cleared_ms = dice_after_ms(dice, at_ms[STORY_TOLD], 60, 240);
     int64_t morning_ms = day_local_start_ms(at_ms[STORY_ADMITTED]) +
                          release_days[group->tier] * DAY_MS + 9 * DAY_HOUR_MS;
-    int64_t served_ms = story_after_ms(dice, morning_ms, 0, 240);
-    bool is_cleared = story_between(dice, 0, 99) < SECONDARY_CLEARED_PERCENT;
+    int64_t served_ms = dice_after_ms(dice, morning_ms, 0, 240);
+    bool is_cleared = dice_between(dice, 0, 99) < SECONDARY_CLEARED_PERCENT;
     is_cleared = group->is_home || (group->tier == STORY_SECONDARY && is_cleared);
     if (group->persons == group->cases)
         return; /* nobody is left to be released */
     at_ms[STORY_RELEASED] = is_cleared ? cleared_ms : served_ms;
-    at_ms[STORY_CLOSED] = story_after_ms(dice, at_ms[STORY_RELEASED], 1, 30);
+    at_ms[STORY_CLOSED] = dice_after_ms(dice, at_ms[STORY_RELEASED], 1, 30);
 }
 
 /* Forgets what lies behind the span, and whatever is told together with it or after it. */
@@ -126,14 +126,14 @@ static bool make_group(const struct simulation *simulation, int32_t node, int64_
     for (int i = 0; i < STORY_STEPS; i++)
         group->at_ms[i] = STORY_NEVER;
     draw_people(group, &dice);
-    group->at_ms[STORY_FOUND] = story_after_ms(&dice, day_ms, FOUND_FROM_MIN, FOUND_TO_MIN);
+    group->at_ms[STORY_FOUND] = dice_after_ms(&dice, day_ms, FOUND_FROM_MIN, FOUND_TO_MIN);
     draw_way_in(group, &dice);
     if (!group->is_handed_off)
         draw_way_out(group, &dice);
     if (group->at_ms[STORY_FOUND] < simulation->options.from_ms)
         return false;
     cut_off(group, simulation->options.to_ms);
-    group->dice = story_draw(&dice);
+    group->dice = dice_draw(&dice);
     return group->at_ms[STORY_FOUND] != STORY_NEVER;
 }
 
@@ -189,7 +189,7 @@ static void tell_groups(struct simulation *simulation, int32_t node, int64_t day
     uint64_t dice = story_dice(simulation, node, day_ms, PURPOSE_COUNT);
     int32_t residents = simulation->story.residents[node];
     int32_t count = residents / GROUP_RESIDENTS;
-    count += story_between(&dice, 0, GROUP_RESIDENTS - 1) < residents % GROUP_RESIDENTS;
+    count += dice_between(&dice, 0, GROUP_RESIDENTS - 1) < residents % GROUP_RESIDENTS;
     for (int32_t i = 0; i < count; i++) {
         struct story_group group;
         if (make_group(simulation, node, day_ms, (uint64_t)i, &group))

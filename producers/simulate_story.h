@@ -30,18 +30,16 @@
  * second lies behind the span, neither. At the end of every run that told its story whole, per
  * town:
  *
- *   by tier      found (screening) = LISTED (contact)
- *                LISTED >= LOCATED >= HANDED_OFF + CONTROLLED
- *                CONTROLLED (contact) = ADMITTED (quarantine), 10 to 85 minutes later
- *                BECAME_CASE (contact) = BECAME_CASE (quarantine); CLOSED = RELEASED
- *   in all       persons in ambulances (checkpoint) = ADMITTED at CENTRAL <= sent_to_quarantine
- *                SAMPLED (contact) = persons SAMPLED (test_site) <= ADMITTED
- *                NEGATIVE = persons RESULTED NEGATIVE, POSITIVE = tubes PRESUMPTIVE_POSITIVE
- *                households of first SUPPLY <= households ADMITTED at HOME; none is served before
- *                it is admitted or after it is released
- *   at any time  no step's persons exceed those of the step before it
- *   duty         by place, role and unit: a SIGN_OFF ends one SIGN_ON, with person_minutes = its
- *                persons * minutes since; CADREs signed on <= POSTED of that day
+ *   by tier   found (screening) = LISTED (contact) >= LOCATED >= HANDED_OFF + CONTROLLED
+ *             CONTROLLED (contact) = ADMITTED (quarantine), 15 to 85 minutes later
+ *             BECAME_CASE (contact) = BECAME_CASE (quarantine); CLOSED = RELEASED
+ *   in all    to_quarantine of ambulances (checkpoint) = ADMITTED CENTRAL <= sent_to_quarantine
+ *             SAMPLED (contact) = persons SAMPLED (test_site) <= ADMITTED
+ *             NEGATIVE = persons RESULTED NEGATIVE, POSITIVE = those PRESUMPTIVE_POSITIVE
+ *             households of first SUPPLY <= households ADMITTED at HOME, at any time
+ *   always    no step's persons exceed those of the step before it
+ *   duty      by place, role and unit: a SIGN_OFF ends one SIGN_ON, with person_minutes = its
+ *             persons * minutes since; CADREs signing on <= POSTED of that day
  *
  * checkpoint, test_site and quarantine have a random background, too. The story is told by posts
  * of its own, number 000 in each town, in addition to the sources asked for, and its lines are
@@ -55,6 +53,7 @@
 #ifndef FX_SIMULATE_STORY_H
 #define FX_SIMULATE_STORY_H
 
+#include "simulate_dice.h"
 #include "simulate_kind.h"
 
 #include <stddef.h>
@@ -120,27 +119,6 @@ struct story {
     int64_t next_day_ms; /* the first day that is not made yet */
     int64_t total;       /* lines of the whole story */
 };
-
-static inline uint64_t story_draw(uint64_t *dice)
-{
-    uint64_t z = *dice += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-/* from to to, both possible */
-static inline int32_t story_between(uint64_t *dice, int32_t from, int32_t to)
-{
-    return from + (int32_t)(((story_draw(dice) >> 32) * (uint64_t)(to - from + 1)) >> 32);
-}
-
-/* A time of day, so many minutes from then up to so many. */
-static inline int64_t story_after_ms(uint64_t *dice, int64_t at_ms, int32_t from_min,
-                                     int32_t to_min)
-{
-    return at_ms + INT64_C(1000) * story_between(dice, 60 * from_min, 60 * to_min);
-}
 
 /* A sequence that belongs to a place, a day and a purpose. */
 uint64_t story_dice(const struct simulation *simulation, int32_t node, int64_t day_ms,

@@ -73,9 +73,9 @@ static enum fx_code make_simulation(struct input *input, struct fx_err *err)
 /* The position's detail: with other options the lines already taken would be other lines. */
 static void describe_simulation(const struct station_options *options, char *out, size_t size)
 {
-    snprintf(out, size, "events=%lld sources=%lld from=%lld to=%lld seed=%lld",
+    snprintf(out, size, "events=%lld sources=%lld from=%lld to=%lld seed=%lld model=%d",
              (long long)options->events, (long long)options->sources, (long long)options->from_ms,
-             (long long)options->to_ms, (long long)options->seed);
+             (long long)options->to_ms, (long long)options->seed, SIMULATION_MODEL);
 }
 
 static enum fx_code open_simulation(struct input *input, struct fx_err *err)

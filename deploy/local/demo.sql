@@ -44,6 +44,25 @@ WHERE level <> 'town' AND region <> '-'
 ORDER BY level, census_persons DESC;
 
 \echo
+\echo == Contacts on :day: found by screening, listed, under control, tested
+SELECT c.level, c.name, c.name_latin, s.screened_person_times AS screened, s.found_persons AS found,
+       c.listed_persons AS listed, c.controlled_persons AS controlled, c.sampled_persons AS sampled,
+       c.negative_persons AS negative, c.positive_persons AS positive, c.complete
+FROM contact_levels c
+JOIN screening_levels s USING (day, region)
+WHERE c.day = :'day' AND c.level <> 'town' AND c.region <> '-'
+ORDER BY c.level, c.listed_persons DESC;
+
+\echo
+\echo == Duty on :day: by the unit that sends; the city shows its own organs and all units
+SELECT l.level, l.name, l.name_latin, l.posted_persons AS posted, d.posted_persons AS by_itself,
+       l.sign_on_persons AS sign_on, l.duty_person_minutes / 60 AS person_hours
+FROM duty_unit_levels l
+LEFT JOIN duty_unit_direct d USING (day, region)
+WHERE l.day = :'day' AND l.level <> 'town' AND l.region <> '-'
+ORDER BY l.level, l.posted_persons DESC;
+
+\echo
 \echo == Longest queues on :day, and at which post
 SELECT name, source, queue_vehicles_max, waited_within_30min_groups AS within_30min,
        wait_measured_groups AS measured, round(wait_mean_s) AS mean_s
