@@ -10,13 +10,13 @@ from bisect import bisect_right
 from collections import defaultdict
 from itertools import accumulate
 
-from lib.system import MINUTE_MS
+from lib.system import DAY_MS, MINUTE_MS
 
-# kind: (program and its words, events, sources); the last four end with the story
+# kind: (program and its words, events a day, sources); the last four end with the story
 KINDS = {
-    "checkpoint": (("fx-checkpoint",), 4000, 60),
-    "test_site": (("fx-test-site",), 4000, 40),
-    "quarantine": (("fx-quarantine",), 3000, 30),
+    "checkpoint": (("fx-checkpoint",), 1000, 60),
+    "test_site": (("fx-test-site",), 2000, 40),
+    "quarantine": (("fx-quarantine",), 1500, 40),
     "screening": (("fx-emit", "screening"), 1_000_000, 1),
     "contact": (("fx-emit", "contact"), 1_000_000, 1),
     "duty": (("fx-emit", "duty"), 1_000_000, 1),
@@ -26,10 +26,16 @@ BACKGROUND = ("checkpoint", "test_site", "quarantine")
 TIERS = ("CLOSE", "SECONDARY", "COMPANION")
 
 
+def events_of(kind, begin, end):
+    """Enough for the story of the span."""
+    return KINDS[kind][1] * -(-(instant_ms(end) - instant_ms(begin)) // DAY_MS)
+
+
 def words_of(kind, seed, begin, end):
     """The command line that plays the kind."""
-    program, events, sources = KINDS[kind]
-    words = ["--simulate", "--events", events, "--sources", sources, "--seed", seed]
+    program, _, sources = KINDS[kind]
+    words = ["--simulate", "--events", events_of(kind, begin, end), "--sources", sources]
+    words += ["--seed", seed]
     return [*program, *words, "--from", begin, "--to", end]
 
 
@@ -46,6 +52,7 @@ class City:
     """events[kind]: the lines of its run, in order, as events with at_ms."""
 
     def __init__(self, run, seed, begin, end):
+        self.begin, self.end = begin, end
         self.from_ms, self.to_ms = instant_ms(begin), instant_ms(end)
         self.events = {}
         for kind in KINDS:

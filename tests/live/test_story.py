@@ -12,7 +12,17 @@ from collections import Counter, defaultdict
 import pytest
 from lib import recount
 from lib.outbox import accepted
-from lib.story import BACKGROUND, KINDS, TIERS, City, Course, follows, instant_ms, words_of
+from lib.story import (
+    BACKGROUND,
+    KINDS,
+    TIERS,
+    City,
+    Course,
+    events_of,
+    follows,
+    instant_ms,
+    words_of,
+)
 from lib.system import DAY_MS, MINUTE_MS, SCHEMAS, System
 
 DAY = ("2022-02-10T00:00:00+08:00", "2022-02-11T00:00:00+08:00")
@@ -52,7 +62,7 @@ def test_lines_lie_in_the_span_in_order(city, kind):
         assert last.get(event["source"], 0) <= event["at_ms"]
         last[event["source"]] = event["at_ms"]
     if kind in BACKGROUND:
-        assert len(city.events[kind]) == KINDS[kind][1]
+        assert len(city.events[kind]) == events_of(kind, city.begin, city.end)
     assert len(last) > 30
 
 
