@@ -63,7 +63,7 @@ static enum fx_code group_events(struct pool *pool, struct simulated *simulated,
 {
     qsort(simulated, POOL_EVENTS, sizeof *simulated, compare_simulated);
     pool->events = calloc(POOL_EVENTS, sizeof *pool->events);
-    pool->posts = calloc(POOL_EVENTS + 1, sizeof *pool->posts); /* each event may be a post's only */
+    pool->posts = calloc(POOL_EVENTS + 1, sizeof *pool->posts); /* at most one each */
     if (pool->events == NULL || pool->posts == NULL)
         return fx_err_set(err, FX_EMEMORY, "no memory for events");
     for (int i = 0; i < POOL_EVENTS; i++) {
