@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes tests/lib importable, loads the reference day once, prints the figures, and ends with the
+runner's line."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import figures  # noqa: E402
+import load  # noqa: E402
+from lib.system import System  # noqa: E402
+
+shown = []
+
+
+@pytest.fixture(scope="session")
+def show():
+    """show(figure): a line of its own at the end; whether it is met."""
+
+    def add(figure):
+        shown.append(str(figure))
+        return figure.is_met
+
+    return add
+
+
+@pytest.fixture(scope="session")
+def exactly(show):
+    """exactly(name, value, wanted): the same for a value that is at hand; a wrong one fails."""
+
+    def add(name, value, wanted):
+        figure = figures.Figure(name, value, wanted)
+        assert show(figure), figure
+
+    return add
+
+
+@pytest.fixture(scope="session")
+def city():
+    """The reference day, counted, with what the next morning brought in."""
+    system = System("seed", is_set_up=False)
+    try:
+        system.told = load.load(system)
+        yield system
+    finally:
+        system.close()
+
+
+def pytest_unconfigure(config):
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
+    for line in shown:
+        print(line)
+    count = {name: len(reporter.stats.get(name, [])) for name in ("passed", "failed", "error")}
+    print(f"{count['passed']} passed, {count['failed'] + count['error']} failed", flush=True)
