@@ -12,17 +12,13 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from lib.audit import PROGRAMS  # noqa: E402
 from lib.system import MINUTE_MS, System  # noqa: E402
 
 SEED = pathlib.Path(__file__).resolve().parent
 DAY = SEED / "day"
 DATE = "2022-02-10"
 END = "2022-02-11T00:00:00+08:00"  # what the morning brings in counts in hours before it
-PROGRAMS = {
-    "checkpoint": ["fx-checkpoint"],
-    "test_site": ["fx-test-site"],
-    "quarantine": ["fx-quarantine"],
-}
 
 
 def instant(text):
@@ -61,8 +57,8 @@ class Load:
                 self.note(kind, line, int(answer["run"], 16), answer["seq"])
 
     def words(self, kind):
-        program, *kind_word = PROGRAMS.get(kind, ["fx-emit", kind])
-        return [program, "--outbox", self.system.dir / f"{kind}.db", *kind_word]
+        outbox = ["--outbox", self.system.dir / f"{kind}.db"]
+        return [PROGRAMS[kind], *outbox] if kind in PROGRAMS else ["fx-emit", *outbox, kind]
 
     def note(self, kind, line, run, seq):
         said = {**line, "at": instant(line["at"])}

@@ -207,8 +207,9 @@ def tell_quarantine(day, contacts):
 
 def tell_headcounts(day):
     """Roll call in the morning and at 22:00. Fucheng counts one person fewer than it took in."""
+    haicheng = {"COMPANION": (8, 8), "CLOSE": (0, 5), "SECONDARY": (0, 18)}
     counts = {
-        HOTEL_HAICHENG: ("CENTRAL", 60, {"COMPANION": (8, 8), "CLOSE": (0, 5), "SECONDARY": (0, 18)}),
+        HOTEL_HAICHENG: ("CENTRAL", 60, haicheng),
         HOTEL_FUCHENG: ("CENTRAL", 80, {"RISK_AREA": (10, 10), "SECONDARY": (0, 31)}),
         HOTEL_XINGANG: ("CENTRAL", 40, {"FROM_ABROAD": (18, 12)}),
         HOME_HAICHENG: ("HOME", None, {"RISK_AREA": (12, 11)}),
@@ -283,7 +284,8 @@ SITES = {
 }
 # (site, hour): persons in other lanes
 LANES = {("TS-441521106-001", hour): ("GREEN", 10) for hour in range(8, 14)}
-LANES |= {("TS-441521115-001", 10): ("HOME_VISIT", 20), ("TS-441521115-001", 15): ("YELLOW_CODE", 10)}
+LANES[("TS-441521115-001", 10)] = ("HOME_VISIT", 20)
+LANES[("TS-441521115-001", 15)] = ("YELLOW_CODE", 10)
 # (site, hour): what became of tubes that are not simply negative
 ODD = {
     ("TS-441521115-001", 9): "PRESUMPTIVE_POSITIVE",

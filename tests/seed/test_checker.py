@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""That the suite can fail: figures that are wrong are said to be short, and a day with a line less or
-a number doubled is told from the reference day by exactly the figures it touches."""
+"""That the suite can fail: figures that are wrong are said to be short, and a day with a line less
+or a number doubled is told from the reference day by exactly the figures it touches."""
 
 import json
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reference day through the real path: every figure of it at town, county and city, that nothing
-is missing, and all rollup tables against a recount of the lines in Python."""
+"""The reference day through the real path: every figure of it at town, county and city, that
+nothing is missing, and all rollup tables against a recount of the lines in Python."""
 
 import figures
 import load
