@@ -96,7 +96,7 @@ def load(system, day=DAY, report=None):
     if report:
         report(system)
     else:
-        system.setup("--cut-off", END)
+        system.run("fx-setup", "--cut-off", END)
     told.tell(day / "late")
     told.reverse(day / "late")
     system.count()
