@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""That the database explains itself: every table, view and function, and every column, has a comment
+"""That the database explains itself: every table, view, function and column has a comment
 in Chinese and in English, and that of a number ends with its unit in parentheses."""
 
 OBJECTS = """
