@@ -50,6 +50,21 @@ void sql_comment_column(struct buf *out, const char *relation, const char *colum
     sql_end(out);
 }
 
+void sql_comment_number(struct buf *out, const char *relation, const char *column, const char *doc,
+                        const char *unit)
+{
+    size_t size = strlen(doc);
+    if (size > 0 && doc[size - 1] == ')') {
+        sql_comment_column(out, relation, column, doc);
+        return;
+    }
+    struct buf text = BUF_INIT;
+    buf_append_format(&text, "%s(%s)", doc, unit);
+    sql_comment_column(out, relation, column, buf_text(&text));
+    out->is_failed |= text.is_failed;
+    buf_release(&text);
+}
+
 void sql_expression(struct buf *out, const char *expression, const char *schema_name)
 {
     bool is_inside = false; /* the byte before belongs to a word */

@@ -25,6 +25,10 @@ void sql_comment(struct buf *out, const char *what, const char *name, const char
 /* COMMENT ON COLUMN "relation"."column" IS 'doc'; */
 void sql_comment_column(struct buf *out, const char *relation, const char *column, const char *doc);
 
+/* The same for a column of numbers: "(unit)" is added where doc does not end in a bracket. */
+void sql_comment_number(struct buf *out, const char *relation, const char *column, const char *doc,
+                        const char *unit);
+
 /* Appends expression with each word "fangxian." replaced by the quoted schema name. */
 void sql_expression(struct buf *out, const char *expression, const char *schema_name);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "setup_rule.h"
 #include "setup_sql.h"
 #include "setup_views.h"
 
@@ -7,56 +8,6 @@
 
 #define NAME_SIZE 80
 #define CHANGE "_change_"
-
-static void comment_head(struct buf *out, const char *view)
-{
-    sql_comment_column(out, view, "day", views_day.doc);
-    sql_comment_column(out, view, "level", "city, county or town 级别");
-    sql_comment_column(out, view, "region", "region code 地区代码");
-    sql_comment_column(out, view, "name", "name in Chinese 名称");
-    sql_comment_column(out, view, "name_latin", "name in Latin letters 拉丁字母名称");
-}
-
-void views_append_direct(struct buf *out, const struct views_target *target)
-{
-    const struct rollup *rollup = target->rollup;
-    char view[NAME_SIZE];
-    snprintf(view, sizeof view, "%s_direct", rollup->name);
-    buf_append_format(out,
-                      "CREATE OR REPLACE VIEW \"%s\" AS "
-                      "SELECT d.day, r.level, r.code AS region, r.name, r.name_latin",
-                      view);
-    for (int i = 0; i < rollup->column_count + rollup->derived_count; i++) {
-        int index = target->order[i];
-        if (index >= rollup->column_count || !views_is_sum(&rollup->columns[index]))
-            continue;
-        const char *name = rollup->columns[index].name;
-        buf_append_format(out, ", n.\"%s\" - coalesce(k.\"%s\", 0) AS \"%s\"", name, name, name);
-    }
-    buf_append_format(out,
-                      " FROM \"%s_days\" d CROSS JOIN region r CROSS JOIN LATERAL "
-                      "(SELECT count(*) AS cells",
-                      rollup->name);
-    views_aggregates(out, target, false);
-    buf_append_text(out, " FROM ");
-    views_all_levels(out, target);
-    buf_append_text(out, " t WHERE t.region = r.code AND t.bucket_start >= d.starts AND "
-                         "t.bucket_start < d.ends) n CROSS JOIN LATERAL (SELECT count(*) AS cells");
-    views_aggregates(out, target, false);
-    buf_append_text(out, " FROM region y JOIN ");
-    views_all_levels(out, target);
-    buf_append_text(out,
-                    " t ON t.region = y.code WHERE y.parent = r.code AND "
-                    "t.bucket_start >= d.starts AND t.bucket_start < d.ends) k WHERE n.cells > 0 "
-                    "AND EXISTS (SELECT FROM region y WHERE y.parent = r.code)");
-    sql_end(out);
-    sql_comment(out, "VIEW", view, rollup->doc,
-                "- a node's own part: itself minus its children, as far as counted 按日本级直属");
-    comment_head(out, view);
-    for (int i = 0; i < rollup->column_count; i++)
-        if (views_is_sum(&rollup->columns[i]))
-            sql_comment_column(out, view, rollup->columns[i].name, rollup->columns[i].doc);
-}
 
 bool views_stock_name(char out[ROLLUP_NAME_MAX], const char *derived)
 {
@@ -92,11 +43,11 @@ static bool has_last(const struct rollup *rollup)
     return false;
 }
 
-/* Running totals per region: every sum before T, then the derived changes over them. */
+/* Running totals of the region c: every sum before T, then the derived changes over them. */
 static void append_changes(struct buf *out, const struct views_target *target)
 {
     char name[ROLLUP_NAME_MAX];
-    buf_append_text(out, " LEFT JOIN (SELECT q.region");
+    buf_append_text(out, " CROSS JOIN LATERAL (SELECT q.cells");
     for (int i = 0; i < target->rollup->derived_count; i++) {
         if (!views_stock_name(name, target->rollup->derived[i].name))
             continue;
@@ -104,12 +55,11 @@ static void append_changes(struct buf *out, const struct views_target *target)
         sql_expression(out, target->rollup->derived[i].sql, target->schema_name);
         buf_append_format(out, ")::bigint AS \"%s\"", name);
     }
-    buf_append_text(out, " FROM (SELECT t.region");
+    buf_append_text(out, " FROM (SELECT count(*) AS cells");
     views_aggregates(out, target, false);
     buf_append_text(out, " FROM ");
     views_all_levels(out, target);
-    buf_append_text(out, " t WHERE t.bucket_start < $1 GROUP BY t.region) q) n "
-                         "ON n.region = r.code");
+    buf_append_text(out, " t WHERE t.region = c.region AND t.bucket_start < $1) q) n");
 }
 
 /* One column's last values before T: per source and dimensions, then summed up the tree. A place
@@ -130,32 +80,67 @@ static void append_last(struct buf *out, const struct views_target *target, int 
                       "ORDER BY %s, t.\"%s_last\" DESC) x JOIN source_status('%s', '%s', "
                       "$1 - interval '1 hour', $1) s ON s.source = x.source AND "
                       "(s.expected > 0 OR NOT s.is_registered) JOIN region_ancestor a "
-                      "ON a.region = s.region GROUP BY a.ancestor) l%d ON l%d.ancestor = r.code",
+                      "ON a.region = s.region GROUP BY a.ancestor) l%d ON l%d.ancestor = c.region",
                       buf_text(&keys), column, rollup->name, column, buf_text(&keys), column,
                       target->kind, target->topic, index, index);
     out->is_failed |= keys.is_failed;
     buf_release(&keys);
 }
 
-/* The columns that follow the names: types in RETURNS TABLE, or expressions in SELECT. */
-static void append_stock_columns(struct buf *out, const struct views_target *target, bool is_types)
+/* What is written for each stock, in order. */
+enum text { TEXT_TYPES, TEXT_VALUES, TEXT_COMMENTS };
+
+static void append_change_column(struct buf *out, const struct views_target *target, int index,
+                                 enum text text)
 {
-    const struct rollup *rollup = target->rollup;
+    const struct rollup_derived *derived = &target->rollup->derived[index];
     char name[ROLLUP_NAME_MAX];
-    for (int i = 0; has_change(rollup) && i < rollup->derived_count; i++)
-        if (views_stock_name(name, rollup->derived[i].name))
-            buf_append_format(out, is_types ? ", \"%s\" bigint" : ", n.\"%s\"", name);
-    for (int i = 0; has_last(rollup) && i < rollup->column_count; i++) {
-        const char *column = rollup->columns[i].name;
-        if (!is_last(&rollup->columns[i]))
-            continue;
-        if (is_types)
-            buf_append_format(out,
-                              ", \"%s\" bigint, \"%s_sources\" bigint, \"%s_oldest\" timestamptz",
-                              column, column, column);
-        else
-            buf_append_format(out, ", l%d.value, l%d.sources, l%d.oldest", i, i, i);
+    char view[NAME_SIZE];
+    char doc[200];
+    if (!views_stock_name(name, derived->name))
+        return;
+    snprintf(view, sizeof view, "%s_stock", target->rollup->name);
+    snprintf(doc, sizeof doc, "stock: running sum of %s 存量", derived->name);
+    if (text == TEXT_TYPES)
+        buf_append_format(out, ", \"%s\" bigint", name);
+    else if (text == TEXT_VALUES)
+        buf_append_format(out, ", n.\"%s\"", name);
+    else
+        sql_comment_number(out, view, name, doc, rollup_unit_gloss(rule_unit(derived->name)));
+}
+
+static void append_last_column(struct buf *out, const struct views_target *target, int index,
+                               enum text text)
+{
+    const struct rollup_column *column = &target->rollup->columns[index];
+    const char *name = column->name;
+    char view[NAME_SIZE];
+    char other[NAME_SIZE];
+    if (column->aggregate != AGGREGATE_LAST)
+        return;
+    snprintf(view, sizeof view, "%s_stock", target->rollup->name);
+    if (text == TEXT_TYPES) {
+        buf_append_format(out, ", \"%s\" bigint, \"%s_sources\" bigint, \"%s_oldest\" timestamptz",
+                          name, name, name);
+    } else if (text == TEXT_VALUES) {
+        buf_append_format(out, ", l%d.value, l%d.sources, l%d.oldest", index, index, index);
+    } else {
+        sql_comment_number(out, view, name, column->doc, rollup_unit_gloss(column->unit));
+        snprintf(other, sizeof other, "%s_sources", name);
+        sql_comment_column(out, view, other, "sources whose report is in it 采用的来源数(个)");
+        snprintf(other, sizeof other, "%s_oldest", name);
+        sql_comment_column(out, view, other,
+                           "start of the hour of the oldest report in it 最早采用的上报时段");
     }
+}
+
+static void append_stock_columns(struct buf *out, const struct views_target *target, enum text text)
+{
+    for (int i = 0; i < target->rollup->derived_count; i++)
+        if (has_change(target->rollup))
+            append_change_column(out, target, i, text);
+    for (int i = 0; i < target->rollup->column_count; i++)
+        append_last_column(out, target, i, text);
 }
 
 /* A region is shown when any of its stocks is known. */
@@ -163,15 +148,34 @@ static void append_known(struct buf *out, const struct views_target *target)
 {
     const char *lead = " WHERE ";
     if (has_change(target->rollup)) {
-        buf_append_format(out, "%sn.region IS NOT NULL", lead);
+        buf_append_format(out, "%sn.cells > 0", lead);
         lead = " OR ";
     }
-    for (int i = 0; has_last(target->rollup) && i < target->rollup->column_count; i++) {
-        if (!is_last(&target->rollup->columns[i]))
+    for (int i = 0; i < target->rollup->column_count; i++) {
+        if (target->rollup->columns[i].aggregate != AGGREGATE_LAST)
             continue;
         buf_append_format(out, "%sl%d.ancestor IS NOT NULL", lead, i);
         lead = " OR ";
     }
+}
+
+/* The stocks up to where all is counted; its columns say what those of the function mean. */
+static void append_stock_view(struct buf *out, const struct views_target *target)
+{
+    char view[NAME_SIZE];
+    snprintf(view, sizeof view, "%s_stock", target->rollup->name);
+    buf_append_format(out,
+                      "CREATE OR REPLACE VIEW \"%s\" AS SELECT s.* FROM kind_clock k CROSS JOIN "
+                      "LATERAL \"%s_at\"(coalesce(k.judged_at, now())) s WHERE k.kind = '%s'",
+                      view, view, target->kind);
+    sql_end(out);
+    sql_comment(out, "VIEW", view, target->rollup->doc, "- stocks, as far as counted 当前存量");
+    views_place_comments(out, view, true);
+    views_status_comments(out, view);
+    sql_comment_column(out, view, "missing_events",
+                       "numbers missing, rejected or lost, of this day and all before: a stock "
+                       "needs them all 缺失事件数(条)");
+    append_stock_columns(out, target, TEXT_COMMENTS);
 }
 
 void views_append_stock(struct buf *out, const struct views_target *target)
@@ -181,17 +185,19 @@ void views_append_stock(struct buf *out, const struct views_target *target)
         return;
     buf_append_format(out,
                       "CREATE OR REPLACE FUNCTION \"%s_stock_at\"(at timestamptz) RETURNS TABLE "
-                      "(level text, region text, name text, name_latin text",
+                      "(level text, region text, name text, name_latin text, sources_expected "
+                      "bigint, sources_heard bigint, missing_events bigint, complete boolean",
                       rollup->name);
-    append_stock_columns(out, target, true);
-    buf_append_text(out, ") LANGUAGE sql STABLE SECURITY DEFINER BEGIN ATOMIC "
-                         "SELECT r.level, r.code, r.name, r.name_latin");
-    append_stock_columns(out, target, false);
-    buf_append_text(out, " FROM region r");
+    append_stock_columns(out, target, TEXT_TYPES);
+    buf_append_text(out, ") LANGUAGE sql STABLE BEGIN ATOMIC SELECT c.of_level, c.region, c.name, "
+                         "c.name_latin, c.expected, c.heard, c.missing, c.complete");
+    append_stock_columns(out, target, TEXT_VALUES);
+    buf_append_format(out, " FROM stock_status('%s', '%s', %s, $1) c", target->kind, target->topic,
+                      views_is_everywhere(target));
     if (has_change(rollup))
         append_changes(out, target);
-    for (int i = 0; has_last(rollup) && i < rollup->column_count; i++)
-        if (is_last(&rollup->columns[i]))
+    for (int i = 0; i < rollup->column_count; i++)
+        if (rollup->columns[i].aggregate == AGGREGATE_LAST)
             append_last(out, target, i);
     append_known(out, target);
     buf_append_text(out, "; END");
@@ -200,4 +206,5 @@ void views_append_stock(struct buf *out, const struct views_target *target)
     sql_literal(out, "stocks at a bucket's edge: running totals, and last values (value, sources "
                      "that reported, time of the oldest report used) 某时刻存量");
     sql_end(out);
+    append_stock_view(out, target);
 }

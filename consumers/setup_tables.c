@@ -14,6 +14,7 @@ static const char *const taken[] = {
     "hour",          "level",          "name",         "name_latin",
     "starts",        "ends",           "cells",        "sources_expected",
     "sources_heard", "missing_events", "complete",     "silent_minutes",
+    "whole",         "is_direct",      "units",
 };
 
 static enum fx_code check_name(const struct rollup *rollup, const char *name, struct fx_err *err)
@@ -140,7 +141,8 @@ static void append_comments(struct buf *out, const struct table *table)
         char order[NAME_SIZE];
         if (!has_column(table, column))
             continue;
-        sql_comment_column(out, table->name, column->name, column->doc);
+        sql_comment_number(out, table->name, column->name, column->doc,
+                           rollup_unit_gloss(column->unit));
         snprintf(order, sizeof order, "%s_last", column->name);
         if (column->aggregate == AGGREGATE_LAST)
             sql_comment_column(out, table->name, order,

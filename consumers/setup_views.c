@@ -28,6 +28,8 @@ const struct views_step views_hour = {.name = "hour",
                                       .levels_head =
                                           "q.hour, q.level, q.region, q.name, q.name_latin",
                                       .source_head = "q.hour, q.source, q.name, q.region"};
+static const struct views_step as_of = {
+    .name = "day", .levels_head = "q.day, q.level, q.region, q.name, q.name_latin"};
 
 static const struct level {
     const char *name;
@@ -36,22 +38,11 @@ static const struct level {
 static const struct level all_levels = {NULL, "all levels 各级"};
 #define LEVEL_COUNT (sizeof levels / sizeof levels[0])
 
-static const struct status_column {
-    const char *name;
-    const char *doc;
-} status_columns[] = {
-    {"sources_expected", "sources registered at or below it 应报来源数(个)"},
-    {"sources_heard", "those that gave a sign of life 已报来源数(个)"},
-    {"missing_events", "numbers of the day that are missing, rejected or lost; an hour shows its "
-                       "day's 缺失事件数(条)"},
-    {"complete", "all expected heard in every hour so far, nothing missing or still to come, no "
-                 "run lost or cloned; NULL: none expected, or not known yet 是否完整"},
-};
-static const struct status_column silent_minutes = {
-    "silent_minutes", "five per five-minute slot without a sign of life, so far; NULL: not "
-                      "expected 静默分钟数(分钟)"};
+static const char silent_minutes[] = "five per five-minute slot without a sign of life, so far; "
+                                     "NULL: not expected 静默分钟数(分钟)";
 
-/* A view that is being written: name, whose comments come after it. */
+/* A view that is being written: name, whose comments come after it. A function's body is written
+ * by the same code without one: NULL. */
 struct view {
     char name[NAME_SIZE];
     struct buf comments;
@@ -66,6 +57,8 @@ static void open_view(struct view *view, struct buf *out, const char *name)
 
 static void describe(struct view *view, const char *column, const char *doc)
 {
+    if (view == NULL)
+        return;
     sql_comment_column(&view->comments, view->name, column, doc);
 }
 
@@ -143,26 +136,20 @@ static void append_hours(struct buf *out, const struct views_target *target)
     close_view(&view, out, "hours from the first counted or heard to the last", "统计时段");
 }
 
-static void append_status(struct buf *out, const struct views_target *target, struct view *view)
-{
-    buf_append_format(out,
-                      ", c.expected AS sources_expected, c.heard AS sources_heard, "
-                      "c.missing AS missing_events, CASE WHEN c.complete IS NOT NULL THEN "
-                      "c.complete%s%s END AS complete",
-                      target->since == NULL ? "" : " AND d.starts >= ",
-                      target->since == NULL ? "" : target->since);
-    for (size_t i = 0; i < sizeof status_columns / sizeof status_columns[0]; i++)
-        describe(view, status_columns[i].name, status_columns[i].doc);
-}
-
 static void append_region_head(struct buf *out, const struct views_step *step, struct view *view)
 {
     buf_append_format(out, "SELECT d.%s, c.of_level AS level, c.region, c.name, c.name_latin",
                       step->name);
     describe(view, step->name, step->doc);
-    describe(view, "region", "region code 地区代码");
-    describe(view, "name", "name in Chinese 名称");
-    describe(view, "name_latin", "name in Latin letters 拉丁字母名称");
+    if (view != NULL)
+        views_place_comments(&view->comments, view->name, false);
+}
+
+static void append_status(struct buf *out, const struct views_target *target, struct view *view)
+{
+    views_status(out, target);
+    if (view != NULL)
+        views_status_comments(&view->comments, view->name);
 }
 
 /* Each dimension as alias."name", lead before the first. */
@@ -182,11 +169,10 @@ static void append_outer(struct buf *out, const struct views_target *target, con
     buf_append_format(out, "SELECT %s", head);
     if (is_detail)
         append_dimensions(out, target, "q", ", ");
-    for (size_t i = 0; i < sizeof status_columns / sizeof status_columns[0]; i++)
-        buf_append_format(out, ", q.%s", status_columns[i].name);
+    views_status_names(out, "q");
     if (is_source)
-        buf_append_format(out, ", q.%s", silent_minutes.name);
-    views_columns(out, target, is_source);
+        buf_append_text(out, ", q.silent_minutes");
+    views_columns(out, target, is_source ? VIEWS_ALL : VIEWS_NO_LAST);
     buf_append_text(out, " FROM (");
 }
 
@@ -199,6 +185,25 @@ static void append_table(struct buf *out, const struct views_target *target,
         buf_append_format(out, "\"%s_%s\"", target->rollup->name, level->name);
 }
 
+/* The time step as d: rows of the view that lists them, or the day of $1 up to the last bucket that
+ * ended by then. A day ends with its last instant: at midnight it is the one that is over. */
+static void append_time(struct buf *out, const struct views_target *target,
+                        const struct views_step *step)
+{
+    if (step->plural != NULL) {
+        buf_append_format(out, "\"%s_%s\" d", target->rollup->name, step->plural);
+        return;
+    }
+    buf_append_format(
+        out,
+        "(SELECT ((e.edge - interval '1 microsecond') AT TIME ZONE " VIEWS_ZONE
+        ")::date AS day, date_trunc('day', e.edge - interval '1 microsecond', " VIEWS_ZONE
+        ") AS starts, e.edge AS ends FROM (SELECT date_bin(interval "
+        "'%" PRId64 " milliseconds', $1, timestamptz '2000-01-01 00:00+00') "
+        "AS edge) e) d",
+        target->rollup->bucket_ms);
+}
+
 /* … FROM time d, regions of the level c */
 static void append_region_from(struct buf *out, const struct views_target *target,
                                const struct views_step *step, const struct level *level)
@@ -206,30 +211,26 @@ static void append_region_from(struct buf *out, const struct views_target *targe
     char word[16] = "NULL";
     if (level->name != NULL)
         snprintf(word, sizeof word, "'%s'", level->name);
+    buf_append_text(out, " FROM ");
+    append_time(out, target, step);
     buf_append_format(out,
-                      " FROM \"%s_%s\" d CROSS JOIN LATERAL region_status('%s', '%s', %s, %s, "
-                      "d.starts, d.ends) c",
-                      target->rollup->name, step->plural, target->kind, target->topic, word,
-                      target->rollup->region_field == ENVELOPE_REGION ? "false" : "true");
+                      " CROSS JOIN LATERAL region_status('%s', '%s', %s, %s, d.starts, d.ends) c",
+                      target->kind, target->topic, word, views_is_everywhere(target));
 }
 
-static void append_region_view(struct buf *out, const struct views_target *target,
-                               const struct views_step *step, const struct level *level)
+static const char *region_head(const struct views_step *step, const struct level *level)
 {
-    struct view view;
-    char name[NAME_SIZE];
-    bool is_all = level->name == NULL;
-    if (is_all)
-        snprintf(name, sizeof name, "%s_levels", target->rollup->name);
-    else
-        snprintf(name, sizeof name, "%s_%s_%s", target->rollup->name, level->name, step->suffix);
-    open_view(&view, out, name);
-    append_outer(out, target, is_all ? step->levels_head : step->region_head, false, false);
-    append_region_head(out, step, &view);
-    if (is_all)
-        describe(&view, "level", "city, county or town 级别");
-    append_status(out, target, &view);
-    views_values(out, target);
+    return level->name == NULL ? step->levels_head : step->region_head;
+}
+
+static void append_region_select(struct buf *out, const struct views_target *target,
+                                 const struct views_step *step, const struct level *level,
+                                 struct view *view)
+{
+    append_outer(out, target, region_head(step, level), false, false);
+    append_region_head(out, step, view);
+    append_status(out, target, view);
+    views_values(out, target, true);
     append_region_from(out, target, step, level);
     buf_append_text(out, " CROSS JOIN LATERAL (SELECT count(*) AS cells");
     views_aggregates(out, target, true);
@@ -240,10 +241,46 @@ static void append_region_view(struct buf *out, const struct views_target *targe
                     "t.bucket_start < d.ends) v WHERE c.is_registered OR EXISTS (SELECT FROM ");
     append_table(out, target, level);
     buf_append_text(out, " t WHERE t.region = c.region)) q");
-    views_comments(&view.comments, target, view.name);
+}
+
+static void append_region_view(struct buf *out, const struct views_target *target,
+                               const struct views_step *step, const struct level *level)
+{
+    struct view view;
+    char name[NAME_SIZE];
+    if (level->name == NULL)
+        snprintf(name, sizeof name, "%s_levels", target->rollup->name);
+    else
+        snprintf(name, sizeof name, "%s_%s_%s", target->rollup->name, level->name, step->suffix);
+    open_view(&view, out, name);
+    append_region_select(out, target, step, level, &view);
+    if (level->name == NULL)
+        describe(&view, "level", "city, county or town 级别");
+    views_comments(&view.comments, target, view.name, VIEWS_NO_LAST);
     char gloss[NAME_SIZE];
     snprintf(gloss, sizeof gloss, "- %s %s", level->doc, step->gloss);
     close_view(&view, out, target->rollup->doc, gloss);
+}
+
+static void append_detail_select(struct buf *out, const struct views_target *target,
+                                 const struct views_step *step, const struct level *level,
+                                 struct view *view)
+{
+    append_outer(out, target, region_head(step, level), true, false);
+    append_region_head(out, step, view);
+    append_dimensions(out, target, "v", ", ");
+    append_status(out, target, view);
+    views_values(out, target, true);
+    append_region_from(out, target, step, level);
+    buf_append_text(out, " CROSS JOIN LATERAL (SELECT count(*) AS cells");
+    append_dimensions(out, target, "t", ", ");
+    views_aggregates(out, target, true);
+    buf_append_text(out, " FROM ");
+    append_table(out, target, level);
+    buf_append_text(out, " t WHERE t.region = c.region AND t.bucket_start >= d.starts AND "
+                         "t.bucket_start < d.ends GROUP BY ");
+    append_dimensions(out, target, "t", "");
+    buf_append_text(out, ") v) q");
 }
 
 static void append_detail_view(struct buf *out, const struct views_target *target,
@@ -251,31 +288,49 @@ static void append_detail_view(struct buf *out, const struct views_target *targe
 {
     struct view view;
     char name[NAME_SIZE];
-    snprintf(name, sizeof name, "%s_%s_daily_detail", target->rollup->name, level->name);
+    if (level->name == NULL)
+        snprintf(name, sizeof name, "%s_levels_detail", target->rollup->name);
+    else
+        snprintf(name, sizeof name, "%s_%s_daily_detail", target->rollup->name, level->name);
     open_view(&view, out, name);
-    append_outer(out, target, views_day.region_head, true, false);
-    append_region_head(out, &views_day, &view);
-    append_dimensions(out, target, "v", ", ");
-    append_status(out, target, &view);
-    views_values(out, target);
-    append_region_from(out, target, &views_day, level);
-    buf_append_text(out, " CROSS JOIN LATERAL (SELECT count(*) AS cells");
-    append_dimensions(out, target, "t", ", ");
-    views_aggregates(out, target, true);
-    buf_append_format(out,
-                      " FROM \"%s_%s\" t WHERE t.region = c.region AND t.bucket_start >= d.starts "
-                      "AND t.bucket_start < d.ends GROUP BY ",
-                      target->rollup->name, level->name);
-    append_dimensions(out, target, "t", "");
-    buf_append_text(out, ") v) q");
+    append_detail_select(out, target, &views_day, level, &view);
+    if (level->name == NULL)
+        describe(&view, "level", "city, county or town 级别");
     for (int i = 0; i < target->rollup->dimension_count; i++) {
         const struct field *field = &target->schema->fields[target->rollup->dimensions[i]];
         describe(&view, field->name, field->doc);
     }
-    views_comments(&view.comments, target, view.name);
+    views_comments(&view.comments, target, view.name, VIEWS_NO_LAST);
     char gloss[NAME_SIZE];
     snprintf(gloss, sizeof gloss, "- %s, detail 按日明细", level->doc);
     close_view(&view, out, target->rollup->doc, gloss);
+}
+
+/* The figures of a day up to an hour, also long after it: rows of _levels, or of _levels_detail. */
+static void append_as_of(struct buf *out, const struct views_target *target, bool is_detail)
+{
+    const char *rollup = target->rollup->name;
+    const char *detail = is_detail ? "_detail" : "";
+    buf_append_format(out,
+                      "CREATE OR REPLACE FUNCTION \"%s_as_of%s\"(at timestamptz) RETURNS SETOF "
+                      "\"%s_levels%s\" LANGUAGE sql STABLE BEGIN ATOMIC ",
+                      rollup, detail, rollup, detail);
+    if (is_detail)
+        append_detail_select(out, target, &as_of, &all_levels, NULL);
+    else
+        append_region_select(out, target, &as_of, &all_levels, NULL);
+    buf_append_text(out, "; END");
+    sql_end(out);
+    buf_append_format(out, "COMMENT ON FUNCTION \"%s_as_of%s\"(timestamptz) IS ", rollup, detail);
+    struct buf text = BUF_INIT;
+    buf_append_format(&text,
+                      "%s - rows of %s_levels%s for the day up to the last bucket that ended by "
+                      "then; at midnight the day that is over 截至某时的当日数",
+                      target->rollup->doc, rollup, detail);
+    sql_literal(out, buf_text(&text));
+    out->is_failed |= text.is_failed;
+    buf_release(&text);
+    sql_end(out);
 }
 
 /* The last values of the time step, one per group of the dimensions, summed over the groups. */
@@ -310,10 +365,8 @@ static void describe_source(struct view *view, const struct views_target *target
     describe(view, "source", "device or post 来源");
     describe(view, "name", "name of the post, NULL if it is not registered 名称");
     describe(view, "region", "region code of the post 所在地区代码");
-    views_comments(&view->comments, target, view->name);
-    for (int i = 0; i < target->rollup->column_count; i++)
-        if (target->rollup->columns[i].aggregate == AGGREGATE_LAST)
-            describe(view, target->rollup->columns[i].name, target->rollup->columns[i].doc);
+    describe(view, "silent_minutes", silent_minutes);
+    views_comments(&view->comments, target, view->name, VIEWS_ALL);
 }
 
 static void append_source_view(struct buf *out, const struct views_target *target,
@@ -327,9 +380,8 @@ static void append_source_view(struct buf *out, const struct views_target *targe
     append_outer(out, target, step->source_head, false, true);
     buf_append_format(out, "SELECT d.%s, c.source, c.name, c.region", step->name);
     append_status(out, target, &view);
-    buf_append_format(out, ", c.%s", silent_minutes.name);
-    describe(&view, silent_minutes.name, silent_minutes.doc);
-    views_values(out, target);
+    buf_append_text(out, ", c.silent_minutes");
+    views_values(out, target, true);
     append_last_values(out, target);
     buf_append_format(out,
                       " FROM \"%s_%s\" d CROSS JOIN LATERAL source_status('%s', '%s', d.starts, "
@@ -364,7 +416,12 @@ void views_append(struct buf *out, const struct views_target *target)
     }
     if (rollup->by_region) {
         append_region_view(out, target, &views_day, &all_levels);
-        views_append_direct(out, target);
+        append_as_of(out, target, false);
+        views_append_parts(out, target);
+    }
+    if (rollup->by_region && rollup->dimension_count > 0) {
+        append_detail_view(out, target, &all_levels);
+        append_as_of(out, target, true);
     }
     views_append_stock(out, target);
 }
