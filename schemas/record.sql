@@ -182,3 +182,186 @@ BEGIN
         CREATE INDEX correction_by_bucket ON correction (rollup, level, region, bucket_start);
     END IF;
 END $$;
+
+-- The daily report (fx-report --freeze): its figures as they were, never changed. A report is one
+-- (as_of, region, version); report_text holds what was printed from the rows beside it.
+CREATE TABLE IF NOT EXISTS report (
+    as_of timestamptz,
+    region text COLLATE "C",
+    version integer CHECK (version > 0),
+    period_start timestamptz NOT NULL,
+    counted_until timestamptz,
+    schema_name text NOT NULL,
+    program text NOT NULL,
+    base_as_of timestamptz,
+    base_version integer,
+    made_at timestamptz NOT NULL DEFAULT transaction_timestamp(),
+    made_by text NOT NULL DEFAULT session_user,
+    PRIMARY KEY (as_of, region, version)
+);
+COMMENT ON TABLE report IS 'versions of the daily report that are kept 已定稿日报';
+COMMENT ON COLUMN report.as_of IS 'figures are of what occurred before 截至时间';
+COMMENT ON COLUMN report.region IS 'region code 地区代码';
+COMMENT ON COLUMN report.version IS '1, 2, … of this time and region 版本号';
+COMMENT ON COLUMN report.period_start IS 'first instant of the reporting day 统计起始时间';
+COMMENT ON COLUMN report.counted_until IS
+    'all that was appended to Kafka before was counted; NULL: not known 已计数至';
+COMMENT ON COLUMN report.schema_name IS 'schema that the figures are from 模式';
+COMMENT ON COLUMN report.program IS 'program and version that made it 生成程序';
+COMMENT ON COLUMN report.base_as_of IS
+    'as_of of the report that corrections are told against, NULL: the first 对比报告截至时间';
+COMMENT ON COLUMN report.base_version IS 'version of that report 对比报告版本号';
+COMMENT ON COLUMN report.made_at IS 'when 生成时间';
+COMMENT ON COLUMN report.made_by IS 'who 生成人';
+
+CREATE TABLE IF NOT EXISTS report_place (
+    as_of timestamptz,
+    region text COLLATE "C",
+    version integer,
+    position integer,
+    part text NOT NULL CHECK (part IN ('total', 'unit', 'own')),
+    place text COLLATE "C" NOT NULL,
+    name text NOT NULL,
+    name_latin text NOT NULL,
+    level text NOT NULL,
+    PRIMARY KEY (as_of, region, version, position),
+    FOREIGN KEY (as_of, region, version) REFERENCES report
+);
+COMMENT ON TABLE report_place IS 'rows of a report: the region, its units, its own part 日报统计单位';
+COMMENT ON COLUMN report_place.as_of IS 'of the report 截至时间';
+COMMENT ON COLUMN report_place.region IS 'of the report 地区代码';
+COMMENT ON COLUMN report_place.version IS 'of the report 版本号';
+COMMENT ON COLUMN report_place.position IS 'order 顺序号';
+COMMENT ON COLUMN report_place.part IS
+    'total: the region with all below; unit: a node below it; own: what is of no unit 合计、单位、本级';
+COMMENT ON COLUMN report_place.place IS 'region code of the row 单位代码';
+COMMENT ON COLUMN report_place.name IS 'name in Chinese, as it was 名称';
+COMMENT ON COLUMN report_place.name_latin IS 'name in Latin letters, as it was 拉丁字母名称';
+COMMENT ON COLUMN report_place.level IS 'city, county or town 级别';
+
+CREATE TABLE IF NOT EXISTS report_figure (
+    as_of timestamptz,
+    region text COLLATE "C",
+    version integer,
+    position integer NOT NULL,
+    section text COLLATE "C",
+    part text COLLATE "C",
+    place text COLLATE "C",
+    item text COLLATE "C",
+    measure text COLLATE "C",
+    unit text NOT NULL,
+    value numeric,
+    is_recorded boolean NOT NULL,
+    complete boolean,
+    PRIMARY KEY (as_of, region, version, section, part, place, item, measure),
+    FOREIGN KEY (as_of, region, version) REFERENCES report
+);
+COMMENT ON TABLE report_figure IS 'figures of a report 日报数据';
+COMMENT ON COLUMN report_figure.as_of IS 'of the report 截至时间';
+COMMENT ON COLUMN report_figure.region IS 'of the report 地区代码';
+COMMENT ON COLUMN report_figure.version IS 'of the report 版本号';
+COMMENT ON COLUMN report_figure.position IS 'order 顺序号';
+COMMENT ON COLUMN report_figure.section IS 'section 章节';
+COMMENT ON COLUMN report_figure.part IS 'total, unit or own, see report_place 合计、单位、本级';
+COMMENT ON COLUMN report_figure.place IS 'region code of the row 单位代码';
+COMMENT ON COLUMN report_figure.item IS 'tier, service or kind of event; empty: all 分项';
+COMMENT ON COLUMN report_figure.measure IS 'what is counted 指标';
+COMMENT ON COLUMN report_figure.unit IS 'unit 单位';
+COMMENT ON COLUMN report_figure.value IS
+    'in this unit; NULL: nobody was heard, or not recorded 数值';
+COMMENT ON COLUMN report_figure.is_recorded IS 'some kind of event records it 是否有记录';
+COMMENT ON COLUMN report_figure.complete IS
+    'all that was expected is counted; NULL: not known 是否完整';
+
+CREATE TABLE IF NOT EXISTS report_finding (
+    as_of timestamptz,
+    region text COLLATE "C",
+    version integer,
+    position integer,
+    finding text NOT NULL CHECK (finding IN ('missing', 'silent')),
+    kind text NOT NULL,
+    source text COLLATE "C" NOT NULL,
+    name text,
+    place text COLLATE "C",
+    place_name text,
+    place_latin text,
+    run text,
+    day date,
+    first_seq bigint,
+    last_seq bigint,
+    cause text,
+    silent_minutes bigint,
+    PRIMARY KEY (as_of, region, version, position),
+    FOREIGN KEY (as_of, region, version) REFERENCES report
+);
+COMMENT ON TABLE report_finding IS 'what a report lacks, by number and source 日报缺失清单';
+COMMENT ON COLUMN report_finding.as_of IS 'of the report 截至时间';
+COMMENT ON COLUMN report_finding.region IS 'of the report 地区代码';
+COMMENT ON COLUMN report_finding.version IS 'of the report 版本号';
+COMMENT ON COLUMN report_finding.position IS 'order 顺序号';
+COMMENT ON COLUMN report_finding.finding IS
+    'missing: numbers not counted; silent: no sign of life in the last hour 缺失或静默';
+COMMENT ON COLUMN report_finding.kind IS 'kind of event 事件种类';
+COMMENT ON COLUMN report_finding.source IS 'device or post 来源';
+COMMENT ON COLUMN report_finding.name IS 'name of the post, NULL: not registered 名称';
+COMMENT ON COLUMN report_finding.place IS 'region code of the post, NULL: not known 地区代码';
+COMMENT ON COLUMN report_finding.place_name IS 'name of the place in Chinese 地区名称';
+COMMENT ON COLUMN report_finding.place_latin IS 'name of the place in Latin letters 地区拉丁字母名称';
+COMMENT ON COLUMN report_finding.run IS 'run number, 12 hex digits 运行号(十六进制)';
+COMMENT ON COLUMN report_finding.day IS 'day that the numbers belong to 所属日期';
+COMMENT ON COLUMN report_finding.first_seq IS 'first number 起始序号';
+COMMENT ON COLUMN report_finding.last_seq IS 'last number 结束序号';
+COMMENT ON COLUMN report_finding.cause IS 'missing, rejected or lost 原因';
+COMMENT ON COLUMN report_finding.silent_minutes IS
+    'minutes without a sign of life, of the reporting day 静默分钟数(分钟)';
+
+CREATE TABLE IF NOT EXISTS report_correction (
+    as_of timestamptz,
+    region text COLLATE "C",
+    version integer,
+    position integer,
+    section text COLLATE "C" NOT NULL,
+    part text COLLATE "C" NOT NULL,
+    place text COLLATE "C" NOT NULL,
+    item text COLLATE "C" NOT NULL,
+    measure text COLLATE "C" NOT NULL,
+    unit text NOT NULL,
+    old_value numeric,
+    new_value numeric,
+    changed_at timestamptz,
+    PRIMARY KEY (as_of, region, version, position),
+    FOREIGN KEY (as_of, region, version) REFERENCES report
+);
+COMMENT ON TABLE report_correction IS 'figures that differ from the report before 日报订正';
+COMMENT ON COLUMN report_correction.as_of IS 'of the report 截至时间';
+COMMENT ON COLUMN report_correction.region IS 'of the report 地区代码';
+COMMENT ON COLUMN report_correction.version IS 'of the report 版本号';
+COMMENT ON COLUMN report_correction.position IS 'order 顺序号';
+COMMENT ON COLUMN report_correction.section IS 'section 章节';
+COMMENT ON COLUMN report_correction.part IS 'total, unit or own, see report_place 合计、单位、本级';
+COMMENT ON COLUMN report_correction.place IS 'region code of the row 单位代码';
+COMMENT ON COLUMN report_correction.item IS 'tier, service or kind of event; empty: all 分项';
+COMMENT ON COLUMN report_correction.measure IS 'what is counted 指标';
+COMMENT ON COLUMN report_correction.unit IS 'unit of the values 单位';
+COMMENT ON COLUMN report_correction.old_value IS 'as it was reported; NULL: not reported 原值';
+COMMENT ON COLUMN report_correction.new_value IS 'as it is counted now; NULL: no longer reported 订正值';
+COMMENT ON COLUMN report_correction.changed_at IS
+    'last change in the log "correction" that bears on it, NULL: none is logged 变更时间';
+
+CREATE TABLE IF NOT EXISTS report_text (
+    as_of timestamptz,
+    region text COLLATE "C",
+    version integer,
+    lang text,
+    format text,
+    content text NOT NULL,
+    PRIMARY KEY (as_of, region, version, lang, format),
+    FOREIGN KEY (as_of, region, version) REFERENCES report
+);
+COMMENT ON TABLE report_text IS 'what was printed of a report, byte for byte 日报文本';
+COMMENT ON COLUMN report_text.as_of IS 'of the report 截至时间';
+COMMENT ON COLUMN report_text.region IS 'of the report 地区代码';
+COMMENT ON COLUMN report_text.version IS 'of the report 版本号';
+COMMENT ON COLUMN report_text.lang IS 'zh, en or both 语言';
+COMMENT ON COLUMN report_text.format IS 'md, csv or html 格式';
+COMMENT ON COLUMN report_text.content IS 'the document 内容';
