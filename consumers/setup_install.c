@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../schemas/document.h"
 #include "setup.h"
 #include "setup_sql.h"
 #include "setup_views.h"
@@ -10,8 +11,10 @@
 
 #define PATH_SIZE 4096
 
+#define NEEDS "-- needs: " /* in a file's head: rollups that it is about, commas between */
+
 /* Files of schemas/views that the generated views need, in order; the others follow by name. */
-static const char *const needed[] = {"ledger.sql", "functions.sql"};
+static const char *const needed[] = {"ledger.sql", "functions.sql", "status.sql"};
 #define NEEDED_COUNT (sizeof needed / sizeof needed[0])
 
 static enum fx_code read_added(const struct setup *setup, const struct rollup *rollup,
@@ -152,7 +155,7 @@ static enum fx_code make_generated(const struct setup *setup, struct fx_err *err
 static enum fx_code make_correction_view(const struct setup *setup, struct fx_err *err)
 {
     static const char *const columns[][2] = {
-        {"id", "order 顺序号"},
+        {"id", "order 顺序号(编号)"},
         {"rollup", "rollup 汇总表"},
         {"level", "town, county or city 级别"},
         {"region", "region code 地区代码"},
@@ -214,9 +217,9 @@ static enum fx_code make_loss_view(const struct setup *setup, struct fx_err *err
     sql_comment(&sql, "VIEW", "accepted_loss", "what Kafka lost, and a person accepted",
                 "已接受的丢失");
     sql_comment_column(&sql, "accepted_loss", "topic", "Kafka topic 主题");
-    sql_comment_column(&sql, "accepted_loss", "partition", "Kafka partition 分区");
-    sql_comment_column(&sql, "accepted_loss", "first_offset", "first lost offset 起始位点");
-    sql_comment_column(&sql, "accepted_loss", "last_offset", "last lost offset 结束位点");
+    sql_comment_column(&sql, "accepted_loss", "partition", "Kafka partition 分区(编号)");
+    sql_comment_column(&sql, "accepted_loss", "first_offset", "first lost offset 起始位点(位点)");
+    sql_comment_column(&sql, "accepted_loss", "last_offset", "last lost offset 结束位点(位点)");
     sql_comment_column(&sql, "accepted_loss", "is_counted",
                        "had been counted before; else what was in it is not, unless it only "
                        "lacked Kafka's time 是否已计数");
@@ -228,12 +231,47 @@ static enum fx_code make_loss_view(const struct setup *setup, struct fx_err *err
     return code;
 }
 
-/* Runs schemas/views/NAME. */
+static bool has_rollup(const struct catalog *catalog, const char *name, size_t size)
+{
+    for (int k = 0; k < catalog->kind_count; k++)
+        for (int r = 0; r < catalog->kinds[k].rollups.count; r++) {
+            const char *known = catalog->kinds[k].rollups.rollups[r].name;
+            if (strlen(known) == size && strncmp(known, name, size) == 0)
+                return true;
+        }
+    return false;
+}
+
+/* Does the catalog have every rollup that the file's "-- needs: a, b" names? Without such a line it
+ * needs none. */
+static bool has_needs(const struct catalog *catalog, const char *text)
+{
+    const char *at = strstr(text, "\n" NEEDS);
+    if (at == NULL)
+        return true;
+    at += 1 + strlen(NEEDS);
+    while (*at != '\n' && *at != '\0') {
+        size_t size = strcspn(at, ", \n");
+        if (size > 0 && !has_rollup(catalog, at, size))
+            return false;
+        at += size;
+        at += strspn(at, ", ");
+    }
+    return true;
+}
+
+/* Runs schemas/views/NAME, unless it is about rollups that this system does not have. */
 static enum fx_code run_file(const struct setup *setup, const char *name, struct fx_err *err)
 {
     char path[PATH_SIZE];
+    struct buf text = BUF_INIT;
     snprintf(path, sizeof path, "%s/views/%s", setup->options.schemas, name);
-    return sql_run_file(setup->conn, path, err);
+    enum fx_code code = document_read(path, DOCUMENT_SIZE_MAX, &text, err);
+    bool is_needed = code == FX_OK && has_needs(&setup->catalog, buf_text(&text));
+    buf_release(&text);
+    if (code != FX_OK)
+        return fx_err_wrap(err, "%s", path);
+    return is_needed ? sql_run_file(setup->conn, path, err) : FX_OK;
 }
 
 static int is_view_file(const struct dirent *entry)

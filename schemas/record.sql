@@ -42,11 +42,11 @@ CREATE TABLE IF NOT EXISTS acceptance (
     accepted_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 COMMENT ON TABLE acceptance IS 'losses in Kafka that a person accepted 已接受的丢失';
-COMMENT ON COLUMN acceptance.id IS 'order, whatever the clock says 顺序号';
+COMMENT ON COLUMN acceptance.id IS 'order, whatever the clock says 顺序号(编号)';
 COMMENT ON COLUMN acceptance.topic IS 'Kafka topic 主题';
-COMMENT ON COLUMN acceptance.partition IS 'Kafka partition 分区';
-COMMENT ON COLUMN acceptance.first_offset IS 'first lost offset 起始位点';
-COMMENT ON COLUMN acceptance.last_offset IS 'last lost offset 结束位点';
+COMMENT ON COLUMN acceptance.partition IS 'Kafka partition 分区(编号)';
+COMMENT ON COLUMN acceptance.first_offset IS 'first lost offset 起始位点(位点)';
+COMMENT ON COLUMN acceptance.last_offset IS 'last lost offset 结束位点(位点)';
 COMMENT ON COLUMN acceptance.is_counted IS
     'were counted, and hold other records now or none; else never counted 是否已计数';
 COMMENT ON COLUMN acceptance.reason IS 'why 原因';
@@ -84,9 +84,9 @@ CREATE TABLE IF NOT EXISTS write_off (
 COMMENT ON TABLE write_off IS 'numbers that a person gave up 核销记录';
 COMMENT ON COLUMN write_off.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN write_off.source IS 'device or post 来源';
-COMMENT ON COLUMN write_off.run IS 'run number 运行号';
-COMMENT ON COLUMN write_off.first_seq IS 'first number 起始序号';
-COMMENT ON COLUMN write_off.last_seq IS 'last number 结束序号';
+COMMENT ON COLUMN write_off.run IS 'run number 运行号(编号)';
+COMMENT ON COLUMN write_off.first_seq IS 'first number 起始序号(序号)';
+COMMENT ON COLUMN write_off.last_seq IS 'last number 结束序号(序号)';
 COMMENT ON COLUMN write_off.reason IS 'why 原因';
 COMMENT ON COLUMN write_off.decided_by IS 'who 决定人';
 COMMENT ON COLUMN write_off.decided_at IS 'when 决定时间';
@@ -102,7 +102,7 @@ CREATE TABLE IF NOT EXISTS release (
 COMMENT ON TABLE release IS 'quarantined runs that a person released 解除隔离记录';
 COMMENT ON COLUMN release.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN release.source IS 'device or post 来源';
-COMMENT ON COLUMN release.run IS 'run number 运行号';
+COMMENT ON COLUMN release.run IS 'run number 运行号(编号)';
 COMMENT ON COLUMN release.decided_by IS 'who 决定人';
 COMMENT ON COLUMN release.decided_at IS 'when 决定时间';
 
@@ -120,12 +120,12 @@ CREATE TABLE IF NOT EXISTS redriven_event (
 );
 COMMENT ON TABLE redriven_event IS 'rejected messages that counted after all 重新计入的拒收事件';
 COMMENT ON COLUMN redriven_event.topic IS 'Kafka topic 主题';
-COMMENT ON COLUMN redriven_event.partition IS 'Kafka partition 分区';
-COMMENT ON COLUMN redriven_event."offset" IS 'Kafka offset 位点';
+COMMENT ON COLUMN redriven_event.partition IS 'Kafka partition 分区(编号)';
+COMMENT ON COLUMN redriven_event."offset" IS 'Kafka offset 位点(位点)';
 COMMENT ON COLUMN redriven_event.reason IS 'why it had been rejected 原拒收原因';
 COMMENT ON COLUMN redriven_event.source IS 'source 来源';
-COMMENT ON COLUMN redriven_event.run IS 'run number 运行号';
-COMMENT ON COLUMN redriven_event.seq IS 'number 序号';
+COMMENT ON COLUMN redriven_event.run IS 'run number 运行号(编号)';
+COMMENT ON COLUMN redriven_event.seq IS 'number 序号(序号)';
 COMMENT ON COLUMN redriven_event.outcome IS 'counted, or duplicate: a copy had counted 结果';
 COMMENT ON COLUMN redriven_event.redriven_at IS 'when 处理时间';
 
@@ -141,8 +141,9 @@ CREATE TABLE IF NOT EXISTS run_home (
 COMMENT ON TABLE run_home IS 'partitions of runs that were met in several 跨分区运行的归属分区';
 COMMENT ON COLUMN run_home.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN run_home.source IS 'device or post 来源';
-COMMENT ON COLUMN run_home.run IS 'run number 运行号';
-COMMENT ON COLUMN run_home.partition IS 'Kafka partition whose events of the run count 计数分区';
+COMMENT ON COLUMN run_home.run IS 'run number 运行号(编号)';
+COMMENT ON COLUMN run_home.partition IS
+    'Kafka partition whose events of the run count 计数分区(编号)';
 
 -- A report was made as of then: what changes earlier hours afterwards is a correction.
 CREATE TABLE IF NOT EXISTS cutoff (
@@ -167,7 +168,7 @@ CREATE TABLE IF NOT EXISTS correction (
     changed_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE correction IS 'changes to hours already reported 订正记录';
-COMMENT ON COLUMN correction.id IS 'order 顺序号';
+COMMENT ON COLUMN correction.id IS 'order 顺序号(编号)';
 COMMENT ON COLUMN correction.rollup IS 'rollup 汇总表';
 COMMENT ON COLUMN correction.level IS 'town, county or city 级别';
 COMMENT ON COLUMN correction.region IS 'region code 地区代码';
@@ -202,7 +203,7 @@ CREATE TABLE IF NOT EXISTS report (
 COMMENT ON TABLE report IS 'versions of the daily report that are kept 已定稿日报';
 COMMENT ON COLUMN report.as_of IS 'figures are of what occurred before 截至时间';
 COMMENT ON COLUMN report.region IS 'region code 地区代码';
-COMMENT ON COLUMN report.version IS '1, 2, … of this time and region 版本号';
+COMMENT ON COLUMN report.version IS '1, 2, … of this time and region 版本号(编号)';
 COMMENT ON COLUMN report.period_start IS 'first instant of the reporting day 统计起始时间';
 COMMENT ON COLUMN report.counted_until IS
     'all that was appended to Kafka before was counted; NULL: not known 已计数至';
@@ -210,7 +211,7 @@ COMMENT ON COLUMN report.schema_name IS 'schema that the figures are from 模式
 COMMENT ON COLUMN report.program IS 'program and version that made it 生成程序';
 COMMENT ON COLUMN report.base_as_of IS
     'as_of of the report that corrections are told against, NULL: the first 对比报告截至时间';
-COMMENT ON COLUMN report.base_version IS 'version of that report 对比报告版本号';
+COMMENT ON COLUMN report.base_version IS 'version of that report 对比报告版本号(编号)';
 COMMENT ON COLUMN report.made_at IS 'when 生成时间';
 COMMENT ON COLUMN report.made_by IS 'who 生成人';
 
@@ -230,8 +231,8 @@ CREATE TABLE IF NOT EXISTS report_place (
 COMMENT ON TABLE report_place IS 'rows of a report: the region, its units, its own part 日报统计单位';
 COMMENT ON COLUMN report_place.as_of IS 'of the report 截至时间';
 COMMENT ON COLUMN report_place.region IS 'of the report 地区代码';
-COMMENT ON COLUMN report_place.version IS 'of the report 版本号';
-COMMENT ON COLUMN report_place.position IS 'order 顺序号';
+COMMENT ON COLUMN report_place.version IS 'of the report 版本号(编号)';
+COMMENT ON COLUMN report_place.position IS 'order 顺序号(序号)';
 COMMENT ON COLUMN report_place.part IS
     'total: the region with all below; unit: a node below it; own: what is of no unit 合计、单位、本级';
 COMMENT ON COLUMN report_place.place IS 'region code of the row 单位代码';
@@ -259,8 +260,8 @@ CREATE TABLE IF NOT EXISTS report_figure (
 COMMENT ON TABLE report_figure IS 'figures of a report 日报数据';
 COMMENT ON COLUMN report_figure.as_of IS 'of the report 截至时间';
 COMMENT ON COLUMN report_figure.region IS 'of the report 地区代码';
-COMMENT ON COLUMN report_figure.version IS 'of the report 版本号';
-COMMENT ON COLUMN report_figure.position IS 'order 顺序号';
+COMMENT ON COLUMN report_figure.version IS 'of the report 版本号(编号)';
+COMMENT ON COLUMN report_figure.position IS 'order 顺序号(序号)';
 COMMENT ON COLUMN report_figure.section IS 'section 章节';
 COMMENT ON COLUMN report_figure.part IS 'total, unit or own, see report_place 合计、单位、本级';
 COMMENT ON COLUMN report_figure.place IS 'region code of the row 单位代码';
@@ -268,7 +269,7 @@ COMMENT ON COLUMN report_figure.item IS 'tier, service or kind of event; empty: 
 COMMENT ON COLUMN report_figure.measure IS 'what is counted 指标';
 COMMENT ON COLUMN report_figure.unit IS 'unit 单位';
 COMMENT ON COLUMN report_figure.value IS
-    'in this unit; NULL: nobody was heard, or not recorded 数值';
+    'in this unit; NULL: nobody was heard, or not recorded 数值(见unit列)';
 COMMENT ON COLUMN report_figure.is_recorded IS 'some kind of event records it 是否有记录';
 COMMENT ON COLUMN report_figure.complete IS
     'all that was expected is counted; NULL: not known 是否完整';
@@ -297,8 +298,8 @@ CREATE TABLE IF NOT EXISTS report_finding (
 COMMENT ON TABLE report_finding IS 'what a report lacks, by number and source 日报缺失清单';
 COMMENT ON COLUMN report_finding.as_of IS 'of the report 截至时间';
 COMMENT ON COLUMN report_finding.region IS 'of the report 地区代码';
-COMMENT ON COLUMN report_finding.version IS 'of the report 版本号';
-COMMENT ON COLUMN report_finding.position IS 'order 顺序号';
+COMMENT ON COLUMN report_finding.version IS 'of the report 版本号(编号)';
+COMMENT ON COLUMN report_finding.position IS 'order 顺序号(序号)';
 COMMENT ON COLUMN report_finding.finding IS
     'missing: numbers not counted; silent: no sign of life in the last hour 缺失或静默';
 COMMENT ON COLUMN report_finding.kind IS 'kind of event 事件种类';
@@ -309,8 +310,8 @@ COMMENT ON COLUMN report_finding.place_name IS 'name of the place in Chinese 地
 COMMENT ON COLUMN report_finding.place_latin IS 'name of the place in Latin letters 地区拉丁字母名称';
 COMMENT ON COLUMN report_finding.run IS 'run number, 12 hex digits 运行号(十六进制)';
 COMMENT ON COLUMN report_finding.day IS 'day that the numbers belong to 所属日期';
-COMMENT ON COLUMN report_finding.first_seq IS 'first number 起始序号';
-COMMENT ON COLUMN report_finding.last_seq IS 'last number 结束序号';
+COMMENT ON COLUMN report_finding.first_seq IS 'first number 起始序号(序号)';
+COMMENT ON COLUMN report_finding.last_seq IS 'last number 结束序号(序号)';
 COMMENT ON COLUMN report_finding.cause IS 'missing, rejected or lost 原因';
 COMMENT ON COLUMN report_finding.silent_minutes IS
     'minutes without a sign of life, of the reporting day 静默分钟数(分钟)';
@@ -335,16 +336,18 @@ CREATE TABLE IF NOT EXISTS report_correction (
 COMMENT ON TABLE report_correction IS 'figures that differ from the report before 日报订正';
 COMMENT ON COLUMN report_correction.as_of IS 'of the report 截至时间';
 COMMENT ON COLUMN report_correction.region IS 'of the report 地区代码';
-COMMENT ON COLUMN report_correction.version IS 'of the report 版本号';
-COMMENT ON COLUMN report_correction.position IS 'order 顺序号';
+COMMENT ON COLUMN report_correction.version IS 'of the report 版本号(编号)';
+COMMENT ON COLUMN report_correction.position IS 'order 顺序号(序号)';
 COMMENT ON COLUMN report_correction.section IS 'section 章节';
 COMMENT ON COLUMN report_correction.part IS 'total, unit or own, see report_place 合计、单位、本级';
 COMMENT ON COLUMN report_correction.place IS 'region code of the row 单位代码';
 COMMENT ON COLUMN report_correction.item IS 'tier, service or kind of event; empty: all 分项';
 COMMENT ON COLUMN report_correction.measure IS 'what is counted 指标';
 COMMENT ON COLUMN report_correction.unit IS 'unit of the values 单位';
-COMMENT ON COLUMN report_correction.old_value IS 'as it was reported; NULL: not reported 原值';
-COMMENT ON COLUMN report_correction.new_value IS 'as it is counted now; NULL: no longer reported 订正值';
+COMMENT ON COLUMN report_correction.old_value IS
+    'as it was reported; NULL: not reported 原值(见unit列)';
+COMMENT ON COLUMN report_correction.new_value IS
+    'as it is counted now; NULL: no longer reported 订正值(见unit列)';
 COMMENT ON COLUMN report_correction.changed_at IS
     'last change in the log "correction" that bears on it, NULL: none is logged 变更时间';
 
@@ -361,7 +364,7 @@ CREATE TABLE IF NOT EXISTS report_text (
 COMMENT ON TABLE report_text IS 'what was printed of a report, byte for byte 日报文本';
 COMMENT ON COLUMN report_text.as_of IS 'of the report 截至时间';
 COMMENT ON COLUMN report_text.region IS 'of the report 地区代码';
-COMMENT ON COLUMN report_text.version IS 'of the report 版本号';
+COMMENT ON COLUMN report_text.version IS 'of the report 版本号(编号)';
 COMMENT ON COLUMN report_text.lang IS 'zh, en or both 语言';
 COMMENT ON COLUMN report_text.format IS 'md, csv or html 格式';
 COMMENT ON COLUMN report_text.content IS 'the document 内容';

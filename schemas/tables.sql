@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS schema_version (
 );
 COMMENT ON TABLE schema_version IS 'every schema that events may have 事件格式的各个版本';
 COMMENT ON COLUMN schema_version.kind IS 'kind of event, or heartbeat 事件种类';
-COMMENT ON COLUMN schema_version.version IS 'N of N.avsc, none is ever removed 版本号';
+COMMENT ON COLUMN schema_version.version IS 'N of N.avsc, none is ever removed 版本号(编号)';
 COMMENT ON COLUMN schema_version.fingerprint IS 'CRC-64-AVRO, hex; never changes 格式指纹';
 COMMENT ON COLUMN schema_version.bounds IS
     'a line per field: name, type, min, max, max_length, symbols; only widens 字段取值范围';
@@ -103,17 +103,20 @@ CREATE TABLE IF NOT EXISTS partition_position (
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE partition_position IS 'how far each Kafka partition is counted 各分区计数进度';
 COMMENT ON COLUMN partition_position.topic IS 'Kafka topic 主题';
-COMMENT ON COLUMN partition_position.partition IS 'Kafka partition 分区';
-COMMENT ON COLUMN partition_position.generation IS 'token of the worker that owns it 归属令牌';
-COMMENT ON COLUMN partition_position.base_offset IS 'first offset this schema counted 起始位点';
-COMMENT ON COLUMN partition_position.next_offset IS 'next offset to count 下一位点';
-COMMENT ON COLUMN partition_position.bookmark IS 'CRC-32 of record next_offset - 1 书签校验值';
+COMMENT ON COLUMN partition_position.partition IS 'Kafka partition 分区(编号)';
+COMMENT ON COLUMN partition_position.generation IS
+    'token of the worker that owns it 归属令牌(编号)';
+COMMENT ON COLUMN partition_position.base_offset IS
+    'first offset this schema counted 起始位点(位点)';
+COMMENT ON COLUMN partition_position.next_offset IS 'next offset to count 下一位点(位点)';
+COMMENT ON COLUMN partition_position.bookmark IS
+    'CRC-32 of record next_offset - 1 书签校验值(编号)';
 COMMENT ON COLUMN partition_position.append_high_ms IS 'highest append time, ms 最大入库时间(毫秒)';
 COMMENT ON COLUMN partition_position.caught_up_at IS 'no event was waiting then 最近追平时间';
 COMMENT ON COLUMN partition_position.claimed_by IS 'worker that claimed it 认领者';
 COMMENT ON COLUMN partition_position.claimed_at IS 'when it was claimed 认领时间';
 COMMENT ON COLUMN partition_position.accepted_id IS
-    'last acceptance of a loss that was applied 最近一次已应用的丢失接受';
+    'last acceptance of a loss that was applied 最近一次已应用的丢失接受(编号)';
 
 CREATE TABLE IF NOT EXISTS source_ledger (
     topic text COLLATE "C",
@@ -151,35 +154,37 @@ CREATE TABLE IF NOT EXISTS source_ledger (
 COMMENT ON TABLE source_ledger IS 'one row per source and run: counted + gaps = high 来源台账';
 COMMENT ON COLUMN source_ledger.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN source_ledger.source IS 'device or post 来源';
-COMMENT ON COLUMN source_ledger.run IS '48-bit run number 运行号';
-COMMENT ON COLUMN source_ledger.partition IS 'partition the run lives in 所在分区';
-COMMENT ON COLUMN source_ledger.high IS 'highest number met 最大序号';
-COMMENT ON COLUMN source_ledger.counted IS 'numbers counted, once each 已计数事件';
-COMMENT ON COLUMN source_ledger.duplicates IS 'copies dropped 丢弃的重复';
-COMMENT ON COLUMN source_ledger.late IS 'counted over an hour after they occurred 迟到事件';
-COMMENT ON COLUMN source_ledger.clock_corrected IS 'counted in the append hour 时钟更正';
-COMMENT ON COLUMN source_ledger.rejected IS 'rejected with a valid envelope 拒收事件';
-COMMENT ON COLUMN source_ledger.gaps IS 'rows in source_gap 缺口数';
+COMMENT ON COLUMN source_ledger.run IS '48-bit run number 运行号(编号)';
+COMMENT ON COLUMN source_ledger.partition IS 'partition the run lives in 所在分区(编号)';
+COMMENT ON COLUMN source_ledger.high IS 'highest number met 最大序号(序号)';
+COMMENT ON COLUMN source_ledger.counted IS 'numbers counted, once each 已计数事件(条)';
+COMMENT ON COLUMN source_ledger.duplicates IS 'copies dropped 丢弃的重复(条)';
+COMMENT ON COLUMN source_ledger.late IS 'counted over an hour after they occurred 迟到事件(条)';
+COMMENT ON COLUMN source_ledger.clock_corrected IS 'counted in the append hour 时钟更正(条)';
+COMMENT ON COLUMN source_ledger.rejected IS 'rejected with a valid envelope 拒收事件(条)';
+COMMENT ON COLUMN source_ledger.gaps IS 'rows in source_gap 缺口数(个)';
 COMMENT ON COLUMN source_ledger.is_quarantined IS 'too many gaps: rejected until released 已隔离';
 COMMENT ON COLUMN source_ledger.last_occurred_at IS 'latest counted time 最近事件时间';
 COMMENT ON COLUMN source_ledger.last_appended_at IS 'latest append time 最近入库时间';
-COMMENT ON COLUMN source_ledger.heartbeat_n IS 'number of the last heartbeat 心跳号';
+COMMENT ON COLUMN source_ledger.heartbeat_n IS 'number of the last heartbeat 心跳号(序号)';
 COMMENT ON COLUMN source_ledger.heartbeat_state IS 'OPEN, ALIVE or ENDED 运行状态';
 COMMENT ON COLUMN source_ledger.heartbeat_at IS
     'append time of the last heartbeat, or of the first that said ENDED 最近心跳时间';
-COMMENT ON COLUMN source_ledger.announced IS 'last number in the outbox 已告知序号';
-COMMENT ON COLUMN source_ledger.acked IS 'acknowledged before the heartbeat 已确认序号';
-COMMENT ON COLUMN source_ledger.oldest_kept IS 'oldest number still in the outbox 最旧保留序号';
-COMMENT ON COLUMN source_ledger.refused IS 'lines refused in this run 本机退回行数';
+COMMENT ON COLUMN source_ledger.announced IS 'last number in the outbox 已告知序号(序号)';
+COMMENT ON COLUMN source_ledger.acked IS 'acknowledged before the heartbeat 已确认序号(序号)';
+COMMENT ON COLUMN source_ledger.oldest_kept IS
+    'oldest number still in the outbox 最旧保留序号(序号)';
+COMMENT ON COLUMN source_ledger.refused IS 'lines refused in this run 本机退回行数(行)';
 COMMENT ON COLUMN source_ledger.input_state IS 'OPEN, CLOSED or STALE 输入状态';
 COMMENT ON COLUMN source_ledger.last_line_at IS 'last line taken 最近一行时间';
-COMMENT ON COLUMN source_ledger.previous_run IS 'run before this one 前一运行号';
-COMMENT ON COLUMN source_ledger.previous_last_seq IS 'its last number 前一运行末号';
+COMMENT ON COLUMN source_ledger.previous_run IS 'run before this one 前一运行号(编号)';
+COMMENT ON COLUMN source_ledger.previous_last_seq IS 'its last number 前一运行末号(序号)';
 COMMENT ON COLUMN source_ledger.region IS 'place of the last heartbeat, else of the last event 地区';
 COMMENT ON COLUMN source_ledger.clock_offset_ms IS 'append time - device time, ms 时钟偏差(毫秒)';
 COMMENT ON COLUMN source_ledger.opened_at IS 'append time of the first record met 首条入库时间';
 COMMENT ON COLUMN source_ledger.day IS 'day that the newest numbers belong to, see source_day 序号所属日';
-COMMENT ON COLUMN source_ledger.day_first_seq IS 'first number of that day; the last is high 当日起始序号';
+COMMENT ON COLUMN source_ledger.day_first_seq IS
+    'first number of that day; the last is high 当日起始序号(序号)';
 
 -- Numbers have no time of their own. A number belongs to the first day by whose end it was known
 -- to exist: from a counted or rejected event, or from a heartbeat's acked_seq. The newest day of a
@@ -196,10 +201,10 @@ CREATE TABLE IF NOT EXISTS source_day (
 COMMENT ON TABLE source_day IS 'which numbers belong to which day, but for the newest day 每日序号区间';
 COMMENT ON COLUMN source_day.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN source_day.source IS 'device or post 来源';
-COMMENT ON COLUMN source_day.run IS 'run number 运行号';
+COMMENT ON COLUMN source_day.run IS 'run number 运行号(编号)';
 COMMENT ON COLUMN source_day.day IS 'reporting day 统计日期';
-COMMENT ON COLUMN source_day.first_seq IS 'first number of the day 起始序号';
-COMMENT ON COLUMN source_day.last_seq IS 'last number of the day 结束序号';
+COMMENT ON COLUMN source_day.first_seq IS 'first number of the day 起始序号(序号)';
+COMMENT ON COLUMN source_day.last_seq IS 'last number of the day 结束序号(序号)';
 
 CREATE TABLE IF NOT EXISTS source_tally (
     topic text COLLATE "C",
@@ -214,9 +219,9 @@ COMMENT ON TABLE source_tally IS 'what was unusual, by the day it was appended t
 COMMENT ON COLUMN source_tally.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN source_tally.source IS 'device or post 来源';
 COMMENT ON COLUMN source_tally.day IS 'day of the append time 入库日期';
-COMMENT ON COLUMN source_tally.duplicates IS 'copies dropped 丢弃的重复';
-COMMENT ON COLUMN source_tally.late IS 'counted over an hour after they occurred 迟到事件';
-COMMENT ON COLUMN source_tally.clock_corrected IS 'counted in the append hour 时钟更正';
+COMMENT ON COLUMN source_tally.duplicates IS 'copies dropped 丢弃的重复(条)';
+COMMENT ON COLUMN source_tally.late IS 'counted over an hour after they occurred 迟到事件(条)';
+COMMENT ON COLUMN source_tally.clock_corrected IS 'counted in the append hour 时钟更正(条)';
 
 CREATE TABLE IF NOT EXISTS source_gap (
     topic text COLLATE "C",
@@ -231,9 +236,9 @@ CREATE TABLE IF NOT EXISTS source_gap (
 COMMENT ON TABLE source_gap IS 'numbers not counted, by cause 缺口';
 COMMENT ON COLUMN source_gap.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN source_gap.source IS 'device or post 来源';
-COMMENT ON COLUMN source_gap.run IS 'run number 运行号';
-COMMENT ON COLUMN source_gap.first_seq IS 'first number 起始序号';
-COMMENT ON COLUMN source_gap.last_seq IS 'last number 结束序号';
+COMMENT ON COLUMN source_gap.run IS 'run number 运行号(编号)';
+COMMENT ON COLUMN source_gap.first_seq IS 'first number 起始序号(序号)';
+COMMENT ON COLUMN source_gap.last_seq IS 'last number 结束序号(序号)';
 COMMENT ON COLUMN source_gap.cause IS 'why: missing, rejected, written_off, before_base 原因';
 COMMENT ON COLUMN source_gap.opened_at IS 'append time of what showed it 发现时间';
 
@@ -253,15 +258,15 @@ CREATE TABLE IF NOT EXISTS rejected_event (
 );
 COMMENT ON TABLE rejected_event IS 'messages that did not count, never their content 拒收记录';
 COMMENT ON COLUMN rejected_event.topic IS 'Kafka topic 主题';
-COMMENT ON COLUMN rejected_event.partition IS 'Kafka partition 分区';
+COMMENT ON COLUMN rejected_event.partition IS 'Kafka partition 分区(编号)';
 COMMENT ON COLUMN rejected_event."offset" IS
-    'Kafka offset; less n * 2^40 in a log that was accepted as lost, n = 1, 2, … 位点';
+    'Kafka offset; less n * 2^40 in a log that was accepted as lost, n = 1, 2, … 位点(位点)';
 COMMENT ON COLUMN rejected_event.reason IS 'from a closed list, see schemas/README.md 原因';
 COMMENT ON COLUMN rejected_event.detail IS 'our own words 说明';
 COMMENT ON COLUMN rejected_event.source IS 'source, if the envelope was valid 来源';
-COMMENT ON COLUMN rejected_event.run IS 'run number 运行号';
-COMMENT ON COLUMN rejected_event.seq IS 'number 序号';
-COMMENT ON COLUMN rejected_event.length IS 'bytes of the message 字节数';
+COMMENT ON COLUMN rejected_event.run IS 'run number 运行号(编号)';
+COMMENT ON COLUMN rejected_event.seq IS 'number 序号(序号)';
+COMMENT ON COLUMN rejected_event.length IS 'bytes of the message 字节数(字节)';
 COMMENT ON COLUMN rejected_event.sha256 IS 'SHA-256 of the message 摘要';
 COMMENT ON COLUMN rejected_event.appended_at IS 'append time 入库时间';
 
@@ -278,10 +283,10 @@ CREATE TABLE IF NOT EXISTS reversal (
 COMMENT ON TABLE reversal IS 'events undone, each once 冲销记录';
 COMMENT ON COLUMN reversal.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN reversal.source IS 'device or post 来源';
-COMMENT ON COLUMN reversal.reversed_run IS 'run of the original 原事件运行号';
-COMMENT ON COLUMN reversal.reversed_seq IS 'number of the original 原事件序号';
-COMMENT ON COLUMN reversal.run IS 'run of the reversal 冲销运行号';
-COMMENT ON COLUMN reversal.seq IS 'number of the reversal 冲销序号';
+COMMENT ON COLUMN reversal.reversed_run IS 'run of the original 原事件运行号(编号)';
+COMMENT ON COLUMN reversal.reversed_seq IS 'number of the original 原事件序号(序号)';
+COMMENT ON COLUMN reversal.run IS 'run of the reversal 冲销运行号(编号)';
+COMMENT ON COLUMN reversal.seq IS 'number of the reversal 冲销序号(序号)';
 COMMENT ON COLUMN reversal.undone_at IS 'instant whose bucket it counted in 冲销计入时间';
 
 -- Only where it differs from what the event says: so that a reversal, which is a copy of the event,
@@ -297,8 +302,8 @@ CREATE TABLE IF NOT EXISTS corrected_event (
 COMMENT ON TABLE corrected_event IS 'events with a wrong clock, and when they counted 时钟更正的事件';
 COMMENT ON COLUMN corrected_event.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN corrected_event.source IS 'device or post 来源';
-COMMENT ON COLUMN corrected_event.run IS 'run number 运行号';
-COMMENT ON COLUMN corrected_event.seq IS 'number 序号';
+COMMENT ON COLUMN corrected_event.run IS 'run number 运行号(编号)';
+COMMENT ON COLUMN corrected_event.seq IS 'number 序号(序号)';
 COMMENT ON COLUMN corrected_event.counted_at IS 'instant whose bucket it counted in 计入时间';
 
 CREATE TABLE IF NOT EXISTS resend_request (
@@ -310,7 +315,7 @@ CREATE TABLE IF NOT EXISTS resend_request (
 COMMENT ON TABLE resend_request IS 'what the resend topic asks of each source 补发请求';
 COMMENT ON COLUMN resend_request.source IS 'device or post 来源';
 COMMENT ON COLUMN resend_request.asked_at IS 'when it was asked last 最近请求时间';
-COMMENT ON COLUMN resend_request.attempts IS 'how often the same was asked 请求次数';
+COMMENT ON COLUMN resend_request.attempts IS 'how often the same was asked 请求次数(次)';
 COMMENT ON COLUMN resend_request.body IS 'ranges asked for, JSON 请求内容';
 
 CREATE TABLE IF NOT EXISTS source_hour (
@@ -324,7 +329,7 @@ COMMENT ON TABLE source_hour IS 'signs of life in five-minute slots 来源活跃
 COMMENT ON COLUMN source_hour.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN source_hour.source IS 'device or post 来源';
 COMMENT ON COLUMN source_hour.hour_start IS 'hour 小时';
-COMMENT ON COLUMN source_hour.slots IS '12 bits, lowest = first five minutes 五分钟时段位图';
+COMMENT ON COLUMN source_hour.slots IS '12 bits, lowest = first five minutes 五分钟时段位图(位)';
 -- CREATE INDEX IF NOT EXISTS would lock a live table against its writers only to find the index.
 DO $$
 BEGIN
@@ -352,9 +357,9 @@ CREATE TABLE IF NOT EXISTS offset_hole (
 );
 COMMENT ON TABLE offset_hole IS 'offsets the broker does not have 位点空洞';
 COMMENT ON COLUMN offset_hole.topic IS 'Kafka topic 主题';
-COMMENT ON COLUMN offset_hole.partition IS 'Kafka partition 分区';
-COMMENT ON COLUMN offset_hole.first_offset IS 'first offset 起始位点';
-COMMENT ON COLUMN offset_hole.last_offset IS 'last offset 结束位点';
+COMMENT ON COLUMN offset_hole.partition IS 'Kafka partition 分区(编号)';
+COMMENT ON COLUMN offset_hole.first_offset IS 'first offset 起始位点(位点)';
+COMMENT ON COLUMN offset_hole.last_offset IS 'last offset 结束位点(位点)';
 COMMENT ON COLUMN offset_hole.found_at IS 'when it was met 发现时间';
 
 CREATE TABLE IF NOT EXISTS rollup_definition (
@@ -395,7 +400,7 @@ CREATE TABLE IF NOT EXISTS rollup_column (
 COMMENT ON TABLE rollup_column IS 'what each rollup column means 汇总列说明';
 COMMENT ON COLUMN rollup_column.rollup IS 'rollup 汇总表';
 COMMENT ON COLUMN rollup_column.name IS 'column 列名';
-COMMENT ON COLUMN rollup_column.position IS 'order 顺序';
+COMMENT ON COLUMN rollup_column.position IS 'order 顺序(序号)';
 COMMENT ON COLUMN rollup_column.kind IS 'kind of event 事件种类';
 COMMENT ON COLUMN rollup_column.aggregate IS 'count, sum, min, max, last or derived 聚合方式';
 COMMENT ON COLUMN rollup_column.rule IS 'what is counted, or the derived expression 计数规则';

@@ -198,11 +198,11 @@ COMMENT ON COLUMN completeness.late IS 'counted over an hour after they occurred
 COMMENT ON COLUMN completeness.clock_corrected IS
     'wrong clock: counted in the append hour 时钟更正(条)';
 COMMENT ON COLUMN completeness.refused IS 'lines refused, in runs heard today 本机退回行数(行)';
-COMMENT ON COLUMN completeness.runs_opened IS 'runs met, ever 运行次数';
+COMMENT ON COLUMN completeness.runs_opened IS 'runs met, ever 运行次数(次)';
 COMMENT ON COLUMN completeness.runs_lost IS
-    'runs whose device or outbox was lost, ever, see source_run 丢失的运行数';
+    'runs whose device or outbox was lost, ever, see source_run 丢失的运行数(次)';
 COMMENT ON COLUMN completeness.runs_cloned IS
-    'runs of one name on more than one device, ever, see source_run 克隆的运行数';
+    'runs of one name on more than one device, ever, see source_run 克隆的运行数(次)';
 COMMENT ON COLUMN completeness.silent_since IS
     'last sign of life of the longest silent source; NULL: none, or never heard 静默起始时间';
 COMMENT ON COLUMN completeness.clock_offset_ms IS
@@ -215,6 +215,6 @@ COMMENT ON COLUMN completeness.complete IS
     'all expected heard or closed, none silent or stale, nothing missing or to come, no run of '
     'today lost or cloned; NULL: none expected, or unknown 是否完整';
 COMMENT ON COLUMN completeness.runs_replaced IS
-    'runs that a crash and restart ended, ever 重启接替的运行数';
+    'runs that a crash and restart ended, ever 重启接替的运行数(次)';
 COMMENT ON COLUMN completeness.runs_quarantined IS
-    'runs rejected until released: too many gaps 已隔离的运行数';
+    'runs rejected until released: too many gaps 已隔离的运行数(次)';

@@ -70,11 +70,11 @@ COMMENT ON COLUMN completeness_daily.late IS
     'counted over an hour after they occurred, by append time 迟到事件(条)';
 COMMENT ON COLUMN completeness_daily.clock_corrected IS
     'wrong clock: counted in the append hour, by append time 时钟更正(条)';
-COMMENT ON COLUMN completeness_daily.runs_opened IS 'runs first met on that day 新开运行数';
+COMMENT ON COLUMN completeness_daily.runs_opened IS 'runs first met on that day 新开运行数(次)';
 COMMENT ON COLUMN completeness_daily.runs_lost IS
-    'runs lost whose newest numbers are of that day 丢失的运行数';
+    'runs lost whose newest numbers are of that day 丢失的运行数(次)';
 COMMENT ON COLUMN completeness_daily.runs_cloned IS
-    'cloned runs whose newest numbers are of that day 克隆的运行数';
+    'cloned runs whose newest numbers are of that day 克隆的运行数(次)';
 COMMENT ON COLUMN completeness_daily.judged_at IS
     'all that was appended before is counted 判定时间';
 COMMENT ON COLUMN completeness_daily.unknown_since IS

@@ -29,9 +29,10 @@ COMMENT ON COLUMN correction_by_column.bucket_start IS 'start of the time step �
 COMMENT ON COLUMN correction_by_column.dimensions IS
     'values of the dimensions, in order 分组字段取值';
 COMMENT ON COLUMN correction_by_column.column_name IS 'column of the rollup 列名';
-COMMENT ON COLUMN correction_by_column.added IS 'what was added, in the column''s unit 变化量';
+COMMENT ON COLUMN correction_by_column.added IS
+    'what was added, in the column''s unit 变化量(见unit列)';
 COMMENT ON COLUMN correction_by_column.unit IS 'unit of the column 单位';
-COMMENT ON COLUMN correction_by_column.id IS 'order of the log 顺序号';
+COMMENT ON COLUMN correction_by_column.id IS 'order of the log 顺序号(编号)';
 
 CREATE OR REPLACE VIEW correction_daily AS
 SELECT day, rollup, level, region, name, name_latin, column_name, sum(added)::bigint AS added,
@@ -49,9 +50,9 @@ COMMENT ON COLUMN correction_daily.name IS 'name in Chinese 名称';
 COMMENT ON COLUMN correction_daily.name_latin IS 'name in Latin letters 拉丁字母名称';
 COMMENT ON COLUMN correction_daily.column_name IS 'column of the rollup 列名';
 COMMENT ON COLUMN correction_daily.added IS
-    'reported then + added = current, in the column''s unit 变化量合计';
+    'reported then + added = current, in the column''s unit 变化量合计(见unit列)';
 COMMENT ON COLUMN correction_daily.unit IS 'unit of the column 单位';
-COMMENT ON COLUMN correction_daily.changes IS 'log rows behind it 变更次数';
+COMMENT ON COLUMN correction_daily.changes IS 'log rows behind it 变更次数(次)';
 COMMENT ON COLUMN correction_daily.first_changed_at IS 'first change 首次变更时间';
 COMMENT ON COLUMN correction_daily.last_changed_at IS 'last change 最近变更时间';
 COMMENT ON COLUMN correction_daily.cutoff_at IS 'newest cut-off that covered it 所涉截止时间';

@@ -12,10 +12,10 @@ SELECT p.topic, p.partition, p.base_offset, p.next_offset,
 FROM partition_position p;
 COMMENT ON VIEW freshness IS 'how far each partition is counted 各分区计数进度与时效';
 COMMENT ON COLUMN freshness.topic IS 'Kafka topic 主题';
-COMMENT ON COLUMN freshness.partition IS 'Kafka partition 分区';
-COMMENT ON COLUMN freshness.base_offset IS 'first offset this schema counted 起始位点';
-COMMENT ON COLUMN freshness.next_offset IS 'next offset to count 下一位点';
-COMMENT ON COLUMN freshness.counted_offsets IS 'offsets passed since the base 已处理位点数';
+COMMENT ON COLUMN freshness.partition IS 'Kafka partition 分区(编号)';
+COMMENT ON COLUMN freshness.base_offset IS 'first offset this schema counted 起始位点(位点)';
+COMMENT ON COLUMN freshness.next_offset IS 'next offset to count 下一位点(位点)';
+COMMENT ON COLUMN freshness.counted_offsets IS 'offsets passed since the base 已处理位点数(个)';
 COMMENT ON COLUMN freshness.caught_up_at IS 'no event was waiting then 最近追平时间';
 COMMENT ON COLUMN freshness.unknown_since IS
     'set when that is over a minute ago: nothing is known since 自此状况不明';

@@ -73,12 +73,12 @@ WHERE below > 0;
 COMMENT ON VIEW number_range IS 'which numbers of a run belong to which day 每日序号区间';
 COMMENT ON COLUMN number_range.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN number_range.source IS 'device or post 来源';
-COMMENT ON COLUMN number_range.run IS 'run number 运行号';
+COMMENT ON COLUMN number_range.run IS 'run number 运行号(编号)';
 COMMENT ON COLUMN number_range.day IS
     'first day by whose end they were known to exist, Asia/Shanghai; below every range: the day '
     'the run was first met 所属日期';
-COMMENT ON COLUMN number_range.first_seq IS 'first number 起始序号';
-COMMENT ON COLUMN number_range.last_seq IS 'last number 结束序号';
+COMMENT ON COLUMN number_range.first_seq IS 'first number 起始序号(序号)';
+COMMENT ON COLUMN number_range.last_seq IS 'last number 结束序号(序号)';
 
 -- Weighed: look at every pair of runs (slow: a source has a run per restart, and all days are asked
 -- for); keep a verdict in a table (one more thing to go wrong); chosen: prove in one pass that a
@@ -105,8 +105,8 @@ FROM (SELECT h.topic, h.source, count(*) AS runs, count(h.previous_run) AS links
 COMMENT ON VIEW run_chain IS 'do the runs of a source form one chain? 运行链';
 COMMENT ON COLUMN run_chain.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN run_chain.source IS 'device or post 来源';
-COMMENT ON COLUMN run_chain.runs IS 'runs met 运行次数';
-COMMENT ON COLUMN run_chain.tip IS 'hash of the newest run, if it is a chain 链末摘要';
+COMMENT ON COLUMN run_chain.runs IS 'runs met 运行次数(次)';
+COMMENT ON COLUMN run_chain.tip IS 'hash of the newest run, if it is a chain 链末摘要(编号)';
 COMMENT ON COLUMN run_chain.is_chain IS
     'one chain, whose ends agree: nothing lost or cloned 是否为完整的链';
 COMMENT ON COLUMN run_chain.has_pending IS 'a run told of numbers not met 是否有待收事件';
@@ -221,25 +221,25 @@ COMMENT ON COLUMN source_run.kind IS 'kind of event 事件种类';
 COMMENT ON COLUMN source_run.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN source_run.source IS 'device or post 来源';
 COMMENT ON COLUMN source_run.run IS 'run number, 12 hex digits 运行号(十六进制)';
-COMMENT ON COLUMN source_run.run_number IS 'run number 运行号';
+COMMENT ON COLUMN source_run.run_number IS 'run number 运行号(编号)';
 COMMENT ON COLUMN source_run.state IS
     'current, ended, replaced, lost or cloned, as of judged_at 状态: 当前、结束、接替、丢失、克隆';
 COMMENT ON COLUMN source_run.opened_at IS 'append time of the first record met 首条入库时间';
 COMMENT ON COLUMN source_run.last_sign_at IS
     'append time of the last event or heartbeat 最近活动时间';
-COMMENT ON COLUMN source_run.high IS 'highest number met 最大序号';
+COMMENT ON COLUMN source_run.high IS 'highest number met 最大序号(序号)';
 COMMENT ON COLUMN source_run.counted IS 'numbers counted, once each 已计数事件(条)';
-COMMENT ON COLUMN source_run.announced IS 'last number the outbox told of 已告知序号';
-COMMENT ON COLUMN source_run.acked IS 'every number up to it was acknowledged 已确认序号';
+COMMENT ON COLUMN source_run.announced IS 'last number the outbox told of 已告知序号(序号)';
+COMMENT ON COLUMN source_run.acked IS 'every number up to it was acknowledged 已确认序号(序号)';
 COMMENT ON COLUMN source_run.lost_first_seq IS
-    'first number above high known to be lost; NULL: none 丢失起始序号';
+    'first number above high known to be lost; NULL: none 丢失起始序号(序号)';
 COMMENT ON COLUMN source_run.lost_last_seq IS
-    'last of them, from the successor or what a lost run announced 丢失结束序号';
+    'last of them, from the successor or what a lost run announced 丢失结束序号(序号)';
 COMMENT ON COLUMN source_run.previous_run IS 'run before this one, 12 hex digits 前一运行号';
 COMMENT ON COLUMN source_run.is_quarantined IS 'too many gaps: rejected until released 已隔离';
 COMMENT ON COLUMN source_run.clock_offset_ms IS
     'append time - device time, of the last heartbeat, ms 时钟偏差(毫秒)';
-COMMENT ON COLUMN source_run.partition IS 'Kafka partition the run lives in 所在分区';
+COMMENT ON COLUMN source_run.partition IS 'Kafka partition the run lives in 所在分区(编号)';
 COMMENT ON COLUMN source_run.pending IS
     'numbers told of, neither met nor known to be lost 待收事件(条)';
 COMMENT ON COLUMN source_run.day IS
@@ -252,7 +252,7 @@ COMMENT ON COLUMN source_run.heartbeat_at IS 'append time of the last heartbeat 
 COMMENT ON COLUMN source_run.heartbeat_state IS 'OPEN, ALIVE or ENDED 心跳状态';
 COMMENT ON COLUMN source_run.input_state IS 'OPEN, CLOSED or STALE 输入状态';
 COMMENT ON COLUMN source_run.oldest_kept IS
-    'oldest number still in the outbox, 0: none 最旧保留序号';
+    'oldest number still in the outbox, 0: none 最旧保留序号(序号)';
 COMMENT ON COLUMN source_run.refused IS 'lines refused 本机退回行数(行)';
 COMMENT ON COLUMN source_run.last_line_at IS 'last line taken 最近一行时间';
 COMMENT ON COLUMN source_run.last_occurred_at IS 'latest counted time 最近事件时间';
@@ -274,10 +274,10 @@ JOIN source_gap g ON g.topic = r.topic AND g.source = r.source AND g.run = r.run
 COMMENT ON VIEW gap_range IS 'gaps, split by the day of their numbers 按日划分的缺口';
 COMMENT ON COLUMN gap_range.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN gap_range.source IS 'device or post 来源';
-COMMENT ON COLUMN gap_range.run IS 'run number 运行号';
+COMMENT ON COLUMN gap_range.run IS 'run number 运行号(编号)';
 COMMENT ON COLUMN gap_range.day IS 'day of these numbers, see number_range 所属日期';
-COMMENT ON COLUMN gap_range.first_seq IS 'first number 起始序号';
-COMMENT ON COLUMN gap_range.last_seq IS 'last number 结束序号';
+COMMENT ON COLUMN gap_range.first_seq IS 'first number 起始序号(序号)';
+COMMENT ON COLUMN gap_range.last_seq IS 'last number 结束序号(序号)';
 COMMENT ON COLUMN gap_range.cause IS 'why: missing, rejected, written_off, before_base 原因';
 COMMENT ON COLUMN gap_range.opened_at IS 'append time of what showed it 发现时间';
 
@@ -318,12 +318,12 @@ COMMENT ON COLUMN missing_range.source IS 'device or post 来源';
 COMMENT ON COLUMN missing_range.region IS
     'where it is registered, else where it says it is; NULL: unknown 地区代码';
 COMMENT ON COLUMN missing_range.run IS 'run number, 12 hex digits 运行号(十六进制)';
-COMMENT ON COLUMN missing_range.run_number IS 'run number 运行号';
+COMMENT ON COLUMN missing_range.run_number IS 'run number 运行号(编号)';
 COMMENT ON COLUMN missing_range.day IS
     'day that the numbers are charged to, Asia/Shanghai: the first by whose end they were known '
     'to exist; of lost ones the run''s newest day 所属日期';
-COMMENT ON COLUMN missing_range.first_seq IS 'first number 起始序号';
-COMMENT ON COLUMN missing_range.last_seq IS 'last number 结束序号';
+COMMENT ON COLUMN missing_range.first_seq IS 'first number 起始序号(序号)';
+COMMENT ON COLUMN missing_range.last_seq IS 'last number 结束序号(序号)';
 COMMENT ON COLUMN missing_range.events IS 'how many 事件数(条)';
 COMMENT ON COLUMN missing_range.cause IS
     'missing, rejected, written_off, before_base, or lost: above what was ever met 原因';
