@@ -46,6 +46,8 @@ static const struct fx_opt opts[] = {
      NULL, 0, 0, "they are rejected from now on, as in a new schema"},
     {"check", 0, FX_OPT_FLAG, offsetof(struct setup_options, is_check), NULL, NULL, 0, 0,
      "change nothing; print what differs, one line each"},
+    {"dictionary", 0, FX_OPT_FLAG, offsetof(struct setup_options, is_dictionary), NULL, NULL, 0, 0,
+     "only this: print the data dictionary of what is set up,\nas Markdown"},
     {"no-topics", 0, FX_OPT_FLAG, offsetof(struct setup_options, has_no_topics), NULL, NULL, 0, 0,
      "leave Kafka alone"},
     {"no-database", 0, FX_OPT_FLAG, offsetof(struct setup_options, has_no_database), NULL, NULL, 0,
@@ -161,6 +163,8 @@ static enum fx_code run(struct setup *setup, struct fx_err *err)
     const struct setup_options *options = &setup->options;
     if (decide_is_asked(&options->decide))
         return decide(setup, err);
+    if (options->is_dictionary)
+        return setup_dictionary(options, err);
     if (catalog_load(options->schemas, &setup->catalog, err) != FX_OK)
         return err->code;
     enum fx_code code = FX_OK;

@@ -15,8 +15,9 @@
  *   setup_tables.c      the rollup tables
  *   setup_load.c        regions.csv, sources.csv
  *   setup_install.c     runs the generated views and schemas/views/
- *   setup_views.c, setup_sums.c, setup_stocks.c    the generated views, as text
+ *   setup_views.c, setup_sums.c, setup_parts.c, setup_stocks.c    the generated views, as text
  *   setup_roles.c       roles and grants
+ *   setup_dictionary.c  prints what is there, instead of all this
  *   decide.h            instead of all this: what a person decides
  */
 #ifndef FX_SETUP_H
@@ -47,6 +48,7 @@ struct setup_options {
     bool is_simulated_accepted; /* neither: as it was */
     bool is_simulated_refused;
     bool is_check;
+    bool is_dictionary; /* print it instead of all else */
     bool has_no_topics;
     bool has_no_database;
     struct decide_options decide; /* what a person decides instead of all else */
@@ -73,6 +75,10 @@ FX_MUST_CHECK enum fx_code setup_cluster(struct setup *setup, struct fx_err *err
 
 /* All that is in PostgreSQL. On error nothing changed. */
 FX_MUST_CHECK enum fx_code setup_database(struct setup *setup, struct fx_err *err);
+
+/* Prints schemas/dictionary.sql of the schema on stdout, as Markdown. FX_ERETRY, FX_ECONFIG. */
+FX_MUST_CHECK enum fx_code setup_dictionary(const struct setup_options *options,
+                                            struct fx_err *err);
 
 /* The steps of setup_database, in this order, inside its transaction. */
 

@@ -1,0 +1,10 @@
+-- Q (en): Which numbered events of the day are not counted? Every number known is counted, missing, rejected,
+-- written off, from before, or pending; ranges is how many ranges are named in missing_range.
+-- 问: 今天的事件是否全部计数,缺哪些序号?
+SELECT c.kind, c.announced, c.counted, c.missing, c.rejected, c.written_off, c.before_base,
+       c.pending, c.announced - c.counted - c.missing - c.rejected - c.written_off - c.before_base
+           - c.pending AS unexplained,
+       (SELECT count(*) FROM missing_range m WHERE m.kind = c.kind AND m.day = c.day) AS ranges
+FROM completeness_daily c
+WHERE c.day = '2022-02-10' AND c.level = 'city' AND c.region = '441500'
+ORDER BY c.kind;
