@@ -258,7 +258,8 @@ static void checkpoint_has_every_view(void **state)
         "checkpoint_days",          "checkpoint_hours",         "checkpoint_town_daily",
         "checkpoint_county_hourly", "checkpoint_city_daily",    "checkpoint_town_daily_detail",
         "checkpoint_source_daily",  "checkpoint_source_hourly", "checkpoint_levels",
-        "checkpoint_direct",
+        "checkpoint_levels_detail", "checkpoint_direct",        "checkpoint_parts",
+        "checkpoint_statistical",
     };
     (void)state;
     char *text = views_text("checkpoint", "checkpoint", NULL, false);
@@ -271,6 +272,76 @@ static void checkpoint_has_every_view(void **state)
     }
     assert_null(strstr(text, "checkpoint_stock_at"));
     assert_has(text, "region_status('checkpoint', 'p.kind', 'town', false");
+    free(text);
+}
+
+static void a_number_says_its_unit_once(void **state)
+{
+    static const struct {
+        const char *doc;
+        const char *comment;
+    } cases[] = {
+        {"persons checked 查验人次", "'persons checked 查验人次(人次)'"},
+        {"persons checked 查验(人次)", "'persons checked 查验(人次)'"},
+        {"", "'(人次)'"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf out = BUF_INIT;
+        sql_comment_number(&out, "t", "c", cases[i].doc, "人次");
+        assert_has(buf_text(&out), cases[i].comment);
+        buf_release(&out);
+    }
+    char *text = views_text("checkpoint", "checkpoint", NULL, false);
+    assert_has(text, "\"checkpoint_levels\".\"checked_groups\" IS 'vehicles, and groups on foot, "
+                     "checked 查验批次(批)'");
+    assert_has(text, "\"checkpoint_levels\".\"wait_mean_s\" IS 'mean wait, in seconds "
+                     "平均等候(秒)'");
+    free(text);
+}
+
+/* As of 12:30 is as of 12:00, and as of midnight the day that is over. */
+static void a_day_up_to_an_hour_is_rows_of_the_day(void **state)
+{
+    (void)state;
+    char *text = views_text("checkpoint", "checkpoint", NULL, false);
+    assert_has(text,
+               "CREATE OR REPLACE FUNCTION \"checkpoint_as_of\"(at timestamptz) RETURNS SETOF "
+               "\"checkpoint_levels\" LANGUAGE sql STABLE BEGIN ATOMIC SELECT q.day, q.level");
+    assert_has(text, "RETURNS SETOF \"checkpoint_levels_detail\"");
+    assert_has(text, "date_bin(interval '3600000 milliseconds', $1, ");
+    assert_has(text, "date_trunc('day', e.edge - interval '1 microsecond', 'Asia/Shanghai')");
+    free(text);
+}
+
+static void parts_have_sums_and_no_extremes(void **state)
+{
+    static const char *const views[] = {"direct", "parts", "statistical"};
+    (void)state;
+    char *text = views_text("checkpoint", "checkpoint", NULL, false);
+    for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) {
+        char start[80];
+        snprintf(start, sizeof start, "CREATE OR REPLACE VIEW \"checkpoint_%s\" AS", views[i]);
+        const char *view = strstr(text, start);
+        assert_non_null(view);
+        const char *end = strchr(view, '\n');
+        const char *sum = strstr(view, "checked_groups");
+        const char *extreme = strstr(view, "queue_vehicles_max");
+        const char *percent = strstr(view, "turned_back_percent");
+        assert_true(sum != NULL && sum < end);
+        assert_true(percent != NULL && percent < end);
+        assert_true(extreme == NULL || extreme > end);
+    }
+    assert_has(text, "sum(w.weight * t.\"checked_groups\")::bigint AS \"checked_groups\"");
+    free(text);
+}
+
+static void an_added_column_is_whole_or_null_in_its_parts(void **state)
+{
+    (void)state;
+    char *text = views_text("checkpoint", "checkpoint", NULL, true);
+    assert_has(text, "CASE WHEN count(t.\"checked_groups\") = count(*) THEN sum(w.weight * "
+                     "t.\"checked_groups\")::bigint END AS \"checked_groups\"");
     free(text);
 }
 
@@ -351,6 +422,11 @@ static void stocks_have_a_function(void **state)
     assert_has(text, "\"census_persons\" bigint, \"headcount_persons\" bigint");
     assert_has(text, "DISTINCT ON (t.source, t.\"place\", t.\"tier\")");
     assert_has(text, "(s.expected > 0 OR NOT s.is_registered)");
+    assert_has(text, "FROM stock_status('quarantine', 'p.kind', false, $1) c");
+    assert_has(text, "CREATE OR REPLACE VIEW \"quarantine_stock\" AS SELECT s.* FROM kind_clock k");
+    assert_has(text, "\"quarantine_stock\".\"census_persons\" IS 'stock: running sum of "
+                     "net_change_persons 存量(人)'");
+    assert_has(text, "COMMENT ON COLUMN \"quarantine_stock\".\"headcount_persons_oldest\" IS");
     assert_null(strstr(text, "rooms"));
     free(text);
     text = views_text("quarantine", "quarantine_place", NULL, false);
@@ -384,6 +460,10 @@ int main(void)
         cmocka_unit_test(derived_units_are_suffixes),
         cmocka_unit_test(combination_follows_the_aggregate),
         cmocka_unit_test(checkpoint_has_every_view),
+        cmocka_unit_test(a_number_says_its_unit_once),
+        cmocka_unit_test(a_day_up_to_an_hour_is_rows_of_the_day),
+        cmocka_unit_test(parts_have_sums_and_no_extremes),
+        cmocka_unit_test(an_added_column_is_whole_or_null_in_its_parts),
         cmocka_unit_test(zero_needs_a_source_that_was_heard),
         cmocka_unit_test(an_added_column_is_whole_or_null),
         cmocka_unit_test(an_added_column_follows_the_derived_ones),

@@ -1,5 +1,5 @@
--- Q (en): Which numbered events of the day are not counted? Every number known is counted, missing, rejected,
--- written off, from before, or pending; ranges is how many ranges are named in missing_range.
+-- Q (en): Which numbered events of the day are not counted? Every number known is counted, missing,
+-- rejected, written off, from before, or pending; ranges: how many missing_range names.
 -- 问: 今天的事件是否全部计数,缺哪些序号?
 SELECT c.kind, c.announced, c.counted, c.missing, c.rejected, c.written_off, c.before_base,
        c.pending, c.announced - c.counted - c.missing - c.rejected - c.written_off - c.before_base

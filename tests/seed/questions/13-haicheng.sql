@@ -1,4 +1,5 @@
--- Q (en): Haicheng: screened, found and sent to quarantine, and does the same number arrive at each step and level?
+-- Q (en): Haicheng: screened, found, sent to quarantine; does the same number arrive at each step and
+-- level? Of the secondary contacts some are admitted in another town: by origin all, by place not.
 -- 问: 海城镇排查多少人次,发现密接、次密接多少人,送集中隔离多少,各环节、各级是否一致?
 SELECT s.level, s.region, s.name, s.screened_person_times, s.close_found_persons,
        s.secondary_found_persons, s.sent_to_quarantine_persons, c.listed_persons,

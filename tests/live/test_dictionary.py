@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data dictionary: schemas/DICTIONARY.md is what the database says of itself, and nothing in it
+is without a comment in both languages and, where it is a number, a unit."""
+
+import difflib
+import re
+
+import pytest
+from lib.system import SCHEMAS, System
+
+PAGE = SCHEMAS / "DICTIONARY.md"
+
+
+@pytest.fixture(scope="module")
+def system():
+    system = System("dictionary")
+    yield system
+    system.close()
+
+
+def dictionary(system):
+    return system.run("fx-setup", "--dictionary").out
+
+
+def test_the_page_is_what_the_database_says(system):
+    """Printed anew: fx-setup --dictionary > schemas/DICTIONARY.md"""
+    found, page = dictionary(system), PAGE.read_text()
+    differ = difflib.unified_diff(page.splitlines(), found.splitlines(), "page", "database", n=0)
+    assert found == page, "\n".join(list(differ)[:40])
+
+
+def test_the_page_names_every_object_and_column(system, note):
+    page = dictionary(system)
+    names = system.rows(
+        "SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname IN (%(s)s, %(s)s || '_record') AND c.relkind IN ('r', 'v')"
+        " UNION ALL SELECT p.proname FROM pg_proc p WHERE p.pronamespace = %(s)s::regnamespace"
+        " UNION ALL SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname IN (%(s)s, %(s)s || '_record') AND c.relkind IN ('r', 'v')"
+        " AND a.attnum > 0 AND NOT a.attisdropped".replace("%(s)s", f"'{system.schema}'")
+    )
+    assert len(names) > 2000
+    assert [n["name"] for n in names if f"`{n['name']}" not in page] == []
+    note(f"data dictionary: {len(names)} objects and columns, {len(page.splitlines())} lines")
+
+
+def test_every_unit_is_explained(system):
+    page = dictionary(system)
+    assert "| ? |" not in page and "| ?\n" not in page
+    assert system.schema not in page, "the page names the schema it was made from"
+
+
+def test_every_comment_is_in_both_languages_and_has_its_unit(system):
+    rows = system.rows(
+        "SELECT n.nspname || '.' || c.relname || coalesce('.' || a.attname, '') AS name,"
+        " CASE WHEN a.attnum IS NULL THEN obj_description(c.oid, 'pg_class')"
+        " ELSE col_description(c.oid, a.attnum) END AS doc,"
+        " coalesce(a.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype,"
+        " 'real'::regtype, 'double precision'::regtype, 'numeric'::regtype), false) AS is_number"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " LEFT JOIN LATERAL (SELECT NULL::name AS attname, NULL::smallint AS attnum,"
+        " NULL::oid AS atttypid UNION ALL SELECT x.attname, x.attnum, x.atttypid"
+        " FROM pg_attribute x WHERE x.attrelid = c.oid AND x.attnum > 0 AND NOT x.attisdropped) a"
+        " ON true WHERE n.nspname IN (%s, %s) AND c.relkind IN ('r', 'v')"
+        " UNION ALL SELECT p.oid::regprocedure::text, obj_description(p.oid, 'pg_proc'), false"
+        " FROM pg_proc p WHERE p.pronamespace = %s::regnamespace",
+        system.schema,
+        f"{system.schema}_record",
+        system.schema,
+    )
+    assert len(rows) > 2000
+    wrong = [row for row in rows if not is_whole(row["doc"] or "", row["is_number"])]
+    assert [(row["name"], row["doc"]) for row in wrong] == []
+
+
+def is_whole(doc, is_number):
+    has_both = re.search(r"[\u4e00-\u9fff]", doc) and re.search(r"[A-Za-z]{2}", doc)
+    return bool(has_both) and (not is_number or re.search(r"\([^()]+\)$", doc) is not None)
+
+
+@pytest.mark.parametrize(
+    "doc, is_number, good",
+    [
+        ("persons 人数(人)", True, True),
+        ("persons 人数", True, False),
+        ("persons(人) 人数", True, False),
+        ("name 名称", False, True),
+        ("name", False, False),
+        ("名称", False, False),
+    ],
+)
+def test_the_check_finds_what_lacks(doc, is_number, good):
+    assert is_whole(doc, is_number) == good
+
+
+def test_a_function_of_a_time_has_a_view_that_says_what_its_columns_mean(system):
+    rows = system.rows(
+        "SELECT p.proname AS name, p.proargnames[2:] AS columns, ARRAY(SELECT a.attname::text"
+        " FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%%I.%%I', %s::text,"
+        " regexp_replace(p.proname, '_at$', ''))) AND a.attnum > 0 ORDER BY a.attnum) AS described"
+        " FROM pg_proc p WHERE p.pronamespace = %s::regnamespace AND p.proname LIKE '%%\\_at'"
+        " AND 't' = ANY (p.proargmodes)",
+        system.schema,
+        system.schema,
+    )
+    assert {"quarantine_census_at", "contact_funnel_at", "quarantine_stock_at"} <= {
+        row["name"] for row in rows
+    }
+    for row in rows:
+        assert row["columns"] == row["described"], row["name"]
