@@ -121,7 +121,8 @@ def test_schemas_are_closed_to_all_others(system):
 def functions(system):
     return system.rows(
         "SELECT p.oid, p.oid::regprocedure::text AS name, p.proname, p.prosecdef AS is_definer,"
-        " p.provolatile::text AS volatile, p.proretset AS is_set, p.proowner::regrole::text AS owner,"
+        " p.provolatile::text AS volatile, p.proretset AS is_set,"
+        " p.proowner::regrole::text AS owner,"
         " pg_get_function_identity_arguments(p.oid) AS arguments"
         " FROM pg_proc p WHERE p.pronamespace = %s::regnamespace ORDER BY 2",
         system.schema,

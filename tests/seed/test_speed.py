@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worked questions on sixty days: a line each. How fast this machine is, is no test; that every
+question has an answer then, in a bounded time, is."""
+
+import pytest
+import speed
+from lib.system import System
+
+
+@pytest.fixture(scope="module")
+def sixty_days():
+    system = System("speed", is_set_up=False)
+    try:
+        speed.load.load(system)
+        speed.multiply(system)
+        yield system
+    finally:
+        system.close()
+
+
+def test_every_question_is_answered_on_sixty_days(sixty_days, show):
+    days = sixty_days.value("SELECT count(*) FROM {s}.checkpoint_days")
+    assert days >= speed.DAYS
+    found = list(speed.measure(sixty_days))
+    for limit in speed.limits(found):
+        show(limit)
+    assert len(found) == 20
+    assert [name for name, _, rows in found if rows == 0] == []
