@@ -145,8 +145,9 @@ static void append_comments(struct buf *out, const struct table *table)
                            rollup_unit_gloss(column->unit));
         snprintf(order, sizeof order, "%s_last", column->name);
         if (column->aggregate == AGGREGATE_LAST)
-            sql_comment_column(out, table->name, order,
-                               "{counted ms, run, seq} of the event it came from 取值事件");
+            sql_comment_column(
+                out, table->name, order,
+                "{counted ms, run, seq} of the event it came from 取值事件(毫秒、编号、序号)");
     }
 }
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The data dictionary: schemas/DICTIONARY.md is what the database says of itself, and nothing in it
-is without a comment in both languages and, where it is a number, a unit."""
+"""The data dictionary: schemas/DICTIONARY.md is what the database says of itself. (That every comment
+is in both languages and has its unit: tests/seed/test_dictionary.py.)"""
 
 import difflib
-import re
 
 import pytest
 from lib.system import SCHEMAS, System
@@ -49,49 +48,6 @@ def test_every_unit_is_explained(system):
     page = dictionary(system)
     assert "| ? |" not in page and "| ?\n" not in page
     assert system.schema not in page, "the page names the schema it was made from"
-
-
-def test_every_comment_is_in_both_languages_and_has_its_unit(system):
-    rows = system.rows(
-        "SELECT n.nspname || '.' || c.relname || coalesce('.' || a.attname, '') AS name,"
-        " CASE WHEN a.attnum IS NULL THEN obj_description(c.oid, 'pg_class')"
-        " ELSE col_description(c.oid, a.attnum) END AS doc,"
-        " coalesce(a.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype,"
-        " 'real'::regtype, 'double precision'::regtype, 'numeric'::regtype), false) AS is_number"
-        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " LEFT JOIN LATERAL (SELECT NULL::name AS attname, NULL::smallint AS attnum,"
-        " NULL::oid AS atttypid UNION ALL SELECT x.attname, x.attnum, x.atttypid"
-        " FROM pg_attribute x WHERE x.attrelid = c.oid AND x.attnum > 0 AND NOT x.attisdropped) a"
-        " ON true WHERE n.nspname IN (%s, %s) AND c.relkind IN ('r', 'v')"
-        " UNION ALL SELECT p.oid::regprocedure::text, obj_description(p.oid, 'pg_proc'), false"
-        " FROM pg_proc p WHERE p.pronamespace = %s::regnamespace",
-        system.schema,
-        f"{system.schema}_record",
-        system.schema,
-    )
-    assert len(rows) > 2000
-    wrong = [row for row in rows if not is_whole(row["doc"] or "", row["is_number"])]
-    assert [(row["name"], row["doc"]) for row in wrong] == []
-
-
-def is_whole(doc, is_number):
-    has_both = re.search(r"[\u4e00-\u9fff]", doc) and re.search(r"[A-Za-z]{2}", doc)
-    return bool(has_both) and (not is_number or re.search(r"\([^()]+\)$", doc) is not None)
-
-
-@pytest.mark.parametrize(
-    "doc, is_number, good",
-    [
-        ("persons 人数(人)", True, True),
-        ("persons 人数", True, False),
-        ("persons(人) 人数", True, False),
-        ("name 名称", False, True),
-        ("name", False, False),
-        ("名称", False, False),
-    ],
-)
-def test_the_check_finds_what_lacks(doc, is_number, good):
-    assert is_whole(doc, is_number) == good
 
 
 def test_a_function_of_a_time_has_a_view_that_says_what_its_columns_mean(system):

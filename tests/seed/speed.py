@@ -73,7 +73,8 @@ def multiply(system, days=DAYS):
     for table, columns in rollup_tables(system).items():
         moved = sql.SQL(", ").join(earlier(column, columns) for column in columns)
         copy = "INSERT INTO {s}.{table} SELECT {moved} FROM {s}.{table} t,"
-        copy += " generate_series(1, {more}) n WHERE (t.bucket_start AT TIME ZONE 'Asia/Shanghai')::date = {day}"
+        copy += " generate_series(1, {more}) n"
+        copy += " WHERE (t.bucket_start AT TIME ZONE 'Asia/Shanghai')::date = {day}"
         copy += " ON CONFLICT DO NOTHING"
         statement = sql.SQL(copy).format(table=sql.Identifier(table), moved=moved, **names)
         system.db.execute(statement)

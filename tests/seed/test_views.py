@@ -16,7 +16,8 @@ def rollups(city):
     found = defaultdict(list)
     for row in city.rows(
         "SELECT d.rollup, c.name FROM {s}.rollup_definition d"
-        " JOIN {s}.rollup_column c USING (rollup) WHERE d.counted_by LIKE '%region' AND c.aggregate IN ('count', 'sum') ORDER BY c.position"
+        " JOIN {s}.rollup_column c USING (rollup) WHERE d.counted_by LIKE '%region'"
+        " AND c.aggregate IN ('count', 'sum') ORDER BY c.position"
     ):
         found[row["rollup"]].append(row["name"])
     assert len(found) >= 8
