@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The data dictionary: schemas/DICTIONARY.md is what the database says of itself. (That every comment
-is in both languages and has its unit: tests/seed/test_dictionary.py.)"""
+"""schemas/DICTIONARY.md is what the database says of itself. (Its comments, that they are in both
+languages and have their units: tests/seed/test_dictionary.py.)"""
 
 import difflib
 
