@@ -6,7 +6,7 @@ import figures
 import load
 import make_day
 from lib import recount
-from lib.system import SCHEMAS
+from lib.system import DAY_MS, SCHEMAS
 
 DAYS_KINDS = load.kinds_of(load.DAY)
 
@@ -82,10 +82,11 @@ def test_every_post_was_heard_and_nothing_is_missing(city, exactly):
 
 
 def of_the_day(city, kind):
-    """Numbers belong to the first day by whose end they were known: a run tells the earlier first,
-    and a reversal is of its run's newest day."""
-    start = load.instant(load.END) - 86_400_000
-    return [event for event in city.told.events[kind] if event["occurred_at"] >= start]
+    """Numbers belong to the first day by whose end they were known: a run tells the earlier first.
+    The number of a reversal belongs to the day it was made; only its figures go back."""
+    start = load.instant(load.END) - DAY_MS
+    events = city.told.events[kind]
+    return [event for event in events if event["occurred_at"] >= start and event["sign"] > 0]
 
 
 def test_what_came_late_is_a_correction(city, exactly):
