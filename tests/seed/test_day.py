@@ -6,6 +6,7 @@ import figures
 import load
 import make_day
 from lib import recount
+from lib.audit import audit, found
 from lib.system import DAY_MS, SCHEMAS
 
 DAYS_KINDS = load.kinds_of(load.DAY)
@@ -79,6 +80,14 @@ def test_every_post_was_heard_and_nothing_is_missing(city, exactly):
         gone = row["missing"] + row["rejected"] + row["pending"] + row["written_off"]
         exactly(f"events_missing_{kind}", gone + row["rejected_events"], 0)
     exactly("kinds_complete", sum(row["complete"] is True for row in rows), len(DAYS_KINDS))
+
+
+def test_fx_audit_finds_nothing(city, exactly):
+    """It recounts ledger, gaps, days and nodes by itself."""
+    report = audit(city, "--day", load.DATE)
+    assert report["verdict"] == "complete", report
+    exactly("audit_findings", len(found(report)), 0)
+    assert report["exit_status"] == 0
 
 
 def of_the_day(city, kind):
