@@ -19,6 +19,7 @@ SEED = pathlib.Path(__file__).resolve().parent
 DAY = SEED / "day"
 DATE = "2022-02-10"
 END = "2022-02-11T00:00:00+08:00"  # what the morning brings in counts in hours before it
+REPORT = ["--as-of", END, "--region", "441500"]
 
 
 def instant(text):
@@ -86,17 +87,23 @@ def kinds_of(folder):
     return sorted(path.stem for path in folder.glob("*.ndjson"))
 
 
-def load(system, day=DAY, report=None):
-    """The day, its report if there is one (a function of the system) or else its cut-off, then what
-    the next morning brings in."""
+def cut_off(system):
+    """The day is reported: what changes its hours from now on is a correction."""
+    system.run("fx-setup", "--cut-off", END)
+
+
+def freeze(system):
+    """The same by fx-report, which keeps what it reports."""
+    system.run("fx-report", *REPORT, "--freeze", "--format", "md")
+
+
+def load(system, day=DAY, report=cut_off):
+    """The day, its report, then what the next morning brings in."""
     told = Load(system, kinds_of(day))
     system.setup("--sources", DAY / "sources.csv")
     told.tell(day)
     system.count()
-    if report:
-        report(system)
-    else:
-        system.run("fx-setup", "--cut-off", END)
+    report(system)
     told.tell(day / "late")
     told.reverse(day / "late")
     system.count()

@@ -43,7 +43,7 @@ class Day:
 
     def fill_silence(self, kind, zeros):
         """Zero reports 零报告: a source says at least once an hour that nothing happened."""
-        spoken = {(line["source"], m // 60) for m, line in self.told[kind] + self.late[kind]}
+        spoken = {(line["source"], m // 60) for m, line in self.told[kind]}
         for (of, source), region in self.sources.items():
             for hour in range(24):
                 if of == kind and (source, hour) not in spoken:
