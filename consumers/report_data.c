@@ -15,7 +15,7 @@ static const struct report_shape shapes[REPORT_PART_COUNT] = {
       {"program", "text"},
       {"base_as_of", "timestamptz"},
       {"base_version", "integer"},
-      {"made_at", "timestamptz"}}},
+      {"made_at", "timestamptz(6)"}}},
     {"report_place",
      {{"part", "text"},
       {"place", "text"},
