@@ -75,16 +75,20 @@ static enum fx_code correct(const struct report_store *store, const struct repor
     return code;
 }
 
-/* The report to compare with: the newest of this time, else of an earlier one. version 0: none. */
-static enum fx_code find_base(const struct report_store *store, const struct report *now,
-                              struct audit_rows *found, struct report_key *key, struct fx_err *err)
+/* The report to compare with: the newest of this time, else of an earlier one; version 0: none.
+ * newest: of this time. */
+static enum fx_code find_base(const struct report_store *store, struct report_key *key,
+                              struct audit_rows *found, int *newest, struct fx_err *err)
 {
-    const char *as_of = report_cell(now, REPORT_HEAD, 0, HEAD_AS_OF);
-    const char *region = report_cell(now, REPORT_HEAD, 0, HEAD_REGION);
-    *key = (struct report_key){as_of, region, 0};
-    if (report_store_newest(store, as_of, region, &key->version, err) != FX_OK || key->version > 0)
+    key->version = 0;
+    if (report_store_newest(store, key->as_of, key->region, newest, err) != FX_OK)
         return err->code;
-    if (report_store_earlier(store, as_of, region, found, err) == FX_OK && found->count > 0) {
+    if (*newest > 0) {
+        key->version = *newest;
+        return FX_OK;
+    }
+    if (report_store_earlier(store, key->as_of, key->region, found, err) == FX_OK &&
+        found->count > 0) {
         key->as_of = found->cells[0];
         key->version = (int)strtol(found->cells[1], NULL, 10);
     }
@@ -97,25 +101,26 @@ static enum fx_code make(const struct report_store *store, const struct report_s
 {
     struct audit_rows found = AUDIT_ROWS_INIT;
     struct report base;
-    struct report_key key;
-    struct report_key self;
+    struct report_key key = {NULL, scope->region, 0};
     char version[12];
+    int newest = 0;
     report_init(&base);
     enum fx_code code = report_figures_read(store->conn, scope, report, err);
     if (code == FX_OK)
         code = set_head(report, HEAD_PROGRAM, "fx-report " FX_VERSION, err);
     if (code == FX_OK)
-        code = find_base(store, report, &found, &key, err);
-    self.as_of = code == FX_OK ? report_cell(report, REPORT_HEAD, 0, HEAD_AS_OF) : NULL;
-    if (code == FX_OK && key.version > 0) {
-        code = report_store_read(store, &key, &base, err);
-        if (code == FX_OK)
-            code = correct(store, scope, &base, report, err);
-    }
+        code = set_head(report, HEAD_SCHEMA, store->schema, err);
     if (code == FX_OK) {
-        snprintf(version, sizeof version, "%d", key.as_of == self.as_of ? key.version + 1 : 1);
-        code = set_head(report, HEAD_VERSION, version, err);
+        key.as_of = report_cell(report, REPORT_HEAD, 0, HEAD_AS_OF);
+        code = find_base(store, &key, &found, &newest, err);
     }
+    if (code == FX_OK && key.version > 0)
+        code = report_store_read(store, &key, &base, err);
+    if (code == FX_OK && key.version > 0)
+        code = correct(store, scope, &base, report, err);
+    snprintf(version, sizeof version, "%d", newest + 1);
+    if (code == FX_OK)
+        code = set_head(report, HEAD_VERSION, version, err);
     audit_rows_release(&found);
     report_release(&base);
     return code;
@@ -167,6 +172,23 @@ static enum fx_code keep_texts(const struct report_store *store, const struct re
     return code;
 }
 
+static enum fx_code keep(const struct report_store *store, const struct report *report,
+                         const struct report_key *key, struct fx_err *err)
+{
+    enum fx_code code = record_cut_off(store, key->as_of, err);
+    if (code == FX_OK)
+        code = report_store_insert(store, report, err);
+    if (code == FX_OK)
+        code = keep_texts(store, key, err);
+    if (code == FX_OK)
+        code = pg_run(store->conn, "COMMIT", err);
+    if (code == FX_OK)
+        fx_log(FX_LOG_INFO, "freeze", "as_of=%s region=%s version=%d figures=%d corrections=%d",
+               key->as_of, key->region, key->version, report->parts[REPORT_FIGURES].count,
+               report->parts[REPORT_CORRECTIONS].count);
+    return code;
+}
+
 static enum fx_code attempt(struct report_store *store, const struct report_scope *scope,
                             int *version, struct fx_err *err)
 {
@@ -177,26 +199,17 @@ static enum fx_code attempt(struct report_store *store, const struct report_scop
         code = report_store_open(store->conn, store, err);
     if (code == FX_OK && store->is_rebuild)
         code = fx_err_set(err, FX_ECONFIG,
-                          "this schema is counted anew beside the live one: --freeze there");
+                          "schema %s is counted anew beside the live one: --freeze there",
+                          store->schema);
     if (code == FX_OK)
         code = make(store, scope, &report, err);
     if (code == FX_OK) {
-        struct report_key key = {
-            report_cell(&report, REPORT_HEAD, 0, HEAD_AS_OF), scope->region,
-            (int)strtol(report_cell(&report, REPORT_HEAD, 0, HEAD_VERSION), NULL, 10)};
-        code = record_cut_off(store, key.as_of, err);
-        if (code == FX_OK)
-            code = report_store_insert(store, &report, err);
-        if (code == FX_OK)
-            code = keep_texts(store, &key, err);
-        *version = key.version;
-        if (code == FX_OK)
-            fx_log(FX_LOG_INFO, "freeze", "as_of=%s region=%s version=%d figures=%d corrections=%d",
-                   key.as_of, key.region, key.version, report.parts[REPORT_FIGURES].count,
-                   report.parts[REPORT_CORRECTIONS].count);
+        const char *number = report_cell(&report, REPORT_HEAD, 0, HEAD_VERSION);
+        *version = (int)strtol(number, NULL, 10);
+        struct report_key key = {report_cell(&report, REPORT_HEAD, 0, HEAD_AS_OF), scope->region,
+                                 *version};
+        code = keep(store, &report, &key, err);
     }
-    if (code == FX_OK)
-        code = pg_run(store->conn, "COMMIT", err);
     report_release(&report);
     return code;
 }
@@ -226,8 +239,10 @@ enum fx_code report_freeze(struct report_store *store, const struct report_scope
 {
     struct retry retry;
     retry_init(&retry, WAIT_MIN_MS, WAIT_MAX_MS);
+    bool is_ready = false;
     for (int i = 1;; i++) {
-        if (i == 1 ? prepare(store, err) == FX_OK : true)
+        is_ready = is_ready || prepare(store, err) == FX_OK;
+        if (is_ready)
             (void)(attempt(store, scope, version, err) == FX_OK);
         if (err->code != FX_ECLAIM)
             return err->code;

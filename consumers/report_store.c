@@ -18,7 +18,7 @@ enum fx_code report_store_open(PGconn *conn, struct report_store *store, struct 
     struct audit_rows rows = AUDIT_ROWS_INIT;
     struct pg_statement statement = {
         "SELECT d.record_schema, d.is_rebuild, to_regclass(format('%I.report_text', "
-        "d.record_schema)) IS NOT NULL FROM definition d",
+        "d.record_schema)) IS NOT NULL, current_schema FROM definition d",
         0, NULL};
     *store = (struct report_store){.conn = conn};
     enum fx_code code = report_pg_read(conn, &statement, &rows, err);
@@ -28,6 +28,7 @@ enum fx_code report_store_open(PGconn *conn, struct report_store *store, struct 
         code = fx_err_set(err, FX_ESTATE, "definition.record_schema is no identifier");
     if (code == FX_OK) {
         snprintf(store->record, sizeof store->record, "\"%s\"", rows.cells[0]);
+        snprintf(store->schema, sizeof store->schema, "%s", rows.cells[3]);
         store->is_rebuild = rows.cells[1][0] == 't';
     }
     audit_rows_release(&rows);

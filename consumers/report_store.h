@@ -16,7 +16,8 @@
 struct report_store {
     PGconn *conn;
     char record[80]; /* quoted name of the record schema */
-    bool is_rebuild; /* counted anew beside the live schema */
+    char schema[64]; /* that is counted */
+    bool is_rebuild; /* it is counted anew beside the live one */
 };
 
 /* Which report: instants as text, with an offset. */
