@@ -25,6 +25,7 @@ struct report_options {
     bool is_freeze;
     bool is_draft;
     bool is_list;
+    bool is_publish;
 };
 
 #endif

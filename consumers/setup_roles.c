@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../common/log.h"
+#include "../common/text.h"
 #include "setup.h"
 #include "setup_sql.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#define NAME_SIZE 80
 
 /* Group roles: log in as a role of your own that is a member. Settings do not come with
  * membership: those of fangxian_analyst are the pattern that README.md has every login copy. */
@@ -14,8 +18,10 @@ static const struct {
     {"fangxian_owner", "owns the schemas; fx-setup acts as it 所有者"},
     {"fangxian_writer", "fx-rollup: writes what was counted 写入者"},
     {"fangxian_analyst", "reads views and rollups 分析员"},
+    {"fangxian_public", "reads what is published, nothing else 公众"},
 };
 #define ROLE_COUNT (sizeof roles / sizeof roles[0])
+#define ROLE_NEEDED 3 /* the first ones; without the public's there is nobody to publish for */
 
 static enum fx_code ask(PGconn *conn, const char *sql, const char *value, bool *is_true,
                         struct fx_err *err)
@@ -80,11 +86,37 @@ static enum fx_code make_settings(const struct setup *setup, struct fx_err *err)
     return code;
 }
 
+/* Where fx-report --publish writes (publish.h); "" for a schema that is counted anew beside the
+ * live one, or whose name is too long. */
+static enum fx_code name_published(const struct setup *setup, char name[NAME_SIZE],
+                                   struct fx_err *err)
+{
+    const struct setup_options *options = &setup->options;
+    bool is_live = true;
+    bool is_new = true;
+    struct buf sql = BUF_INIT;
+    snprintf(name, NAME_SIZE, "%s_published", options->schema_name);
+    buf_append_format(&sql, "SELECT NOT EXISTS (SELECT FROM \"%s\".live_schema WHERE name <> $1)",
+                      options->record_schema);
+    enum fx_code code =
+        ask(setup->conn, "SELECT to_regclass(quote_ident($1) || '.live_schema') IS NULL",
+            options->record_schema, &is_new, err);
+    if (code == FX_OK && !is_new && buf_check(&sql, err) == FX_OK)
+        code = ask(setup->conn, buf_text(&sql), options->schema_name, &is_live, err);
+    if (!is_live || !text_is_identifier(name))
+        name[0] = '\0';
+    buf_release(&sql);
+    return code;
+}
+
 /* The owner's objects are the owner's from the first run on, or never. */
 static enum fx_code act_as_owner(const struct setup *setup, struct fx_err *err)
 {
-    const char *values[] = {setup->options.schema_name, setup->options.record_schema};
+    char published[NAME_SIZE];
+    const char *values[] = {setup->options.schema_name, setup->options.record_schema, published};
     PGresult *rows = NULL;
+    if (name_published(setup, published, err) != FX_OK)
+        return err->code;
     if (pg_query(
             setup->conn,
             &(struct pg_statement){
@@ -96,7 +128,7 @@ static enum fx_code act_as_owner(const struct setup *setup, struct fx_err *err)
         return err->code;
     bool is_owner = strcmp(PQgetvalue(rows, 0, 0), "t") == 0;
     struct buf sql = BUF_INIT;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < (published[0] == '\0' ? 2 : 3); i++)
         buf_append_format(&sql, "CREATE SCHEMA IF NOT EXISTS \"%s\" AUTHORIZATION %s; ", values[i],
                           is_owner ? "fangxian_owner" : PQgetvalue(rows, 0, 1));
     if (is_owner)
@@ -111,10 +143,15 @@ static enum fx_code act_as_owner(const struct setup *setup, struct fx_err *err)
 
 static enum fx_code create_schemas(const struct setup *setup, struct fx_err *err)
 {
+    char published[NAME_SIZE];
     struct buf sql = BUF_INIT;
+    if (name_published(setup, published, err) != FX_OK)
+        return err->code;
     buf_append_format(&sql,
                       "CREATE SCHEMA IF NOT EXISTS \"%s\"; CREATE SCHEMA IF NOT EXISTS \"%s\"",
                       setup->options.schema_name, setup->options.record_schema);
+    if (published[0] != '\0')
+        buf_append_format(&sql, "; CREATE SCHEMA IF NOT EXISTS \"%s\"", published);
     enum fx_code code = buf_check(&sql, err);
     if (code == FX_OK)
         code = sql_run(setup->conn, buf_text(&sql), err);
@@ -136,11 +173,11 @@ enum fx_code setup_roles(struct setup *setup, struct fx_err *err)
                    roles[i].name, &is_there, err);
         if (code == FX_OK && !is_there && can_create)
             code = create_role(setup->conn, i, err);
-        there += is_there || can_create;
+        there += i < ROLE_NEEDED && (is_there || can_create);
     }
     if (code != FX_OK)
         return code;
-    if (there < ROLE_COUNT) {
+    if (there < ROLE_NEEDED) {
         fx_log(FX_LOG_WARN, "no_roles",
                "msg=\"this user may not create roles: fangxian_owner, fangxian_writer and "
                "fangxian_analyst have no grants until fx-setup is run by one who may\"");
@@ -171,6 +208,20 @@ static const struct {
      "'offset_hole') OR " IS_ROLLUP "))",
      "SELECT ON %s TO fangxian_analyst"},
 };
+
+/* Those who may read what is published, if it is. Nobody else has USAGE on its schema, and PUBLIC
+ * has none on any of ours. */
+static void append_published(struct buf *sql, const char *schema)
+{
+    buf_append_format(sql,
+                      "DO $$ DECLARE r text; BEGIN FOR r IN SELECT rolname FROM pg_roles "
+                      "WHERE rolname IN ('fangxian_public', 'fangxian_analyst') AND EXISTS "
+                      "(SELECT FROM pg_namespace WHERE nspname = '%s_published') LOOP EXECUTE "
+                      "'GRANT USAGE ON SCHEMA \"%s_published\" TO ' || r; EXECUTE 'GRANT SELECT ON "
+                      "ALL TABLES IN SCHEMA \"%s_published\" TO ' || r; END LOOP; END $$",
+                      schema, schema, schema);
+    sql_end(sql);
+}
 
 static void append_grants(struct buf *sql, const char *schema, size_t index)
 {
@@ -212,6 +263,7 @@ enum fx_code setup_grants(struct setup *setup, struct fx_err *err)
     sql_end(&sql);
     for (size_t i = 0; i < sizeof granted / sizeof granted[0]; i++)
         append_grants(&sql, schema, i);
+    append_published(&sql, schema);
     enum fx_code code = sql_run_list(setup->conn, &sql, err);
     buf_release(&sql);
     return code == FX_OK ? FX_OK : fx_err_wrap(err, "grants");

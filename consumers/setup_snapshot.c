@@ -9,7 +9,7 @@
 /* $1 and $2: the two schemas. */
 static const char objects[] =
     "SELECT 'schema ' || n.nspname AS key, concat_ws(' ', 'grants', n.nspacl::text) AS value "
-    "FROM pg_namespace n WHERE n.nspname IN ($1, $2) "
+    "FROM pg_namespace n WHERE n.nspname IN ($1::text, $2::text, $1::text || '_published') "
     "UNION ALL SELECT concat(CASE c.relkind WHEN 'v' THEN 'view ' WHEN 'i' THEN 'index ' "
     "ELSE 'table ' END, n.nspname, '.', c.relname), concat_ws(' ', CASE c.relkind WHEN 'v' THEN "
     "md5(concat(pg_get_viewdef(c.oid), (SELECT string_agg(col_description(c.oid, a.attnum), ',' "
@@ -32,7 +32,7 @@ static const char objects[] =
     "UNION ALL SELECT 'role ' || r.rolname, concat_ws(' ', 'settings', (SELECT s.setconfig::text "
     "FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE s.setrole = "
     "r.oid AND d.datname = current_database())) FROM pg_roles r WHERE r.rolname IN "
-    "('fangxian_owner', 'fangxian_writer', 'fangxian_analyst')";
+    "('fangxian_owner', 'fangxian_writer', 'fangxian_analyst', 'fangxian_public')";
 
 /* Rows that fx-setup writes, once their tables exist. */
 static const struct {
