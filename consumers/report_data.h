@@ -2,7 +2,8 @@
 /*
  * report_data - one daily report as rows, as they stand in the record schema.
  *
- * Pure. report_figures.h fills it from what is counted, report_store.h keeps it and reads it back,
+ * Pure. Instants are texts of one form, local time and +08:00, so that they compare as texts.
+ * report_figures.h fills it from what is counted, report_store.h keeps it and reads it back,
  * report_page.h and report_csv.h print it. All that is printed stands here.
  *
  * Ownership: rows own their text, until report_release.

@@ -182,15 +182,19 @@ static void put_head(struct page *page)
     if (is_kept) {
         put_line(page, "版本", "Version ", head(page, HEAD_VERSION));
         page_paragraph(page);
-        put_instant(page, (const char *const[]){"定稿于", "Kept at "}, head(page, HEAD_MADE_AT),
-                    false);
     } else {
         page_say(page, "草稿: 未定稿, 数据仍会变化",
                  "Draft: not kept, the figures may still change");
         page_paragraph(page);
     }
-    put_instant(page, (const char *const[]){"已计数至", "Counted up to "},
-                head(page, HEAD_COUNTED_UNTIL), false);
+    /* the first version is of its time, whenever it was made: made again, it is the same */
+    if (is_kept && strcmp(head(page, HEAD_VERSION), "1") != 0)
+        put_instant(page, (const char *const[]){"重新生成于", "Made anew at "},
+                    head(page, HEAD_MADE_AT), false);
+    if (head(page, HEAD_COUNTED_UNTIL) == NULL ||
+        strcmp(head(page, HEAD_COUNTED_UNTIL), head(page, HEAD_AS_OF)) < 0)
+        put_instant(page, (const char *const[]){"仅计数至", "Counted up to "},
+                    head(page, HEAD_COUNTED_UNTIL), false);
     put_line(page, "生成程序: ", "Made by ", head(page, HEAD_PROGRAM));
     page_paragraph(page);
     put_verdict(page);

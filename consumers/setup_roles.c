@@ -233,6 +233,22 @@ static void append_grants(struct buf *sql, const char *schema, size_t index)
     sql_end(sql);
 }
 
+/* fx-report keeps reports, and the cut-off that each is; once kept they are only read. */
+static void append_reports(struct buf *sql, const char *record)
+{
+    static const char *const tables[] = {"report",         "report_place",      "report_figure",
+                                         "report_finding", "report_correction", "report_text"};
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        buf_append_format(sql, "GRANT SELECT, INSERT ON \"%s\".%s TO fangxian_writer", record,
+                          tables[i]);
+        sql_end(sql);
+        buf_append_format(sql, "GRANT SELECT ON \"%s\".%s TO fangxian_analyst", record, tables[i]);
+        sql_end(sql);
+    }
+    buf_append_format(sql, "GRANT INSERT ON \"%s\".cutoff TO fangxian_writer", record);
+    sql_end(sql);
+}
+
 enum fx_code setup_grants(struct setup *setup, struct fx_err *err)
 {
     bool is_there = false;
@@ -249,7 +265,8 @@ enum fx_code setup_grants(struct setup *setup, struct fx_err *err)
     buf_append_format(&sql, "GRANT USAGE ON SCHEMA \"%s\" TO fangxian_writer, fangxian_analyst",
                       schema);
     sql_end(&sql);
-    buf_append_format(&sql, "GRANT USAGE ON SCHEMA \"%s\" TO fangxian_writer", record);
+    buf_append_format(&sql, "GRANT USAGE ON SCHEMA \"%s\" TO fangxian_writer, fangxian_analyst",
+                      record);
     sql_end(&sql);
     buf_append_format(&sql,
                       "GRANT SELECT ON \"%s\".acceptance, \"%s\".source, \"%s\".cutoff, "
@@ -261,6 +278,7 @@ enum fx_code setup_grants(struct setup *setup, struct fx_err *err)
                       "\"%s\".run_home TO fangxian_writer",
                       record, record, record);
     sql_end(&sql);
+    append_reports(&sql, record);
     for (size_t i = 0; i < sizeof granted / sizeof granted[0]; i++)
         append_grants(&sql, schema, i);
     append_published(&sql, schema);
