@@ -43,7 +43,7 @@ def city():
     """The reference day, counted, with what the next morning brought in."""
     system = System("seed", is_set_up=False)
     try:
-        system.told = load.load(system, report=load.freeze)
+        system.told = load.load(system)
         yield system
     finally:
         system.close()

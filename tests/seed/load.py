@@ -19,7 +19,6 @@ SEED = pathlib.Path(__file__).resolve().parent
 DAY = SEED / "day"
 DATE = "2022-02-10"
 END = "2022-02-11T00:00:00+08:00"  # what the morning brings in counts in hours before it
-REPORT = ["--as-of", END, "--region", "441500"]
 
 
 def instant(text):
@@ -90,11 +89,6 @@ def kinds_of(folder):
 def cut_off(system):
     """The day is reported: what changes its hours from now on is a correction."""
     system.run("fx-setup", "--cut-off", END)
-
-
-def freeze(system):
-    """The same by fx-report, which keeps what it reports."""
-    system.run("fx-report", *REPORT, "--freeze", "--format", "md")
 
 
 def load(system, day=DAY, report=cut_off):

@@ -171,7 +171,13 @@ def tell_contacts(day, contacts):
                 fields = {"tier": one.tier, "step": step, "persons": 1, **since}
                 name = f"{one.name}-{step.lower()}"
                 day.tell("contact", "CT-441521115-001", minutes, id=name, **fields)
-    day.fill_silence("contact", lambda *_: {"tier": "CLOSE", "step": "LISTED", "persons": 0})
+    # Companions who live elsewhere, listed the evening before: a letter an hour hands them over.
+    for source, letters in (("CT-441521115-001", 8), ("CT-441502003-001", 24)):
+        listed, one = clock(22, 0, -1), {"tier": "COMPANION", "persons": 1}
+        day.tell("contact", source, listed, step="LISTED", **one | {"persons": letters})
+        for hour in range(letters):
+            since = {"minutes_since_listed": clock(hour, 25) - listed}
+            day.tell("contact", source, clock(hour, 25), step="HANDED_OFF", **one, **since)
 
 
 def tell_quarantine(day, contacts):
@@ -376,7 +382,8 @@ TEAM = ["CADRE"] * 8 + ["VOLUNTEER"] * 12 + ["GRID_WORKER"] * 4
 
 
 def tell_duty(day):
-    """Posted at half past seven, on duty from eight to twenty; Jiaxi's 24 go by another roster."""
+    """Posted at half past seven, on duty from eight to twenty; Jiaxi's 24 go by another roster. By
+    day and night each unit sends a patrol of two every second hour, for an hour."""
     for unit, places in POSTED.items():
         source = f"DT-{unit}-001"
         for i, (region, persons) in enumerate(places.items()):
@@ -386,9 +393,12 @@ def tell_duty(day):
                 worked = {"person_minutes": persons * 720}
                 day.tell("duty", source, clock(8, i), step="SIGN_ON", **fields)
                 day.tell("duty", source, clock(20, i), step="SIGN_OFF", **fields, **worked)
+        patrol = {"role": "CADRE", "unit": unit, "persons": 2}
+        for hour in range(0, 24, 2):
+            day.tell("duty", source, clock(hour, 45), step="SIGN_ON", **patrol)
+            worked = {"person_minutes": 120}
+            day.tell("duty", source, clock(hour + 1, 45), step="SIGN_OFF", **patrol, **worked)
     tell_jiaxi(day)
-    idle = {"step": "SIGN_ON", "role": "CADRE", "persons": 0}
-    day.fill_silence("duty", lambda _, region: idle | {"unit": region})
 
 
 def tell_jiaxi(day):
