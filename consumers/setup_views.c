@@ -223,6 +223,17 @@ static const char *region_head(const struct views_step *step, const struct level
     return level->name == NULL ? step->levels_head : step->region_head;
 }
 
+/* … OR it was ever counted. Where most cells are of one place, EXISTS would be planned as a scan of
+ * the table, which finds it at once, and takes long for all that are not there. */
+static void append_ever(struct buf *out, const struct views_target *target, const char *suffix,
+                        const char *key)
+{
+    buf_append_format(out,
+                      " OR (SELECT min(t.bucket_start) FROM \"%s_%s\" t WHERE t.%s = c.%s) "
+                      "IS NOT NULL",
+                      target->rollup->name, suffix, key, key);
+}
+
 static void append_region_select(struct buf *out, const struct views_target *target,
                                  const struct views_step *step, const struct level *level,
                                  struct view *view)
@@ -236,11 +247,12 @@ static void append_region_select(struct buf *out, const struct views_target *tar
     views_aggregates(out, target, true);
     buf_append_text(out, " FROM ");
     append_table(out, target, level);
-    buf_append_text(out,
-                    " t WHERE t.region = c.region AND t.bucket_start >= d.starts AND "
-                    "t.bucket_start < d.ends) v WHERE c.is_registered OR EXISTS (SELECT FROM ");
-    append_table(out, target, level);
-    buf_append_text(out, " t WHERE t.region = c.region)) q");
+    buf_append_text(out, " t WHERE t.region = c.region AND t.bucket_start >= d.starts AND "
+                         "t.bucket_start < d.ends) v WHERE c.is_registered");
+    for (size_t i = 0; i < LEVEL_COUNT; i++)
+        if (level->name == NULL || strcmp(level->name, levels[i].name) == 0)
+            append_ever(out, target, levels[i].name, "region");
+    buf_append_text(out, ") q");
 }
 
 static void append_region_view(struct buf *out, const struct views_target *target,
@@ -390,9 +402,10 @@ static void append_source_view(struct buf *out, const struct views_target *targe
     views_aggregates(out, target, true);
     buf_append_format(out,
                       " FROM \"%s_source\" t WHERE t.source = c.source AND t.bucket_start >= "
-                      "d.starts AND t.bucket_start < d.ends) v WHERE c.is_registered OR EXISTS "
-                      "(SELECT FROM \"%s_source\" t WHERE t.source = c.source)) q",
-                      rollup, rollup);
+                      "d.starts AND t.bucket_start < d.ends) v WHERE c.is_registered",
+                      rollup);
+    append_ever(out, target, "source", "source");
+    buf_append_text(out, ") q");
     describe_source(&view, target, step);
     char gloss[NAME_SIZE];
     snprintf(gloss, sizeof gloss, "- by source 按来源 %s", step->gloss);

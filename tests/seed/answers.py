@@ -78,8 +78,8 @@ def reporting_rate(day):
     "kind announced counted missing rejected written_off before_base pending unexplained ranges",
 )
 def missing_numbers(day):
-    for kind in day.kinds:
-        told = sum(event["time"] >= START for event in day.events[kind])
+    for kind in day.kinds:  # the number of a reversal is of the day on which it was made
+        told = sum(event["time"] >= START and event["sign"] > 0 for event in day.events[kind])
         yield kind, told, told, 0, 0, 0, 0, 0, 0, 0
 
 
@@ -130,7 +130,8 @@ def outcomes(day):
 
 @answer(
     "19-longest-queues",
-    "hour source name queue_vehicles_max wait_measured_groups wait_mean_s checked_vehicles complete",
+    "hour source name queue_vehicles_max wait_measured_groups wait_mean_s checked_vehicles"
+    " complete",
 )
 def longest_queues(day):
     hours = defaultdict(list)

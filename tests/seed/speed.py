@@ -60,7 +60,7 @@ def earlier(column, columns):
     if column == "bucket_start":
         return sql.SQL("{} - n * interval '1 day'").format(name)
     if column.endswith("_last") and column.removesuffix("_last") in columns:
-        moved = "CASE WHEN {0} IS NOT NULL THEN ARRAY[{0}[1] - n * {1}, {0}[2], {0}[3]] END"
+        moved = "CASE WHEN {0} IS NOT NULL THEN ARRAY[{0}[1] - n::bigint * {1}, {0}[2], {0}[3]] END"
         return sql.SQL(moved).format(name, sql.Literal(DAY_MS))
     return name
 
