@@ -43,13 +43,13 @@ static void append_direct(struct buf *out, const struct views_target *target)
                       rollup->name, target->kind, target->topic, views_is_everywhere(target));
     views_aggregates(out, target, false);
     buf_append_text(out, " FROM ");
-    views_all_levels(out, target);
+    views_all_levels(out, target, "c.of_level");
     buf_append_text(out, " t WHERE t.region = c.region AND " OF_THE_TIME
                          ") n CROSS JOIN LATERAL (SELECT count(*) AS cells");
     views_aggregates(out, target, false);
-    buf_append_text(out, " FROM region y JOIN ");
-    views_all_levels(out, target);
-    buf_append_text(out, " t ON t.region = y.code WHERE y.parent = c.region AND " OF_THE_TIME
+    buf_append_text(out, " FROM region y CROSS JOIN LATERAL ");
+    views_all_levels(out, target, "y.level");
+    buf_append_text(out, " t WHERE t.region = y.code AND y.parent = c.region AND " OF_THE_TIME
                          ") k WHERE n.cells > 0 AND EXISTS (SELECT FROM region y WHERE "
                          "y.parent = c.region)) q");
     sql_end(out);
@@ -138,10 +138,11 @@ static void append_statistical(struct buf *out, const struct views_target *targe
                       "d.starts, d.ends) c CROSS JOIN LATERAL (SELECT count(*) AS cells",
                       rollup->name, target->kind, target->topic, views_is_everywhere(target));
     append_weighted(out, target);
-    buf_append_text(out, " FROM statistical_share w JOIN ");
-    views_all_levels(out, target);
-    buf_append_text(out, " t ON t.region = w.region WHERE w.statistical = c.region AND " OF_THE_TIME
-                         ") v WHERE c.is_county OR v.cells > 0) q");
+    buf_append_text(out, " FROM statistical_share w CROSS JOIN LATERAL ");
+    views_all_levels(out, target, "w.level");
+    buf_append_text(out,
+                    " t WHERE t.region = w.region AND w.statistical = c.region AND " OF_THE_TIME
+                    ") v WHERE c.is_county OR v.cells > 0) q");
     sql_end(out);
     sql_comment(out, "VIEW", view, rollup->doc,
                 "- by county of the national statistics; what lies in none stands under its own "

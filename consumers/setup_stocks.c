@@ -43,11 +43,13 @@ static bool has_last(const struct rollup *rollup)
     return false;
 }
 
-/* Running totals of the region c: every sum before T, then the derived changes over them. */
+/* Running totals per region: every sum before T, then the derived changes over them. All regions in
+ * one pass: the tables are read whole, but once. A level or region that is asked for goes in. */
 static void append_changes(struct buf *out, const struct views_target *target)
 {
+    static const char *const levels[] = {"town", "county", "city"};
     char name[ROLLUP_NAME_MAX];
-    buf_append_text(out, " CROSS JOIN LATERAL (SELECT q.cells");
+    buf_append_text(out, " LEFT JOIN (SELECT q.level, q.region");
     for (int i = 0; i < target->rollup->derived_count; i++) {
         if (!views_stock_name(name, target->rollup->derived[i].name))
             continue;
@@ -55,15 +57,19 @@ static void append_changes(struct buf *out, const struct views_target *target)
         sql_expression(out, target->rollup->derived[i].sql, target->schema_name);
         buf_append_format(out, ")::bigint AS \"%s\"", name);
     }
-    buf_append_text(out, " FROM (SELECT count(*) AS cells");
+    buf_append_text(out, " FROM (SELECT t.level, t.region");
     views_aggregates(out, target, false);
-    buf_append_text(out, " FROM ");
-    views_all_levels(out, target);
-    buf_append_text(out, " t WHERE t.region = c.region AND t.bucket_start < $1) q) n");
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
+        buf_append_format(out, "%sSELECT '%s'::text AS level, x.* FROM \"%s_%s\" x",
+                          i == 0 ? " FROM (" : " UNION ALL ", levels[i], target->rollup->name,
+                          levels[i]);
+    buf_append_text(out, ") t WHERE t.bucket_start < $1 GROUP BY t.level, t.region) q) n "
+                         "ON n.level = c.of_level AND n.region = c.region");
 }
 
-/* One column's last values before T: per source and dimensions, then summed up the tree. A place
- * that is no longer expected has left, whatever it said last. */
+/* One column's last values before T: per source and dimensions (the newest value stands in the
+ * newest bucket), then summed up the tree. A place that is no longer expected has left, whatever it
+ * said last. */
 static void append_last(struct buf *out, const struct views_target *target, int index)
 {
     const struct rollup *rollup = target->rollup;
@@ -77,12 +83,12 @@ static void append_last(struct buf *out, const struct views_target *target, int 
                       "count(DISTINCT x.source) AS sources, min(x.bucket_start) AS oldest FROM "
                       "(SELECT DISTINCT ON (%s) t.source, t.bucket_start, t.\"%s\" AS value "
                       "FROM \"%s_source\" t WHERE t.bucket_start < $1 AND t.\"%s\" IS NOT NULL "
-                      "ORDER BY %s, t.\"%s_last\" DESC) x JOIN source_status('%s', '%s', "
+                      "ORDER BY %s, t.bucket_start DESC) x JOIN source_status('%s', '%s', "
                       "$1 - interval '1 hour', $1) s ON s.source = x.source AND "
                       "(s.expected > 0 OR NOT s.is_registered) JOIN region_ancestor a "
                       "ON a.region = s.region GROUP BY a.ancestor) l%d ON l%d.ancestor = c.region",
-                      buf_text(&keys), column, rollup->name, column, buf_text(&keys), column,
-                      target->kind, target->topic, index, index);
+                      buf_text(&keys), column, rollup->name, column, buf_text(&keys), target->kind,
+                      target->topic, index, index);
     out->is_failed |= keys.is_failed;
     buf_release(&keys);
 }
@@ -148,7 +154,7 @@ static void append_known(struct buf *out, const struct views_target *target)
 {
     const char *lead = " WHERE ";
     if (has_change(target->rollup)) {
-        buf_append_format(out, "%sn.cells > 0", lead);
+        buf_append_format(out, "%sn.region IS NOT NULL", lead);
         lead = " OR ";
     }
     for (int i = 0; i < target->rollup->column_count; i++) {

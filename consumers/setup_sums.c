@@ -144,11 +144,12 @@ void views_comments(struct buf *out, const struct views_target *target, const ch
     }
 }
 
-void views_all_levels(struct buf *out, const struct views_target *target)
+void views_all_levels(struct buf *out, const struct views_target *target, const char *level)
 {
-    const char *name = target->rollup->name;
-    buf_append_format(out,
-                      "(SELECT * FROM \"%s_town\" UNION ALL SELECT * FROM \"%s_county\" "
-                      "UNION ALL SELECT * FROM \"%s_city\")",
-                      name, name, name);
+    static const char *const levels[] = {"town", "county", "city"};
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
+        buf_append_format(out, "%sSELECT * FROM \"%s_%s\" WHERE %s = '%s'",
+                          i == 0 ? "(" : " UNION ALL ", target->rollup->name, levels[i], level,
+                          levels[i]);
+    buf_append_text(out, ")");
 }

@@ -180,7 +180,7 @@ static void append_table(struct buf *out, const struct views_target *target,
                          const struct level *level)
 {
     if (level->name == NULL)
-        views_all_levels(out, target);
+        views_all_levels(out, target, "c.of_level");
     else
         buf_append_format(out, "\"%s_%s\"", target->rollup->name, level->name);
 }

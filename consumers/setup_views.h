@@ -111,7 +111,8 @@ void views_place_comments(struct buf *out, const char *relation, bool has_level)
 /* "false" if the rollup's region is the source's place, "true" if it is a role. */
 const char *views_is_everywhere(const struct views_target *target);
 
-/* (SELECT * of the three level tables) */
-void views_all_levels(struct buf *out, const struct views_target *target);
+/* (SELECT * of the three level tables), of which only that is read whose name level, an SQL
+ * expression, is: a region has cells in the table of its level alone. */
+void views_all_levels(struct buf *out, const struct views_target *target, const char *level);
 
 #endif

@@ -34,7 +34,103 @@ FROM (SELECT k.kind, k.topic, k.judged_at, k.unknown_since, g.at::date AS day,
                 SELECT NULL, k.judged_day WHERE k.judged_at IS NOT NULL) x) s
       CROSS JOIN LATERAL generate_series(s.low::timestamp, s.high::timestamp,
                                          interval '1 day') g (at)) d
-CROSS JOIN LATERAL day_completeness(d.kind, d.topic, d.day, d.starts, d.ends) s;
+CROSS JOIN LATERAL (
+    -- per source, then per region of every level; here and not in a function of its own, so that
+    -- source_status is planned once, not once per day
+    WITH met AS (
+        SELECT r.source, sum(r.last_seq - r.first_seq + 1) AS numbers
+        FROM number_range r
+        WHERE r.topic = d.topic AND r.day = d.day
+        GROUP BY r.source
+    ), loss AS (
+        SELECT g.source,
+               coalesce(sum(g.events) FILTER (WHERE g.cause = 'missing'), 0) AS missing,
+               coalesce(sum(g.events) FILTER (WHERE g.cause = 'rejected'), 0) AS rejected,
+               coalesce(sum(g.events) FILTER (WHERE g.cause = 'written_off'), 0) AS written_off,
+               coalesce(sum(g.events) FILTER (WHERE g.cause = 'before_base'), 0) AS before_base
+        FROM (SELECT x.source, x.cause, x.last_seq - x.first_seq + 1 AS events
+              FROM gap_range x
+              WHERE x.topic = d.topic AND x.day = d.day) g
+        GROUP BY g.source
+    ), opened AS (
+        SELECT l.source, count(*) AS runs
+        FROM source_ledger l
+        WHERE l.topic = d.topic
+          AND coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) >= d.starts
+          AND coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) < d.ends
+        GROUP BY l.source
+    ), refused AS (
+        SELECT e.source, count(*) AS events
+        FROM rejected_event e
+        WHERE e.topic = d.topic AND e.appended_at >= d.starts
+          AND e.appended_at < d.ends AND e."offset" >= 0
+        GROUP BY e.source
+    ), state AS MATERIALIZED (
+        SELECT s.region, s.source, s.name, s.expected, s.expected * s.heard AS heard,
+               s.silent_minutes,
+               coalesce(met.numbers, 0) + s.lost + s.pending AS announced,
+               coalesce(met.numbers, 0) - coalesce(loss.missing, 0) - coalesce(loss.rejected, 0)
+                   - coalesce(loss.written_off, 0) - coalesce(loss.before_base, 0) AS counted,
+               s.pending, coalesce(loss.missing, 0) + s.lost AS missing,
+               coalesce(loss.rejected, 0) AS rejected,
+               coalesce(loss.written_off, 0) AS written_off,
+               coalesce(loss.before_base, 0) AS before_base,
+               coalesce(t.duplicates, 0) AS duplicates, coalesce(t.late, 0) AS late,
+               coalesce(t.clock_corrected, 0) AS clock_corrected,
+               coalesce(opened.runs, 0) AS runs_opened, s.runs_lost, s.runs_cloned, s.complete,
+               s.missing = 0 AND NOT s.is_open AND s.runs_lost + s.runs_cloned = 0
+                   AND (s.is_whole OR s.expected = 0) AS is_complete, s.is_known,
+               coalesce(refused.events, 0) AS rejected_events
+        FROM source_status(d.kind, d.topic, d.starts,
+                           d.ends) s
+        LEFT JOIN met ON met.source = s.source
+        LEFT JOIN loss ON loss.source = s.source
+        LEFT JOIN refused ON refused.source = s.source
+        LEFT JOIN opened ON opened.source = s.source
+        LEFT JOIN source_tally t ON t.topic = d.topic AND t.source = s.source
+             AND t.day = d.day
+    ), placed AS (
+        SELECT s.region, sum(s.expected) AS expected, sum(s.heard) AS heard,
+               sum(s.silent_minutes) AS silent_minutes, sum(s.announced) AS announced,
+               sum(s.counted) AS counted, sum(s.pending) AS pending, sum(s.missing) AS missing,
+               sum(s.rejected) AS rejected, sum(s.written_off) AS written_off,
+               sum(s.before_base) AS before_base, sum(s.duplicates) AS duplicates,
+               sum(s.late) AS late, sum(s.clock_corrected) AS clock_corrected,
+               sum(s.runs_opened) AS runs_opened, sum(s.runs_lost) AS runs_lost,
+               sum(s.runs_cloned) AS runs_cloned, bool_and(s.is_complete) AS is_complete,
+               bool_and(s.is_known) AS is_known, sum(s.rejected_events) AS rejected_events
+        FROM state s
+        GROUP BY s.region
+    ), charged AS (
+        SELECT a.ancestor, p.*
+        FROM placed p
+        JOIN region_ancestor a ON a.region = p.region
+        UNION ALL
+        SELECT r.code, p.*
+        FROM placed p
+        JOIN region r ON p.region IS NULL AND r.parent IS NULL AND r.code <> '-'
+    )
+    SELECT 'source'::text AS level, s.region, s.source, s.name, NULL::text AS name_latin,
+           s.expected AS sources_expected, s.heard AS sources_heard, s.silent_minutes,
+           s.announced::bigint AS announced, s.counted::bigint AS counted, s.pending,
+           s.missing::bigint AS missing, s.rejected::bigint AS rejected,
+           s.written_off::bigint AS written_off, s.before_base::bigint AS before_base,
+           s.duplicates, s.late, s.clock_corrected, s.runs_opened, s.runs_lost, s.runs_cloned,
+           s.complete, s.rejected_events
+    FROM state s
+    UNION ALL
+    SELECT r.level, r.code, NULL, r.name, r.name_latin, sum(c.expected)::bigint,
+           sum(c.heard)::bigint, sum(c.silent_minutes)::bigint, sum(c.announced)::bigint,
+           sum(c.counted)::bigint, sum(c.pending)::bigint, sum(c.missing)::bigint,
+           sum(c.rejected)::bigint, sum(c.written_off)::bigint, sum(c.before_base)::bigint,
+           sum(c.duplicates)::bigint, sum(c.late)::bigint, sum(c.clock_corrected)::bigint,
+           sum(c.runs_opened)::bigint, sum(c.runs_lost)::bigint, sum(c.runs_cloned)::bigint,
+           CASE WHEN sum(c.expected) > 0 AND bool_and(c.is_known)
+                THEN bool_and(c.is_complete) END,
+           sum(c.rejected_events)::bigint
+    FROM charged c
+    JOIN region r ON r.code = c.ancestor
+    GROUP BY r.level, r.code, r.name, r.name_latin) s;
 COMMENT ON VIEW completeness_daily IS
     'who was expected and heard, what was counted and what is missing, per day 每日完整性';
 COMMENT ON COLUMN completeness_daily.kind IS 'kind of event 事件种类';

@@ -191,13 +191,14 @@ COMMENT ON FUNCTION source_status(text, text, timestamptz, timestamptz) IS
 -- The same summed up the tree: one row per region of a level (NULL: of every level), over the
 -- sources at the node or below. expected and heard count the expected ones. A source whose place is
 -- unknown is charged to every root. is_everywhere: the rollup's region is a role (whence a person
--- came), not the source's place, so all sources of the kind answer for every node.
+-- came), not the source's place, so all sources of the kind answer for every node. It becomes a part
+-- of the query that asks it, so that source_status is planned once, not once per day.
 CREATE OR REPLACE FUNCTION region_status(kind text, topic text, level text, is_everywhere boolean,
                                          starts timestamptz, ends timestamptz)
     RETURNS TABLE (of_level text, region text, name text, name_latin text, is_registered boolean,
                    expected bigint, heard bigint, missing bigint, complete boolean,
                    silent_minutes bigint)
-    LANGUAGE sql STABLE SECURITY DEFINER ROWS 10
+    LANGUAGE sql STABLE ROWS 10
 BEGIN ATOMIC
     WITH state AS MATERIALIZED (
         SELECT * FROM source_status(region_status.kind, region_status.topic,
@@ -242,110 +243,3 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION region_status(text, text, text, boolean, timestamptz, timestamptz) IS
     'who was expected and heard, and what is missing, per region 各地区应报、已报与缺失';
-
--- What completeness_daily shows of one day: per source, then per region of every level.
-CREATE OR REPLACE FUNCTION day_completeness(kind text, topic text, day date, starts timestamptz,
-                                            ends timestamptz)
-    RETURNS TABLE (level text, region text, source text, name text, name_latin text,
-                   sources_expected bigint, sources_heard bigint, silent_minutes bigint,
-                   announced bigint, counted bigint, pending bigint, missing bigint,
-                   rejected bigint, written_off bigint, before_base bigint, duplicates bigint,
-                   late bigint, clock_corrected bigint, runs_opened bigint, runs_lost bigint,
-                   runs_cloned bigint, complete boolean, rejected_events bigint)
-    LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
-BEGIN ATOMIC
-    WITH met AS (
-        SELECT r.source, sum(r.last_seq - r.first_seq + 1) AS numbers
-        FROM number_range r
-        WHERE r.topic = day_completeness.topic AND r.day = day_completeness.day
-        GROUP BY r.source
-    ), loss AS (
-        SELECT g.source,
-               coalesce(sum(g.events) FILTER (WHERE g.cause = 'missing'), 0) AS missing,
-               coalesce(sum(g.events) FILTER (WHERE g.cause = 'rejected'), 0) AS rejected,
-               coalesce(sum(g.events) FILTER (WHERE g.cause = 'written_off'), 0) AS written_off,
-               coalesce(sum(g.events) FILTER (WHERE g.cause = 'before_base'), 0) AS before_base
-        FROM (SELECT x.source, x.cause, x.last_seq - x.first_seq + 1 AS events
-              FROM gap_range x
-              WHERE x.topic = day_completeness.topic AND x.day = day_completeness.day) g
-        GROUP BY g.source
-    ), opened AS (
-        SELECT l.source, count(*) AS runs
-        FROM source_ledger l
-        WHERE l.topic = day_completeness.topic
-          AND coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) >= day_completeness.starts
-          AND coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) < day_completeness.ends
-        GROUP BY l.source
-    ), refused AS (
-        SELECT e.source, count(*) AS events
-        FROM rejected_event e
-        WHERE e.topic = day_completeness.topic AND e.appended_at >= day_completeness.starts
-          AND e.appended_at < day_completeness.ends AND e."offset" >= 0
-        GROUP BY e.source
-    ), state AS MATERIALIZED (
-        SELECT s.region, s.source, s.name, s.expected, s.expected * s.heard AS heard,
-               s.silent_minutes,
-               coalesce(met.numbers, 0) + s.lost + s.pending AS announced,
-               coalesce(met.numbers, 0) - coalesce(loss.missing, 0) - coalesce(loss.rejected, 0)
-                   - coalesce(loss.written_off, 0) - coalesce(loss.before_base, 0) AS counted,
-               s.pending, coalesce(loss.missing, 0) + s.lost AS missing,
-               coalesce(loss.rejected, 0) AS rejected,
-               coalesce(loss.written_off, 0) AS written_off,
-               coalesce(loss.before_base, 0) AS before_base,
-               coalesce(t.duplicates, 0) AS duplicates, coalesce(t.late, 0) AS late,
-               coalesce(t.clock_corrected, 0) AS clock_corrected,
-               coalesce(opened.runs, 0) AS runs_opened, s.runs_lost, s.runs_cloned, s.complete,
-               s.missing = 0 AND NOT s.is_open AND s.runs_lost + s.runs_cloned = 0
-                   AND (s.is_whole OR s.expected = 0) AS is_complete, s.is_known,
-               coalesce(refused.events, 0) AS rejected_events
-        FROM source_status(day_completeness.kind, day_completeness.topic, day_completeness.starts,
-                           day_completeness.ends) s
-        LEFT JOIN met ON met.source = s.source
-        LEFT JOIN loss ON loss.source = s.source
-        LEFT JOIN refused ON refused.source = s.source
-        LEFT JOIN opened ON opened.source = s.source
-        LEFT JOIN source_tally t ON t.topic = day_completeness.topic AND t.source = s.source
-             AND t.day = day_completeness.day
-    ), placed AS (
-        SELECT s.region, sum(s.expected) AS expected, sum(s.heard) AS heard,
-               sum(s.silent_minutes) AS silent_minutes, sum(s.announced) AS announced,
-               sum(s.counted) AS counted, sum(s.pending) AS pending, sum(s.missing) AS missing,
-               sum(s.rejected) AS rejected, sum(s.written_off) AS written_off,
-               sum(s.before_base) AS before_base, sum(s.duplicates) AS duplicates,
-               sum(s.late) AS late, sum(s.clock_corrected) AS clock_corrected,
-               sum(s.runs_opened) AS runs_opened, sum(s.runs_lost) AS runs_lost,
-               sum(s.runs_cloned) AS runs_cloned, bool_and(s.is_complete) AS is_complete,
-               bool_and(s.is_known) AS is_known, sum(s.rejected_events) AS rejected_events
-        FROM state s
-        GROUP BY s.region
-    ), charged AS (
-        SELECT a.ancestor, p.*
-        FROM placed p
-        JOIN region_ancestor a ON a.region = p.region
-        UNION ALL
-        SELECT r.code, p.*
-        FROM placed p
-        JOIN region r ON p.region IS NULL AND r.parent IS NULL AND r.code <> '-'
-    )
-    SELECT 'source', s.region, s.source, s.name, NULL, s.expected, s.heard, s.silent_minutes,
-           s.announced::bigint, s.counted::bigint, s.pending, s.missing::bigint,
-           s.rejected::bigint, s.written_off::bigint, s.before_base::bigint, s.duplicates, s.late,
-           s.clock_corrected, s.runs_opened, s.runs_lost, s.runs_cloned, s.complete,
-           s.rejected_events
-    FROM state s
-    UNION ALL
-    SELECT r.level, r.code, NULL, r.name, r.name_latin, sum(c.expected)::bigint,
-           sum(c.heard)::bigint, sum(c.silent_minutes)::bigint, sum(c.announced)::bigint,
-           sum(c.counted)::bigint, sum(c.pending)::bigint, sum(c.missing)::bigint,
-           sum(c.rejected)::bigint, sum(c.written_off)::bigint, sum(c.before_base)::bigint,
-           sum(c.duplicates)::bigint, sum(c.late)::bigint, sum(c.clock_corrected)::bigint,
-           sum(c.runs_opened)::bigint, sum(c.runs_lost)::bigint, sum(c.runs_cloned)::bigint,
-           CASE WHEN sum(c.expected) > 0 AND bool_and(c.is_known)
-                THEN bool_and(c.is_complete) END,
-           sum(c.rejected_events)::bigint
-    FROM charged c
-    JOIN region r ON r.code = c.ancestor
-    GROUP BY r.level, r.code, r.name, r.name_latin;
-END;
-COMMENT ON FUNCTION day_completeness(text, text, date, timestamptz, timestamptz) IS
-    'what is known of one day, per source and region 某日完整性';

@@ -29,17 +29,27 @@ BEGIN ATOMIC
         CROSS JOIN LATERAL source_status('quarantine', c.topic, c.starts,
                                          quarantine_census_at.at) s
     ), before AS MATERIALIZED (
-        SELECT m.source, sum(m.events)::bigint AS missing
+        SELECT m.source, m.missing
         FROM clock c
-        JOIN missing_range m ON m.kind = 'quarantine' AND m.cause IN ('missing', 'rejected', 'lost')
-             AND m.day < (c.starts AT TIME ZONE 'Asia/Shanghai')::date
-        GROUP BY m.source
+        CROSS JOIN LATERAL missing_before('quarantine', c.topic,
+                                          (c.starts AT TIME ZONE 'Asia/Shanghai')::date) m
+    ), cell AS MATERIALIZED (
+        -- every table once, whatever is asked for
+        SELECT t.level, t.region, t.place, t.tier,
+               sum(t.admitted_persons + t.transferred_in_persons - t.transferred_out_persons
+                   - t.released_persons - t.hospital_persons - t.became_case_persons
+                   - t.absconded_persons)::bigint AS census
+        FROM (SELECT 'town' AS level, x.* FROM quarantine_town x
+              UNION ALL SELECT 'county', x.* FROM quarantine_county x
+              UNION ALL SELECT 'city', x.* FROM quarantine_city x) t
+        WHERE t.bucket_start < quarantine_census_at.at
+        GROUP BY t.level, t.region, t.place, t.tier
     ), report AS MATERIALIZED (
         SELECT DISTINCT ON (t.source, t.place, t.tier) t.source, t.place, t.tier,
                t.headcount_persons AS persons, t.bucket_start AS reported_at
         FROM quarantine_source t
         WHERE t.bucket_start < quarantine_census_at.at AND t.headcount_persons IS NOT NULL
-        ORDER BY t.source, t.place, t.tier, t.headcount_persons_last DESC
+        ORDER BY t.source, t.place, t.tier, t.bucket_start DESC
     ), charged AS MATERIALIZED (
         SELECT a.ancestor, r.source, r.place, r.tier, r.persons, r.reported_at
         FROM report r
@@ -58,15 +68,10 @@ BEGIN ATOMIC
             SELECT coalesce(x.place, 'ALL') AS place, coalesce(x.tier, 'ALL') AS tier,
                    sum(x.census)::bigint AS census, sum(x.persons)::bigint AS persons,
                    count(DISTINCT x.reporter) AS reporters, min(x.reported_at) AS oldest
-            FROM (SELECT t.place, t.tier,
-                         t.admitted_persons + t.transferred_in_persons - t.transferred_out_persons
-                             - t.released_persons - t.hospital_persons - t.became_case_persons
-                             - t.absconded_persons AS census,
-                         NULL::bigint AS persons, NULL::text AS reporter,
-                         NULL::timestamptz AS reported_at
-                  FROM (SELECT * FROM quarantine_town UNION ALL SELECT * FROM quarantine_county
-                        UNION ALL SELECT * FROM quarantine_city) t
-                  WHERE t.region = c.region AND t.bucket_start < quarantine_census_at.at
+            FROM (SELECT t.place, t.tier, t.census, NULL::bigint AS persons,
+                         NULL::text AS reporter, NULL::timestamptz AS reported_at
+                  FROM cell t
+                  WHERE t.level = c.of_level AND t.region = c.region
                   UNION ALL
                   SELECT h.place, h.tier, 0, h.persons, h.source, h.reported_at
                   FROM charged h

@@ -2,27 +2,60 @@
 -- Completeness of what is no day of a region: stocks, and the counties of the national statistics.
 -- fx-setup runs this file after functions.sql and before it makes the views.
 
+-- Numbers of all days before day that are missing, rejected or lost, per source that has some; where
+-- it is registered on that day, else where it says it is.
+CREATE OR REPLACE FUNCTION missing_before(kind text, topic text, day date)
+    RETURNS TABLE (source text, region text, missing bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER ROWS 5
+BEGIN ATOMIC
+    WITH gone AS (
+        SELECT g.source, g.last_seq - g.first_seq + 1 AS missing
+        FROM gap_range g
+        WHERE g.topic = missing_before.topic AND g.cause IN ('missing', 'rejected')
+          AND g.day < missing_before.day
+        UNION ALL
+        SELECT l.source, j.lost_last_seq - l.high
+        FROM kind_clock k
+        JOIN run_chain c ON c.topic = k.topic
+        CROSS JOIN LATERAL judge_runs(c.topic, c.source, k.judged_at) j
+        JOIN source_ledger l ON l.topic = c.topic AND l.source = c.source AND l.run = j.run
+        WHERE k.kind = missing_before.kind AND NOT c.is_chain AND j.lost_last_seq > l.high
+          AND coalesce(l.day, (coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at)
+                                   AT TIME ZONE 'Asia/Shanghai')::date) < missing_before.day
+    )
+    SELECT x.source,
+           coalesce((SELECT s.region FROM source s
+                     WHERE s.kind = missing_before.kind AND s.source = x.source
+                     ORDER BY missing_before.day BETWEEN s.valid_from
+                                  AND coalesce(s.valid_to, 'infinity'::date) DESC,
+                              s.valid_from DESC
+                     LIMIT 1),
+                    (SELECT r.code FROM source_ledger l JOIN region r ON r.code = l.region
+                     WHERE l.topic = missing_before.topic AND l.source = x.source
+                     ORDER BY coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) DESC
+                     LIMIT 1)),
+           x.missing
+    FROM (SELECT g.source, sum(g.missing)::bigint AS missing FROM gone g GROUP BY g.source) x;
+END;
+COMMENT ON FUNCTION missing_before(text, text, date) IS
+    'numbers of earlier days that are not counted, per source 此前各日缺失事件';
+
 -- region_status of the day that at ends or lies in, for every level. A stock is the sum of all that
 -- ever came, so missing counts the numbers of all days before as well, and complete needs them.
 CREATE OR REPLACE FUNCTION stock_status(kind text, topic text, is_everywhere boolean,
                                         at timestamptz)
     RETURNS TABLE (of_level text, region text, name text, name_latin text, expected bigint,
                    heard bigint, missing bigint, complete boolean)
-    LANGUAGE sql STABLE SECURITY DEFINER ROWS 75
+    LANGUAGE sql STABLE ROWS 75
 BEGIN ATOMIC
     WITH clock AS MATERIALIZED (
         SELECT date_trunc('day', stock_status.at - interval '1 microsecond', 'Asia/Shanghai')
                    AS starts
-    ), before AS MATERIALIZED (
-        SELECT m.region, sum(m.events)::bigint AS missing
-        FROM clock
-        JOIN missing_range m ON m.kind = stock_status.kind
-             AND m.cause IN ('missing', 'rejected', 'lost')
-             AND m.day < (clock.starts AT TIME ZONE 'Asia/Shanghai')::date
-        GROUP BY m.region
-    ), charged AS (
+    ), charged AS MATERIALIZED (
         SELECT r.code AS ancestor, sum(b.missing)::bigint AS missing
-        FROM before b
+        FROM clock
+        CROSS JOIN LATERAL missing_before(stock_status.kind, stock_status.topic,
+                                          (clock.starts AT TIME ZONE 'Asia/Shanghai')::date) b
         JOIN region r ON stock_status.is_everywhere
              OR (b.region IS NULL AND r.parent IS NULL AND r.code <> '-')
              OR EXISTS (SELECT FROM region_ancestor a
@@ -47,15 +80,15 @@ COMMENT ON FUNCTION stock_status(text, text, boolean, timestamptz) IS
 -- it away where its parent lies; where both are the same, that is nothing. A node that names no
 -- county stands for itself: the city's own part, and the outside.
 CREATE OR REPLACE VIEW statistical_share AS
-SELECT n.code AS region, n.own AS statistical, 1 AS weight
-FROM (SELECT r.code, coalesce(r.statistical_parent, r.code) AS own,
+SELECT n.code AS region, n.own AS statistical, 1 AS weight, n.level
+FROM (SELECT r.code, r.level, coalesce(r.statistical_parent, r.code) AS own,
              coalesce(p.statistical_parent, p.code) AS above
       FROM region r
       LEFT JOIN region p ON p.code = r.parent) n
 WHERE n.above IS DISTINCT FROM n.own
 UNION ALL
-SELECT n.code, n.above, -1
-FROM (SELECT r.code, coalesce(r.statistical_parent, r.code) AS own,
+SELECT n.code, n.above, -1, n.level
+FROM (SELECT r.code, r.level, coalesce(r.statistical_parent, r.code) AS own,
              coalesce(p.statistical_parent, p.code) AS above
       FROM region r
       JOIN region p ON p.code = r.parent) n
@@ -66,6 +99,7 @@ COMMENT ON COLUMN statistical_share.region IS 'node of the tree 地区代码';
 COMMENT ON COLUMN statistical_share.statistical IS
     'county of the statistics, or the node itself 统计区划代码';
 COMMENT ON COLUMN statistical_share.weight IS '1: is added, -1: is taken away 加减系数(倍)';
+COMMENT ON COLUMN statistical_share.level IS 'level of the node of the tree 级别';
 
 -- source_status, summed up by county of the statistics. A source whose place is unknown is charged
 -- to every one; is_everywhere: see region_status.
@@ -73,7 +107,7 @@ CREATE OR REPLACE FUNCTION statistical_status(kind text, topic text, is_everywhe
                                               starts timestamptz, ends timestamptz)
     RETURNS TABLE (region text, name text, name_latin text, units text, is_county boolean,
                    expected bigint, heard bigint, missing bigint, complete boolean)
-    LANGUAGE sql STABLE SECURITY DEFINER ROWS 6
+    LANGUAGE sql STABLE ROWS 6
 BEGIN ATOMIC
     WITH state AS MATERIALIZED (
         SELECT * FROM source_status(statistical_status.kind, statistical_status.topic,

@@ -13,7 +13,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 import lines
-from lines import CITY, HAICHENG, JIAXI, MIDNIGHT, START, UNITS
+from lines import CITY, DONGKENG, HAICHENG, JIAXI, START, UNITS
 
 NODES = [CITY, *UNITS]
 ANSWERS = {}
@@ -452,19 +452,21 @@ def lianan(day):
 
 @answer(
     "20-dongkeng-at-home",
-    "as_of census_persons headcount_persons households supply_visits supplied_household_times"
-    " complete",
+    "census_persons headcount_persons difference_persons households admitted_persons"
+    " released_persons supply_visits supplied_household_times complete",
 )
 def dongkeng(day):
-    ended = dict.fromkeys(["RELEASED", "HOSPITAL", "BECAME_CASE", "ABSCONDED"], -1)
-    for until in (START + timedelta(hours=8), MIDNIGHT):
-        events = day.at("quarantine", "441523106", since=None, until=until, place="HOME")
-        weights = {"ADMITTED": 1, **ended}
-        households = sum(weights.get(e["step"], 0) * e.get("households", 0) for e in events)
-        supply = day.at("service", "441523106", until=until, service="SUPPLY")
-        visits, times = day.total(supply, "visits"), day.total(supply, "households")
-        there, told = census(events), headcount(events)[0]
-        yield lines.stamp(until), there, told, households, visits, times, True
+    weights = {"ADMITTED": 1}
+    weights |= dict.fromkeys(["RELEASED", "HOSPITAL", "BECAME_CASE", "ABSCONDED"], -1)
+    events = day.at("quarantine", DONGKENG, since=None, place="HOME")
+    households = sum(weights.get(e["step"], 0) * e.get("households", 0) for e in events)
+    today = [event for event in events if event["time"] >= START]
+    admitted = day.total(day.only(today, step="ADMITTED"), "persons")
+    released = day.total(day.only(today, step="RELEASED"), "persons")
+    supply = day.at("service", DONGKENG, service="SUPPLY")
+    visits, times = day.total(supply, "visits"), day.total(supply, "households")
+    there, told = census(events), headcount(events)[0]
+    yield there, told, told - there, households, admitted, released, visits, times, True
 
 
 def main():

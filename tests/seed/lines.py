@@ -12,7 +12,7 @@ SEED = pathlib.Path(__file__).resolve().parent
 ZONE = timezone(timedelta(hours=8))
 START = datetime(2022, 2, 10, tzinfo=ZONE)
 MIDNIGHT = START + timedelta(days=1)
-CITY, HAICHENG, JIAXI = "441500", "441521115", "441581118"
+CITY, HAICHENG, JIAXI, DONGKENG = "441500", "441521115", "441581118", "441523106"
 UNITS = ["441500-honghaiwan", "441500-huaqiao", "441502", "441521", "441523", "441581"]
 
 
