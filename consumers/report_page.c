@@ -177,6 +177,7 @@ static void put_head(struct page *page)
     buf_release(&sides[0]);
     buf_release(&sides[1]);
     put_instant(page, (const char *const[]){"截至", "As of "}, head(page, HEAD_AS_OF), true);
+    put_verdict(page);
     put_instant(page, (const char *const[]){"统计日自", "The reporting day began at "},
                 head(page, HEAD_PERIOD_START), false);
     if (is_kept) {
@@ -197,7 +198,6 @@ static void put_head(struct page *page)
                     head(page, HEAD_COUNTED_UNTIL), false);
     put_line(page, "生成程序: ", "Made by ", head(page, HEAD_PROGRAM));
     page_paragraph(page);
-    put_verdict(page);
 }
 
 enum fx_code report_page(const struct report *report, struct report_sink *sink, struct fx_err *err)
