@@ -38,12 +38,17 @@ def exactly(show):
     return add
 
 
+def keep_report(system):
+    """The day's report at midnight: it is its cut-off, too."""
+    system.run("fx-report", "--as-of", load.END, "--freeze")
+
+
 @pytest.fixture(scope="session")
 def city():
     """The reference day, counted, with what the next morning brought in."""
     system = System("seed", is_set_up=False)
     try:
-        system.told = load.load(system)
+        system.told = load.load(system, report=keep_report)
         yield system
     finally:
         system.close()

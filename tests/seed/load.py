@@ -7,6 +7,7 @@ which events they stand for. By hand, into a schema that stays (deploy/local/up 
 
 import datetime
 import json
+import os
 import pathlib
 import sys
 
@@ -18,6 +19,7 @@ from lib.system import MINUTE_MS, System  # noqa: E402
 SEED = pathlib.Path(__file__).resolve().parent
 DAY = SEED / "day"
 DATE = "2022-02-10"
+IS_WRITING = os.environ.get("FX_WRITE") == "1"  # what is checked in is made anew
 END = "2022-02-11T00:00:00+08:00"  # what the morning brings in counts in hours before it
 
 
