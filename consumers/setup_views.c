@@ -223,15 +223,32 @@ static const char *region_head(const struct views_step *step, const struct level
     return level->name == NULL ? step->levels_head : step->region_head;
 }
 
-/* … OR it was ever counted. Where most cells are of one place, EXISTS would be planned as a scan of
- * the table, which finds it at once, and takes long for all that are not there. */
-static void append_ever(struct buf *out, const struct views_target *target, const char *suffix,
-                        const char *key)
+/* The first bucket of the place c, NULL if it was never counted. Where most cells are of one place,
+ * EXISTS would be planned as a scan of the table, which finds it at once, and takes long for all
+ * that are not there. */
+static void append_first(struct buf *out, const struct views_target *target, const char *suffix,
+                         const char *key)
 {
-    buf_append_format(out,
-                      " OR (SELECT min(t.bucket_start) FROM \"%s_%s\" t WHERE t.%s = c.%s) "
-                      "IS NOT NULL",
+    buf_append_format(out, "(SELECT min(t.bucket_start) FROM \"%s_%s\" t WHERE t.%s = c.%s)",
                       target->rollup->name, suffix, key, key);
+}
+
+/* … WHERE it has a source, or was ever counted */
+static void append_known(struct buf *out, const struct views_target *target,
+                         const struct level *level)
+{
+    buf_append_text(out, " WHERE c.is_registered OR ");
+    if (level->name != NULL) {
+        append_first(out, target, level->name, "region");
+    } else {
+        buf_append_text(out, "CASE c.of_level");
+        for (size_t i = 0; i < LEVEL_COUNT; i++) {
+            buf_append_format(out, " WHEN '%s' THEN ", levels[i].name);
+            append_first(out, target, levels[i].name, "region");
+        }
+        buf_append_text(out, " END");
+    }
+    buf_append_text(out, " IS NOT NULL");
 }
 
 static void append_region_select(struct buf *out, const struct views_target *target,
@@ -248,10 +265,8 @@ static void append_region_select(struct buf *out, const struct views_target *tar
     buf_append_text(out, " FROM ");
     append_table(out, target, level);
     buf_append_text(out, " t WHERE t.region = c.region AND t.bucket_start >= d.starts AND "
-                         "t.bucket_start < d.ends) v WHERE c.is_registered");
-    for (size_t i = 0; i < LEVEL_COUNT; i++)
-        if (level->name == NULL || strcmp(level->name, levels[i].name) == 0)
-            append_ever(out, target, levels[i].name, "region");
+                         "t.bucket_start < d.ends) v");
+    append_known(out, target, level);
     buf_append_text(out, ") q");
 }
 
@@ -402,10 +417,10 @@ static void append_source_view(struct buf *out, const struct views_target *targe
     views_aggregates(out, target, true);
     buf_append_format(out,
                       " FROM \"%s_source\" t WHERE t.source = c.source AND t.bucket_start >= "
-                      "d.starts AND t.bucket_start < d.ends) v WHERE c.is_registered",
+                      "d.starts AND t.bucket_start < d.ends) v WHERE c.is_registered OR ",
                       rollup);
-    append_ever(out, target, "source", "source");
-    buf_append_text(out, ") q");
+    append_first(out, target, "source", "source");
+    buf_append_text(out, " IS NOT NULL) q");
     describe_source(&view, target, step);
     char gloss[NAME_SIZE];
     snprintf(gloss, sizeof gloss, "- by source 按来源 %s", step->gloss);
