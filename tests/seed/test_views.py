@@ -137,9 +137,11 @@ def test_census_and_headcount_add_up_over_places_tiers_and_levels(city):
 
 
 def test_views_of_stocks_are_the_functions_as_far_as_counted(city):
+    """Nobody is expected any more as of now, so that there are no rooms."""
     for view in ("quarantine_census", "quarantine_rooms", "contact_funnel", "quarantine_stock"):
         with city.snapshot():
             kind = view.split("_")[0]
             at = city.value("SELECT judged_at FROM {s}.kind_clock WHERE kind = %s", kind)
             rows = city.rows(f"SELECT * FROM {{s}}.{view}")
-            assert same(rows) == same(city.rows(f"SELECT * FROM {{s}}.{view}_at(%s)", at)) and rows
+            assert same(rows) == same(city.rows(f"SELECT * FROM {{s}}.{view}_at(%s)", at))
+            assert rows or view == "quarantine_rooms"
