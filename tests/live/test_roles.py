@@ -9,13 +9,14 @@ import pytest
 from lib.system import SCHEMAS, System
 from psycopg import sql
 
-ROLES = ["fangxian_writer", "fangxian_analyst"]
+ROLES = ["fangxian_writer", "fangxian_analyst", "fangxian_public"]
 PRIVILEGES = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"]
 
 
 @pytest.fixture(scope="module")
 def system():
     system = System("roles")
+    system.run("fx-report", "--publish")
     yield system
     system.close()
 
@@ -61,13 +62,18 @@ def wanted(rules, relation):
     group = "nothing"
     if relation["kind"] == "v":
         group = "every view"
+    elif "every table" in rules:
+        group = "every table"
     elif relation["is_rollup"]:
         group = "tables of rollups"
     return rules.get(relation["name"], rules.get(group, {role: set() for role in ROLES}))
 
 
 def schemas(system):
-    return {"fangxian": system.schema, "fangxian_record": f"{system.schema}_record"}
+    """Names in the matrix, and those of the system."""
+    own = system.schema
+    return {"fangxian": own, "fangxian_record": own + "_record",
+            "fangxian_published": own + "_published"}
 
 
 def test_every_privilege_is_that_of_the_matrix(system, note):
@@ -112,7 +118,8 @@ def test_schemas_are_closed_to_all_others(system):
             " AND has_schema_privilege(r.oid, %s, 'USAGE')"
             " AND NOT pg_has_role(r.oid, 'fangxian_owner', 'MEMBER')"
             " AND NOT pg_has_role(r.oid, 'fangxian_writer', 'MEMBER')"
-            " AND NOT pg_has_role(r.oid, 'fangxian_analyst', 'MEMBER')",
+            " AND NOT pg_has_role(r.oid, 'fangxian_analyst', 'MEMBER')"
+            " AND NOT pg_has_role(r.oid, 'fangxian_public', 'MEMBER')",
             schema,
         )
         assert others == []
@@ -133,8 +140,14 @@ def test_functions_lend_no_right_but_to_read(system):
     rules, found = matrix()["fangxian"]["every function"], functions(system)
     for function in found:
         for role in ROLES:
-            may = system.value("SELECT has_function_privilege(%s, %s::oid, 'EXECUTE')", role,
-                               function["oid"])
+            may = system.value(
+                "SELECT has_function_privilege(%s, %s::oid, 'EXECUTE')"
+                " AND has_schema_privilege(%s, %s, 'USAGE')",
+                role,
+                function["oid"],
+                role,
+                system.schema,
+            )
             assert may == (rules[role] == {"EXECUTE"}), (role, function["name"])
         assert function["owner"] == "fangxian_owner", function["name"]
         if function["is_definer"]:
