@@ -103,9 +103,11 @@ static enum fx_code compare_all(const struct pass *pass, struct audit_rows *corr
 }
 
 enum fx_code report_compare(const struct report *base, const struct report *now,
-                            const struct audit_rows *log, bool is_same_time,
-                            struct audit_rows *corrections, struct fx_err *err)
+                            const struct audit_rows *log, struct report *report, struct fx_err *err)
 {
+    struct audit_rows *corrections = &report->parts[REPORT_CORRECTIONS];
+    bool is_same_time = strcmp(report_cell(base, REPORT_HEAD, 0, HEAD_AS_OF),
+                               report_cell(report, REPORT_HEAD, 0, HEAD_AS_OF)) == 0;
     const struct audit_rows *old = &base->parts[REPORT_FIGURES];
     const struct audit_rows *new = &now->parts[REPORT_FIGURES];
     struct report_index old_index = {NULL, 0};

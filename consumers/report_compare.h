@@ -10,13 +10,13 @@
 #include "report_data.h"
 
 /*
- * Adds to corrections (shaped as REPORT_CORRECTIONS) each figure that differs: in the order of now,
- * then those that only base has. log: rows of report_figures_log, which say when. Of a report as of
- * another time (is_same_time false) completeness is left out: its day went on, which corrects
- * nothing.
+ * Adds to the corrections of report each figure of base that differs in now, which may be the same
+ * report: in the order of now, then those that only base has. log: rows of report_figures_log,
+ * which say when. If base is as of another time than report, completeness is left out: its day went
+ * on, which corrects nothing.
  */
 FX_MUST_CHECK enum fx_code report_compare(const struct report *base, const struct report *now,
-                                          const struct audit_rows *log, bool is_same_time,
-                                          struct audit_rows *corrections, struct fx_err *err);
+                                          const struct audit_rows *log, struct report *report,
+                                          struct fx_err *err);
 
 #endif

@@ -24,11 +24,11 @@ struct reading {
     char period_start[DAY_TEXT_SIZE];
 };
 
-static enum fx_code read_into(const struct reading *reading, enum report_query query, int count,
+static enum fx_code read_into(const struct reading *reading, enum report_query query,
                               const char *const *values, struct audit_rows *rows,
                               struct fx_err *err)
 {
-    struct pg_statement statement = {report_query(query), count, values};
+    struct pg_statement statement = {report_query(query), report_query_parameters(query), values};
     return report_pg_read(reading->conn, &statement, rows, err);
 }
 
@@ -60,7 +60,7 @@ static enum fx_code read_places(struct reading *reading, const char *region, str
 {
     struct audit_rows *places = &reading->report->parts[REPORT_PLACES];
     struct audit_rows root = AUDIT_ROWS_INIT;
-    if (read_into(reading, REPORT_QUERY_PLACES, 1, &region, places, err) != FX_OK)
+    if (read_into(reading, REPORT_QUERY_PLACES, &region, places, err) != FX_OK)
         return err->code;
     if (places->count == 0 || strcmp(place_cell(reading, 0, PLACE_PART), "total") != 0)
         return fx_err_set(err, FX_ECONFIG, "--region: no region \"%.32s\"", region);
@@ -73,7 +73,7 @@ static enum fx_code read_places(struct reading *reading, const char *region, str
         if (audit_rows_add(places, own, err) != FX_OK)
             return err->code;
     }
-    if (read_into(reading, REPORT_QUERY_ROOT, 1, &region, &root, err) == FX_OK && root.count > 0) {
+    if (read_into(reading, REPORT_QUERY_ROOT, &region, &root, err) == FX_OK && root.count > 0) {
         snprintf(reading->root, sizeof reading->root, "%s", audit_rows_cell(&root, 0, "code"));
         if (strcmp(reading->root, region) != 0)
             report_pg_element(&reading->codes, reading->root);
@@ -86,7 +86,7 @@ static enum fx_code read_places(struct reading *reading, const char *region, str
 static enum fx_code add_head(struct reading *reading, const char *region, struct fx_err *err)
 {
     struct audit_rows clock = AUDIT_ROWS_INIT;
-    if (read_into(reading, REPORT_QUERY_CLOCK, 0, NULL, &clock, err) == FX_OK) {
+    if (read_into(reading, REPORT_QUERY_CLOCK, NULL, &clock, err) == FX_OK) {
         const char *cells[HEAD_COLUMNS] = {reading->as_of, region, "0", reading->period_start};
         cells[HEAD_COUNTED_UNTIL] = clock.count == 0 ? NULL : clock.cells[0];
         (void)(audit_rows_add(&reading->report->parts[REPORT_HEAD], cells, err) == FX_OK);
@@ -415,15 +415,15 @@ static enum fx_code read_all(struct reading *reading, const char *region, struct
     if (code == FX_OK)
         code = add_head(reading, region, err);
     if (code == FX_OK)
-        code = read_into(reading, REPORT_QUERY_ROLLUPS, 0, NULL, &reading->installed.rollups, err);
+        code = read_into(reading, REPORT_QUERY_ROLLUPS, NULL, &reading->installed.rollups, err);
     if (code == FX_OK)
-        code = read_into(reading, REPORT_QUERY_COLUMNS, 0, NULL, &reading->installed.columns, err);
+        code = read_into(reading, REPORT_QUERY_COLUMNS, NULL, &reading->installed.columns, err);
     if (code == FX_OK)
-        code = read_into(reading, REPORT_QUERY_STATUS, 3, values, &reading->status, err);
+        code = read_into(reading, REPORT_QUERY_STATUS, values, &reading->status, err);
     if (code == FX_OK)
-        code = read_into(reading, REPORT_QUERY_MISSING, 2, self, findings, err);
+        code = read_into(reading, REPORT_QUERY_MISSING, self, findings, err);
     if (code == FX_OK)
-        code = read_into(reading, REPORT_QUERY_SILENT, 3, self, findings, err);
+        code = read_into(reading, REPORT_QUERY_SILENT, self, findings, err);
     for (int i = 0; code == FX_OK && report_measure_at(i) != NULL; code = err->code)
         i += read_measure(reading, i, err);
     buf_release(&own);

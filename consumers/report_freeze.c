@@ -68,8 +68,7 @@ static enum fx_code correct(const struct report_store *store, const struct repor
     if (code == FX_OK)
         code = report_figures_log(store->conn, figures, made_at, &log, err);
     if (code == FX_OK)
-        code =
-            report_compare(base, figures, &log, is_same_time, &now->parts[REPORT_CORRECTIONS], err);
+        code = report_compare(base, figures, &log, now, err);
     audit_rows_release(&log);
     report_release(&again);
     return code;

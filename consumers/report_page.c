@@ -150,9 +150,9 @@ static void put_verdict(struct page *page)
                                        : "完整性尚不能判定",
                       expected, heard, missing, pending, silent);
     buf_append_format(&sides[1],
-                      "%s: %" PRId64 " of %" PRId64 " posts heard; %" PRId64
-                      " events missing or rejected, %" PRId64 " still to come, %" PRId64
-                      " posts silent.",
+                      "%s: heard %" PRId64 " of %" PRId64
+                      " posts; events missing or rejected: %" PRId64 ", still to come: %" PRId64
+                      "; posts silent: %" PRId64 ".",
                       verdict == 't'   ? "Complete"
                       : verdict == 'f' ? "NOT complete"
                                        : "Completeness not known yet",

@@ -24,6 +24,9 @@
     "SELECT r.code FROM region r WHERE " x ".region IS NULL AND r.parent IS NULL AND "             \
     "r.code <> '-')"
 
+#define LOSS(cause_)                                                                               \
+    "coalesce(sum(g.last_seq - g.first_seq + 1) FILTER (WHERE g.cause = '" cause_                  \
+    "'), 0) AS " cause_
 #define LOST "('missing', 'rejected', 'lost')"
 
 static const char *const queries[REPORT_QUERY_COUNT] = {
@@ -41,28 +44,125 @@ static const char *const queries[REPORT_QUERY_COUNT] = {
     [REPORT_QUERY_CLOCK] = "SELECT CASE WHEN count(judged_at) = count(*) THEN " INSTANT(
         "min(judged_at)") " END FROM kind_clock",
     [REPORT_QUERY_STATUS] =
-        "WITH silent AS MATERIALIZED (SELECT s.kind, a.ancestor, count(*) AS sources FROM " SILENT
-        " s CROSS JOIN LATERAL " ABOVE(
-            "s") " a GROUP BY s.kind, a.ancestor), "
-                 "before AS MATERIALIZED (SELECT m.kind, a.ancestor, sum(m.events) AS events "
-                 "FROM missing_range m CROSS JOIN LATERAL " ABOVE(
-                     "m") " a "
-                          "WHERE m.cause IN " LOST " AND m.day < " DAY
-                          " GROUP BY m.kind, a.ancestor) "
-                          "SELECT k.kind, c.region, c.complete, c.sources_expected, "
-                          "c.sources_heard, "
-                          "CASE WHEN k.judged_at >= $3::timestamptz THEN coalesce(s.sources, 0) "
-                          "END "
-                          "AS sources_silent, c.silent_minutes, c.announced, c.counted, c.pending, "
-                          "c.missing, "
-                          "c.rejected, c.written_off, coalesce(b.events, 0) AS missing_before "
-                          "FROM kind_clock k CROSS JOIN LATERAL day_completeness(k.kind, "
-                          "k.topic, " DAY ", "
-                          "$2::timestamptz, $3::timestamptz) c "
-                          "LEFT JOIN silent s ON s.kind = k.kind AND s.ancestor = c.region "
-                          "LEFT JOIN before b ON b.kind = k.kind AND b.ancestor = c.region "
-                          "WHERE c.level <> 'source' AND c.region = ANY($1::text[]) ORDER BY "
-                          "k.kind",
+        "WITH state AS MATERIALIZED (SELECT k.kind, k.topic, s.source, s.region, s.expected, "
+        "s.expected * s.heard AS heard, s.silent_minutes, s.pending, s.lost, s.is_known, "
+        "s.missing = 0 AND NOT s.is_open AND s.runs_lost + s.runs_cloned = 0 AND (s.is_whole OR "
+        "s.expected = 0) AS is_complete FROM kind_clock k CROSS JOIN LATERAL "
+        "source_status(k.kind, k.topic, $2::timestamptz, $3::timestamptz) s), "
+        "met AS (SELECT r.topic, r.source, sum(r.last_seq - r.first_seq + 1) AS numbers "
+        "FROM number_range r WHERE r.day = " DAY " GROUP BY r.topic, r.source), "
+        "loss AS (SELECT g.topic, g.source, " LOSS("missing") ", " LOSS("rejected") ", " LOSS(
+            "written_off") ", " LOSS("before_base") " FROM gap_range g WHERE g.day = " DAY " "
+                                                    "GROUP BY g.topic, g.source), "
+                                                    "silent AS MATERIALIZED (SELECT x.kind, "
+                                                    "a.ancestor, count(*) AS sources FROM " SILENT
+                                                    " x CROSS JOIN LATERAL " ABOVE(
+                                                        "x") " a GROUP BY x.kind, a.ancestor), "
+                                                             "before AS MATERIALIZED (SELECT "
+                                                             "m.kind, a.ancestor, sum(m.events) AS "
+                                                             "events "
+                                                             "FROM missing_range m CROSS JOIN "
+                                                             "LATERAL " ABOVE(
+                                                                 "m") " a "
+                                                                      "WHERE m.cause IN " LOST
+                                                                      " AND m.day < " DAY
+                                                                      " GROUP BY m.kind, "
+                                                                      "a.ancestor), "
+                                                                      "placed AS (SELECT s.kind, "
+                                                                      "s.region, sum(s.expected) "
+                                                                      "AS expected, sum(s.heard) "
+                                                                      "AS heard, "
+                                                                      "sum(s.silent_minutes) AS "
+                                                                      "silent_minutes, "
+                                                                      "sum(s.pending) AS pending, "
+                                                                      "sum(coalesce(t.numbers, 0) "
+                                                                      "+ s.lost + s.pending) AS "
+                                                                      "announced, "
+                                                                      "sum(coalesce(t.numbers, 0) "
+                                                                      "- coalesce(l.missing + "
+                                                                      "l.rejected + l.written_off "
+                                                                      "+ "
+                                                                      "l.before_base, 0)) AS "
+                                                                      "counted, "
+                                                                      "sum(coalesce(l.missing, 0) "
+                                                                      "+ s.lost) AS missing, "
+                                                                      "sum(coalesce(l.rejected, "
+                                                                      "0)) AS rejected, "
+                                                                      "sum(coalesce(l.written_off, "
+                                                                      "0)) AS written_off, "
+                                                                      "bool_and(s.is_complete) AS "
+                                                                      "is_complete, "
+                                                                      "bool_and(s.is_known) AS "
+                                                                      "is_known FROM state s "
+                                                                      "LEFT JOIN met t ON t.topic "
+                                                                      "= s.topic AND t.source = "
+                                                                      "s.source "
+                                                                      "LEFT JOIN loss l ON l.topic "
+                                                                      "= s.topic AND l.source = "
+                                                                      "s.source GROUP BY s.kind, "
+                                                                      "s.region), "
+                                                                      "summed AS (SELECT p.kind, "
+                                                                      "a.ancestor AS region, CASE "
+                                                                      "WHEN sum(p.expected) > 0 "
+                                                                      "AND "
+                                                                      "bool_and(p.is_known) THEN "
+                                                                      "bool_and(p.is_complete) END "
+                                                                      "AS complete, "
+                                                                      "sum(p.expected) AS "
+                                                                      "sources_expected, "
+                                                                      "sum(p.heard) AS "
+                                                                      "sources_heard, "
+                                                                      "bool_and(p.is_known) AS "
+                                                                      "is_known, "
+                                                                      "sum(p.silent_minutes) AS "
+                                                                      "silent_minutes, "
+                                                                      "sum(p.announced) AS "
+                                                                      "announced, sum(p.counted) "
+                                                                      "AS counted, sum(p.pending) "
+                                                                      "AS pending, "
+                                                                      "sum(p.missing) AS missing, "
+                                                                      "sum(p.rejected) AS "
+                                                                      "rejected, "
+                                                                      "sum(p.written_off) AS "
+                                                                      "written_off FROM placed p "
+                                                                      "CROSS JOIN LATERAL " ABOVE(
+                                                                          "p") " a "
+                                                                               "WHERE a.ancestor = "
+                                                                               "ANY($1::text[]) "
+                                                                               "GROUP BY p.kind, "
+                                                                               "a.ancestor) "
+                                                                               "SELECT c.kind, "
+                                                                               "c.region, "
+                                                                               "c.complete, "
+                                                                               "c.sources_expected,"
+                                                                               " c.sources_heard, "
+                                                                               "CASE WHEN "
+                                                                               "c.is_known THEN "
+                                                                               "coalesce(x.sources,"
+                                                                               " 0) END AS "
+                                                                               "sources_silent, "
+                                                                               "coalesce(c.silent_"
+                                                                               "minutes, 0) AS "
+                                                                               "silent_minutes, "
+                                                                               "c.announced, "
+                                                                               "c.counted, "
+                                                                               "c.pending, "
+                                                                               "c.missing, "
+                                                                               "c.rejected, "
+                                                                               "c.written_off, "
+                                                                               "coalesce(b.events, "
+                                                                               "0) AS "
+                                                                               "missing_before "
+                                                                               "FROM summed c LEFT "
+                                                                               "JOIN silent x ON "
+                                                                               "x.kind = c.kind "
+                                                                               "AND x.ancestor = "
+                                                                               "c.region "
+                                                                               "LEFT JOIN before b "
+                                                                               "ON b.kind = c.kind "
+                                                                               "AND b.ancestor = "
+                                                                               "c.region ORDER BY "
+                                                                               "c.kind",
     [REPORT_QUERY_MISSING] =
         "SELECT 'missing', m.kind, m.source, (SELECT s.name FROM source s WHERE s.kind = m.kind "
         "AND s.source = m.source ORDER BY s.valid_from DESC LIMIT 1), m.region, r.name, "
@@ -73,14 +173,14 @@ static const char *const queries[REPORT_QUERY_COUNT] = {
                  "WHERE a.ancestor = ANY($1::text[])) "
                  "ORDER BY m.kind, m.source, m.day, m.run, m.first_seq LIMIT 1000",
     [REPORT_QUERY_SILENT] =
+        "WITH state AS MATERIALIZED (SELECT k.kind, s.source, s.silent_minutes FROM kind_clock k "
+        "CROSS JOIN LATERAL source_status(k.kind, k.topic, $2::timestamptz, $3::timestamptz) s) "
         "SELECT 'silent', s.kind, s.source, s.name, s.region, r.name, r.name_latin, NULL, "
-        "NULL::date, NULL::bigint, NULL::bigint, NULL, d.silent_minutes "
-        "FROM " SILENT " s LEFT JOIN region r ON r.code = s.region "
-        "JOIN kind_clock k ON k.kind = s.kind CROSS JOIN LATERAL "
-        "(SELECT x.silent_minutes FROM day_completeness(k.kind, k.topic, " DAY ", "
-        "$2::timestamptz, $3::timestamptz) x WHERE x.level = 'source' AND x.source = s.source) d "
-        "WHERE EXISTS (SELECT FROM " ABOVE("s") " a WHERE a.ancestor = ANY($1::text[])) "
-                                                "ORDER BY s.kind, s.source LIMIT 1000",
+        "NULL::date, NULL::bigint, NULL::bigint, NULL, d.silent_minutes FROM " SILENT " s "
+        "JOIN state d ON d.kind = s.kind AND d.source = s.source LEFT JOIN region r ON "
+        "r.code = s.region WHERE EXISTS (SELECT FROM " ABOVE(
+            "s") " a "
+                 "WHERE a.ancestor = ANY($1::text[])) ORDER BY s.kind, s.source LIMIT 1000",
     [REPORT_QUERY_LOG] = "SELECT c.rollup, c.region, c.column_name, i.item, " INSTANT(
         "max(c.changed_at)") " "
                              "FROM correction_by_column c CROSS JOIN LATERAL unnest(c.dimensions "
@@ -94,6 +194,15 @@ const char *report_query(enum report_query query)
 {
     fx_assert(query < REPORT_QUERY_COUNT);
     return queries[query];
+}
+
+int report_query_parameters(enum report_query query)
+{
+    int count = 0;
+    for (const char *at = report_query(query); (at = strchr(at, '$')) != NULL; at++)
+        if (at[1] - '0' > count)
+            count = at[1] - '0';
+    return count;
 }
 
 /* {column} or {max column}: the text before it is plain SQL. */

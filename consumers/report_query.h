@@ -31,6 +31,9 @@ enum report_query {
 };
 const char *report_query(enum report_query query);
 
+/* How many of the parameters it has. */
+int report_query_parameters(enum report_query query);
+
 /* What is installed: the rows of REPORT_QUERY_ROLLUPS and _COLUMNS. */
 struct report_installed {
     struct audit_rows rollups;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The daily report of the reference day: as it was kept at midnight, byte for byte what is checked in
-(report/); after what the morning brought in, still so; and a second version that lists exactly what
-differs. Its figures are those of the analysts' views."""
+"""The daily report of the reference day: as it was kept at midnight, byte for byte what is checked
+in (report/); after what the morning brought in, still so; and a second version that lists exactly
+what differs. Its figures are those of the analysts' views."""
 
 import csv
 import io
