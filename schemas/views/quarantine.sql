@@ -9,6 +9,8 @@
 -- that each place reported, per tier; of places that were expected then, or never registered. A
 -- difference is a finding, not an error of these views: somebody entered or left without a line, a
 -- line came twice from another source, or a report is old.
+--
+-- jit: compiling these takes seconds, running them does not; who asks may not have set it off.
 
 CREATE OR REPLACE FUNCTION quarantine_census_at(at timestamptz)
     RETURNS TABLE (level text, region text, source text, name text, name_latin text, place text,
@@ -16,7 +18,7 @@ CREATE OR REPLACE FUNCTION quarantine_census_at(at timestamptz)
                    missing_events bigint, complete boolean, census_persons bigint,
                    headcount_persons bigint, difference_persons bigint,
                    headcount_sources bigint, headcount_oldest timestamptz)
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE SET jit = off
 BEGIN ATOMIC
     WITH clock AS MATERIALIZED (
         SELECT k.topic, date_trunc('day', quarantine_census_at.at - interval '1 microsecond',
@@ -33,75 +35,70 @@ BEGIN ATOMIC
         FROM clock c
         CROSS JOIN LATERAL missing_before('quarantine', c.topic,
                                           (c.starts AT TIME ZONE 'Asia/Shanghai')::date) m
-    ), cell AS MATERIALIZED (
-        -- every table once, whatever is asked for
-        SELECT t.level, t.region, t.place, t.tier,
-               sum(t.admitted_persons + t.transferred_in_persons - t.transferred_out_persons
-                   - t.released_persons - t.hospital_persons - t.became_case_persons
-                   - t.absconded_persons)::bigint AS census
-        FROM (SELECT 'town' AS level, x.* FROM quarantine_town x
-              UNION ALL SELECT 'county', x.* FROM quarantine_county x
-              UNION ALL SELECT 'city', x.* FROM quarantine_city x) t
-        WHERE t.bucket_start < quarantine_census_at.at
-        GROUP BY t.level, t.region, t.place, t.tier
     ), report AS MATERIALIZED (
         SELECT DISTINCT ON (t.source, t.place, t.tier) t.source, t.place, t.tier,
                t.headcount_persons AS persons, t.bucket_start AS reported_at
         FROM quarantine_source t
         WHERE t.bucket_start < quarantine_census_at.at AND t.headcount_persons IS NOT NULL
         ORDER BY t.source, t.place, t.tier, t.bucket_start DESC
-    ), charged AS MATERIALIZED (
-        SELECT a.ancestor, r.source, r.place, r.tier, r.persons, r.reported_at
+    ), cell AS (
+        -- every table once, whatever is asked for
+        SELECT t.level, t.code, t.place, t.tier,
+               sum(t.admitted_persons + t.transferred_in_persons - t.transferred_out_persons
+                   - t.released_persons - t.hospital_persons - t.became_case_persons
+                   - t.absconded_persons) AS census,
+               NULL::bigint AS persons, NULL::text AS reporter, NULL::timestamptz AS reported_at
+        FROM (SELECT 'town' AS level, x.region AS code, x.bucket_start, x.place, x.tier,
+                     x.admitted_persons, x.transferred_in_persons, x.transferred_out_persons,
+                     x.released_persons, x.hospital_persons, x.became_case_persons,
+                     x.absconded_persons
+              FROM quarantine_town x
+              UNION ALL
+              SELECT 'county', x.region, x.bucket_start, x.place, x.tier, x.admitted_persons,
+                     x.transferred_in_persons, x.transferred_out_persons, x.released_persons,
+                     x.hospital_persons, x.became_case_persons, x.absconded_persons
+              FROM quarantine_county x
+              UNION ALL
+              SELECT 'city', x.region, x.bucket_start, x.place, x.tier, x.admitted_persons,
+                     x.transferred_in_persons, x.transferred_out_persons, x.released_persons,
+                     x.hospital_persons, x.became_case_persons, x.absconded_persons
+              FROM quarantine_city x
+              UNION ALL
+              SELECT 'source', x.source, x.bucket_start, x.place, x.tier, x.admitted_persons,
+                     x.transferred_in_persons, x.transferred_out_persons, x.released_persons,
+                     x.hospital_persons, x.became_case_persons, x.absconded_persons
+              FROM quarantine_source x) t
+        WHERE t.bucket_start < quarantine_census_at.at
+        GROUP BY t.level, t.code, t.place, t.tier
+        UNION ALL
+        SELECT 'source', r.source, r.place, r.tier, 0, r.persons, r.source, r.reported_at
+        FROM report r
+        UNION ALL
+        SELECT n.level, n.code, r.place, r.tier, 0, r.persons, r.source, r.reported_at
         FROM report r
         JOIN state s ON s.source = r.source AND (s.expected > 0 OR NOT s.is_registered)
         JOIN region_ancestor a ON a.region = s.region
+        JOIN region n ON n.code = a.ancestor
+    ), summed AS MATERIALIZED (
+        SELECT c.level, c.code, coalesce(c.place, 'ALL') AS place, coalesce(c.tier, 'ALL') AS tier,
+               sum(c.census)::bigint AS census, sum(c.persons)::bigint AS persons,
+               count(DISTINCT c.reporter) AS reporters, min(c.reported_at) AS oldest
+        FROM cell c
+        GROUP BY c.level, c.code, CUBE (c.place, c.tier)
     )
-    SELECT q.level, q.region, q.source, q.name, q.name_latin, q.place, q.tier, q.expected,
-           q.heard, q.missing, q.complete, q.census, q.persons, q.persons - q.census, q.reporters,
-           q.oldest
-    FROM (
-        SELECT c.of_level AS level, c.region, NULL::text AS source, c.name, c.name_latin, v.*,
-               c.expected, c.heard, c.missing, c.complete
-        FROM clock k
-        CROSS JOIN LATERAL stock_status('quarantine', k.topic, false, quarantine_census_at.at) c
-        CROSS JOIN LATERAL (
-            SELECT coalesce(x.place, 'ALL') AS place, coalesce(x.tier, 'ALL') AS tier,
-                   sum(x.census)::bigint AS census, sum(x.persons)::bigint AS persons,
-                   count(DISTINCT x.reporter) AS reporters, min(x.reported_at) AS oldest
-            FROM (SELECT t.place, t.tier, t.census, NULL::bigint AS persons,
-                         NULL::text AS reporter, NULL::timestamptz AS reported_at
-                  FROM cell t
-                  WHERE t.level = c.of_level AND t.region = c.region
-                  UNION ALL
-                  SELECT h.place, h.tier, 0, h.persons, h.source, h.reported_at
-                  FROM charged h
-                  WHERE h.ancestor = c.region) x
-            GROUP BY CUBE (x.place, x.tier)
-            HAVING count(*) > 0) v
-        UNION ALL
-        SELECT 'source', s.region, s.source, s.name, NULL, v.*, s.expected, s.heard,
-               s.missing + coalesce(b.missing, 0),
-               CASE WHEN s.complete IS NOT NULL
-                    THEN s.complete AND coalesce(b.missing, 0) = 0 END
-        FROM state s
-        LEFT JOIN before b ON b.source = s.source
-        CROSS JOIN LATERAL (
-            SELECT coalesce(x.place, 'ALL'), coalesce(x.tier, 'ALL'), sum(x.census)::bigint,
-                   sum(x.persons)::bigint, count(DISTINCT x.reporter), min(x.reported_at)
-            FROM (SELECT t.place, t.tier,
-                         t.admitted_persons + t.transferred_in_persons - t.transferred_out_persons
-                             - t.released_persons - t.hospital_persons - t.became_case_persons
-                             - t.absconded_persons AS census,
-                         NULL::bigint AS persons, NULL::text AS reporter,
-                         NULL::timestamptz AS reported_at
-                  FROM quarantine_source t
-                  WHERE t.source = s.source AND t.bucket_start < quarantine_census_at.at
-                  UNION ALL
-                  SELECT r.place, r.tier, 0, r.persons, r.source, r.reported_at
-                  FROM report r
-                  WHERE r.source = s.source) x
-            GROUP BY CUBE (x.place, x.tier)
-            HAVING count(*) > 0) v) q;
+    SELECT v.level, c.region, NULL, c.name, c.name_latin, v.place, v.tier, c.expected, c.heard,
+           c.missing, c.complete, v.census, v.persons, v.persons - v.census, v.reporters, v.oldest
+    FROM clock k
+    CROSS JOIN LATERAL stock_status('quarantine', k.topic, false, quarantine_census_at.at) c
+    JOIN summed v ON v.level = c.of_level AND v.code = c.region
+    UNION ALL
+    SELECT v.level, s.region, s.source, s.name, NULL, v.place, v.tier, s.expected, s.heard,
+           s.missing + coalesce(b.missing, 0),
+           CASE WHEN s.complete IS NOT NULL THEN s.complete AND coalesce(b.missing, 0) = 0 END,
+           v.census, v.persons, v.persons - v.census, v.reporters, v.oldest
+    FROM state s
+    LEFT JOIN before b ON b.source = s.source
+    JOIN summed v ON v.level = 'source' AND v.code = s.source;
 END;
 COMMENT ON FUNCTION quarantine_census_at(timestamptz) IS
     'census beside reported headcount at a bucket''s edge, as quarantine_census 某时刻在册与在管人数';
@@ -146,7 +143,7 @@ CREATE OR REPLACE FUNCTION quarantine_rooms_at(at timestamptz)
                    complete boolean, total_rooms bigint, used_rooms bigint, free_rooms bigint,
                    used_percent numeric, reported_places bigint, used_places bigint,
                    oldest timestamptz)
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE SET jit = off
 BEGIN ATOMIC
     WITH clock AS MATERIALIZED (
         SELECT k.topic, date_trunc('day', quarantine_rooms_at.at - interval '1 microsecond',
