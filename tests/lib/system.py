@@ -129,7 +129,8 @@ class System:
         self.extra_schemas = []
         self.db = psycopg.connect(autocommit=True)
         self.db.execute(
-            "SET timezone = 'UTC'; SET statement_timeout = '60s'; SET lock_timeout = '20s'"
+            "SET timezone = 'UTC'; SET statement_timeout = '60s'; SET lock_timeout = '20s';"
+            " SET jit = off"  # as an analyst's login has it
         )
         self.admin = AdminClient({"bootstrap.servers": BROKERS})
         self._producer = None
