@@ -13,9 +13,9 @@
  *             0 is shown, any other, totals too, is rounded to 5: 5 * floor((n + 2) / 5). Totals
  *             come from exact figures and are rounded then, so that parts need not add up.
  *   things    vehicles, groups, tubes, rooms, posts, times and seconds: exact.
- *   fine rows those of towns, and of counties by dimensions: withheld below 8 whatever it is, 0
- *             and things too. A shown 0 tells how many hidden figures are at least 1, and 7 hidden
- *             ones under a total of at most 7 are 1 each; one vehicle has at least one person.
+ *   fine rows all but the city's own totals: what is below 8 is withheld whatever it is, 0 and
+ *             things too. A shown 0 tells how many of the hidden figures are at least 1: 7 hidden
+ *             ones under a total of at most 7 are 1 each. And a vehicle has a driver.
  *   ratios    derived columns with a denominator, "nullif(x, 0)" or "quantile(p, x, …)": computed
  *             from published figures alone; NULL below a denominator of 8 or where one is withheld.
  *   left out  other derived columns, minutes of persons, temperatures, dimensions that are texts.

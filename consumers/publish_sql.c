@@ -175,9 +175,9 @@ static const struct head {
 };
 #define HEAD_COUNT (sizeof heads / sizeof heads[0])
 
-static const char withheld_doc[] =
-    "figures of the row that are withheld: 1 to 7; in fine rows (towns, and counties by "
-    "dimensions) 0 to 7. A NULL that is not named here is not known 不公布的数";
+static const char withheld_doc[] = "figures of the row that are withheld: 1 to 7 in the city's "
+                                   "totals, else 0 to 7. A NULL that is "
+                                   "not named here is not known 不公布的数";
 
 void publish_append_table(struct buf *out, const struct publish_rollup *rollup, bool is_detail)
 {
@@ -206,7 +206,7 @@ void publish_append_table(struct buf *out, const struct publish_rollup *rollup, 
 
 void publish_append_doc(struct buf *out, const struct publish_column *column)
 {
-    const char *rule = "; exact, withheld below 8 in fine rows 实数";
+    const char *rule = "; exact, but below the city withheld below 8 实数, 市以下不足8不公布";
     if (column->rule == PUBLISH_PERSONS)
         rule = "; rounded to 5, withheld below 8 取整到5, 不足8不公布";
     else if (column->rule == PUBLISH_RATIO)
@@ -298,7 +298,7 @@ static void append_totals(struct buf *out, const struct publish_rollup *rollup,
     buf_append_format(out,
                       "SELECT timestamptz '%s' AS cut_off, date '%s' AS day, c.of_level AS level, "
                       "c.region, c.name, c.name_latin, c.expected AS sources_expected, c.heard AS "
-                      "sources_heard, c.complete, c.of_level = 'town' AS is_fine",
+                      "sources_heard, c.complete, c.of_level <> 'city' AS is_fine",
                       place->cut_off, place->day);
     append_exact(out, rollup, false);
     buf_append_format(out,
@@ -331,7 +331,7 @@ static void append_detail(struct buf *out, const struct publish_rollup *rollup,
                       "region, r.name, r.name_latin",
                       place->cut_off, place->day);
     append_dimensions(out, rollup, ", ", "d");
-    buf_append_text(out, ", r.level <> 'city' AS is_fine");
+    buf_append_text(out, ", true AS is_fine");
     append_exact(out, rollup, true);
     buf_append_text(out, " FROM region r CROSS JOIN (SELECT DISTINCT ");
     for (int i = 0; i < rollup->dimension_count; i++)

@@ -2,8 +2,7 @@
 -- What becomes of a figure before everybody may read it: see consumers/publish.h. fx-report
 -- --publish calls these for every figure of a snapshot.
 
--- A count of persons or households. is_fine: of a town, or of a county by dimensions, where 0 is
--- withheld too.
+-- A count of persons or households. is_fine: not of the city's own totals: 0 is withheld, too.
 CREATE OR REPLACE FUNCTION publish_persons(n bigint, is_fine boolean) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -19,4 +18,4 @@ BEGIN ATOMIC
     SELECT CASE WHEN n >= 8 OR NOT is_fine THEN n END;
 END;
 COMMENT ON FUNCTION publish_things(bigint, boolean) IS
-    'things as published: exact, below 8 withheld in fine rows 对外发布的物数: 细目中不足8不公布';
+    'things as published: exact, below the city withheld below 8 对外发布的物数: 市以下不足8不公布';
