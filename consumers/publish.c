@@ -2,7 +2,7 @@
 /*
  * publish - the transactions of a snapshot.
  *
- * Two of them: the first makes tables and columns that are missing, under fx-setup's lock; the
+ * Two of them: the first makes tables and columns that are missing, one publisher at a time; the
  * second takes its picture only after it has the lock on the list of snapshots, or a publisher that
  * waited would look at what was there before the other had written.
  */
@@ -134,11 +134,12 @@ static bool is_at_edge(const struct publish *publish, int row)
 
 static enum fx_code begin(struct publish *publish, struct fx_err *err)
 {
+    const char *lock[] = {publish->published};
     const char *values[] = {publish->schema_name};
     PGresult *rows = NULL;
-    if (sql_run(publish->conn,
-                "BEGIN; " SESSION "SELECT pg_advisory_xact_lock(hashtextextended('fx-setup', 0))",
-                err) != FX_OK ||
+    if (sql_run(publish->conn, "BEGIN; " SESSION, err) != FX_OK ||
+        sql_execute(publish->conn, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", 1, lock,
+                    err) != FX_OK ||
         pg_query(publish->conn,
                  &(struct pg_statement){
                      "SELECT set_config('role', 'fangxian_owner', true) FROM pg_namespace n "

@@ -58,7 +58,7 @@ class Lab(System):
         try:
             yield name
         finally:
-            for one in (name, f"{name}_record"):
+            for one in (name, f"{name}_record", f"{name}_published"):
                 self.db.execute(
                     sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(one))
                 )

@@ -313,7 +313,7 @@ class System:
                 process.kill()
         if not KEEP:
             for schema in [self.schema, *self.extra_schemas]:
-                for name in (schema, f"{schema}_record"):
+                for name in (schema, f"{schema}_record", f"{schema}_published"):
                     self.db.execute(
                         sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name))
                     )

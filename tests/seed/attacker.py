@@ -2,11 +2,11 @@
 """What an outsider can tell of withheld figures from everything that was published.
 
 The attacker has every snapshot, schemas/ and common sense, and knows no event. A published figure
-is an interval of whole numbers: withheld 1 to 7 (0 to 7 in a fine row), 0 is 0, a rounded r is
-r - 2 to r + 2 and at least 8, a thing is exact. Between them holds, exactly:
+is an interval of whole numbers: withheld 1 to 7 in the city's own totals, 0 to 7 elsewhere; 0 is 0;
+a rounded r is r - 2 to r + 2 and at least 8; a thing is exact. Between them holds, exactly:
 
-  levels      a node = its own part + its children; a county has no own part, all its posts are
-              in towns
+  levels      a node = its own part + its children; a county has no own part: posts are in towns
+              or the city's own
   dimensions  a node's total = the sum over the values of the dimensions
   columns     what the definitions say of one event: entering + leaving = checked, the parts of
               "sums" make their total, what is counted under one more condition is at most what is
@@ -14,6 +14,7 @@ r - 2 to r + 2 and at least 8, a thing is exact. Between them holds, exactly:
   time        within a day nothing becomes less (nobody reverses), neither a figure nor what is
               left between two of them
   stocks      change by exactly what came and went
+  sources     of which none was heard that day have counted nothing
   rollups     that count the same by another place: roots add up to at most the same
 
 Intervals are narrowed by one equation at a time until nothing changes: what this finds is certain,
@@ -189,13 +190,15 @@ def implies(one, other):
 
 
 class Attack:
-    """snapshots: {rollup: [(table, row)]}, rows as dicts with cut_off, day, level, region,
-    withheld, figures; table is "" or "detail". parents: {code: code of its parent}."""
+    """published: {rollup: [(is_detail, row)]}, rows as dicts with cut_off, day, level, region,
+    withheld and figures. parents: {code: code of its parent}. dimensions: of rows of detail."""
 
     off = 2  # a rounded figure is off by so much at most
+    has_fine_rows = True  # all but the city's own totals, where what is below 8 is withheld, be it 0
 
     def __init__(self, definitions, published, parents, dimensions):
         self.definitions, self.parents = definitions, parents
+        self.published, self.dimensions = published, dimensions
         self.intervals = Intervals()
         self.cells = {}  # (rollup, cut_off, region, values of dimensions or None, column): number
         self.withheld = set()  # keys of cells that are withheld and count persons
@@ -205,26 +208,33 @@ class Attack:
         for code, parent in parents.items():
             if parent:
                 self.children[parent].append(code)
-        for name, rows in published.items():
-            for table, row in rows:
-                self.read(name, dimensions[name] if table else None, row)
+
+    def run(self):
+        for name, rows in self.published.items():
+            for is_detail, row in rows:
+                self.read(name, self.dimensions[name] if is_detail else None, row)
         self.cut_offs = sorted(self.days)
-        for name, definition in definitions.items():
+        for name, definition in self.definitions.items():
             self.relate(name, definition)
         self.relate_rollups()
         self.relate_times()
+        self.intervals.narrow()
 
     def read(self, name, dimensions, row):
         self.days[row["cut_off"]] = row["day"]
         values = None if dimensions is None else tuple(row[d] for d in dimensions)
-        is_fine = is_fine_row(row["level"], values)
+        is_fine = row["level"] != "city" or values is not None
         columns = self.definitions[name].columns.keys() | self.definitions[name].changes.keys()
         for column in columns & row.keys():
             key = name, row["cut_off"], row["region"], values, column
             is_person = unit_of(column) in PERSON_UNITS
             low, high = 0, FAR
+            if column in row["withheld"] and self.is_unheard(row, name, column):
+                high = 0
+            elif column in row["withheld"]:
+                hides_zero = self.has_fine_rows or self.may_be_unknown(name, column)
+                low, high = (0 if is_fine and hides_zero else 1), 7
             if column in row["withheld"]:
-                low, high = (0 if is_fine else 1), 7
                 if is_person:
                     self.withheld.add(key)
             elif row[column] is not None:
@@ -232,6 +242,15 @@ class Attack:
                 if is_person and low:
                     low, high = max(low - self.off, 8), high + self.off
             self.cells[key] = self.intervals.number(low, high)
+
+    def may_be_unknown(self, name, column):
+        """An extreme of nothing is none, and a stock nobody spoke of: rows that are not the city's
+        do not tell that from a few."""
+        return self.definitions[name].columns.get(column, ("",))[0] not in ("count", "sum")
+
+    def is_unheard(self, row, name, column):
+        """Whether nothing was counted there because nobody was heard all day."""
+        return not self.may_be_unknown(name, column) and row.get("sources_heard") == 0
 
     def find(self, *key):
         return self.cells.get(key)
@@ -359,17 +378,18 @@ class Attack:
         if then is not None and None not in came + went + before[0] + before[1]:
             self.intervals.is_zero([number, *went, *before[0]], [then, *came, *before[1]])
 
-    def run(self):
-        self.intervals.narrow()
-
     def interval(self, key):
         number = self.cells[key]
         return self.intervals.low[number], self.intervals.high[number]
 
+    def is_possible(self, key, number):
+        low, high = self.interval(key)
+        return low <= number <= high
 
-def is_fine_row(level, values):
-    """All but the city's own totals: what is below 8 is withheld, be it 0."""
-    return level != "city" or values is not None
+    def left_of(self, key):
+        """How many numbers are possible."""
+        low, high = self.interval(key)
+        return high - low + 1
 
 
 def unit_of(column):

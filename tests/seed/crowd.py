@@ -56,33 +56,34 @@ class Crowd:
         self.city = next(c for c, at in regions.lineage.items() if len(at) == 1 and c != OUTSIDE)
         self.weights = [self.random.gammavariate(0.7, 1) for _ in self.towns]
         self.inside = []  # events of those who came and have not gone
-        self.events = 0
+        self.numbers = collections.Counter()  # of each source
 
     def place(self):
         if self.random.random() < 0.01:
             return self.city
         return self.random.choices(self.towns, self.weights)[0]
 
-    def day(self, starts_ms, factor=1.0):
-        count = round(EVENTS_A_DAY[self.kind] * factor * self.random.gauss(1, 0.05))
+    def day(self, starts_ms, busy):
+        count = round(EVENTS_A_DAY[self.kind] * busy * self.random.gauss(1, 0.05))
         hours = self.random.choices(range(24), HOURS, k=count)
         for at in sorted(h * HOUR_MS + self.random.randrange(HOUR_MS) for h in hours):
             yield self.event(starts_ms + at)
 
     def event(self, at_ms):
         place = self.place()
-        self.events += 1
         event = {
             **ENVELOPE,
             "source": f"SIM-{self.kind}-{place}",
             "run": 1,
-            "seq": self.events,
+            "seq": 0,
             "occurred_at": at_ms,
             "region": place,
         }
         for field in self.fields:
             event[field["name"]] = self.value(field)
         self.make_sense(event)
+        self.numbers[event["source"]] += 1
+        event["seq"] = self.numbers[event["source"]]
         return event
 
     def value(self, field):
@@ -97,9 +98,8 @@ class Crowd:
             return self.random.random() < 0.3
         if kind == "string":
             return self.code(name)
-        if name.startswith("minutes_"):
-            return min(int(self.random.expovariate(1 / 300)), field.get("max", 10**6))
-        return min(1 + int(self.random.expovariate(0.9)), field.get("max", 10**6))
+        value = int(self.random.expovariate(1 / 300 if name.startswith("minutes_") else 0.9))
+        return min(max(field.get("min", 0), 1) + value, field.get("max", 10**6))
 
     def code(self, name):
         if name in ("origin", "unit"):
@@ -118,7 +118,7 @@ class Crowd:
         if step in GOES.get(self.kind, ()):
             self.leave(event)
         elif step in COMES.get(self.kind, ()):
-            bisect.insort(self.inside, (self.random.random(), self.events, event))
+            self.enter(event)
         if self.kind == "checkpoint":
             event["temperature_taken"] = event["persons"]
             event["temperature_high"] = int(self.random.random() < 0.01)
@@ -129,62 +129,77 @@ class Crowd:
     def leave(self, event):
         """All of those who came in one event, by its place and its other names."""
         if not self.inside:
-            event["step"] = next(s for s in event_steps(self.schema) if s in COMES[self.kind])
-            bisect.insort(self.inside, (self.random.random(), self.events, event))
+            event["step"] = min(COMES[self.kind])
+            self.enter(event)
             return
-        came = self.inside.pop()[2]
+        came = self.inside.pop()[1]
         for name in event:
             if name not in ("step", "occurred_at", "seq", *ENVELOPE):
                 event[name] = came[name]
 
-
-def event_steps(schema):
-    return next(f["type"]["symbols"] for f in schema["fields"] if f["name"] == "step")
+    def enter(self, event):
+        """Who leaves next is anybody."""
+        bisect.insort(self.inside, (self.random.random(), event), key=lambda one: one[0])
 
 
 class World:
     """Days of all kinds, counted by an independent reader."""
 
-    def __init__(self, schemas, seed, starts_ms, days=2, factor=1.0):
+    def __init__(self, schemas, seed, starts_ms, busy):
+        """busy: a number per day, 1 for EVENTS_A_DAY."""
         self.regions = Regions(schemas / "regions.csv")
-        self.starts_ms, self.days = starts_ms, days
-        self.rollups, self.sources = {}, set()
+        self.starts_ms, self.busy = starts_ms, busy
+        self.rollups, self.sources, self.events = {}, set(), {}
         for kind in EVENTS_A_DAY:
-            self.count(schemas, kind, Crowd(schemas, kind, seed), factor)
+            self.count(schemas, kind, Crowd(schemas, kind, seed))
         self.tables = {}
         for rollup in self.rollups.values():
             self.tables |= rollup.tables()
 
-    def count(self, schemas, kind, crowd, factor):
+    def count(self, schemas, kind, crowd):
         rollups = [Rollup(p, self.regions) for p in (schemas / kind).glob("*.rollup.json")]
         self.rollups |= {rollup.name: rollup for rollup in rollups}
-        days = (crowd.day(self.starts_ms + d * DAY_MS, factor) for d in range(self.days))
-        for event in itertools.chain.from_iterable(days):
+        days = (crowd.day(self.starts_ms + d * DAY_MS, b) for d, b in enumerate(self.busy))
+        self.events[kind] = list(itertools.chain.from_iterable(days))
+        for event in self.events[kind]:
             self.sources.add((event["source"], kind, event["region"]))
             for rollup in rollups:
                 rollup.add(event, event["occurred_at"])
 
-    def cut_offs(self):
-        """The end of every hour."""
-        return [self.starts_ms + h * HOUR_MS for h in range(1, self.days * 24 + 1)]
+    def cut_offs(self, day):
+        """The ends of its hours."""
+        return [self.starts_ms + day * DAY_MS + h * HOUR_MS for h in range(1, 25)]
 
-    def truth(self, name, cut_off_ms, dimensions):
-        """{(region, values of the dimensions, column): exact figure of the day so far}."""
+    def figures(self, name, starts_ms, ends_ms, dimensions=()):
+        """{(region, values of the dimensions, column): what was counted in that time}."""
         rollup, out = self.rollups[name], collections.defaultdict(int)
-        starts_ms = self.starts_ms + (cut_off_ms - 1 - self.starts_ms) // DAY_MS * DAY_MS
         at = [rollup.dimensions.index(d) for d in dimensions]
         for level in ("town", "county", "city"):
             for key, row in self.tables.get(f"{name}_{level}", {}).items():
                 region, bucket, *values = key
-                if starts_ms <= bucket < cut_off_ms:
+                if starts_ms <= bucket < ends_ms:
                     for column, value in row.items():
                         self.merge(out, (region, tuple(values[i] for i in at), column), value)
         return out
 
     @staticmethod
     def merge(out, key, value):
-        if key[2].endswith("_max"):
-            if value is not None:
-                out[key] = max(out.get(key, value), value)
-        else:
+        if not key[2].endswith("_max"):
             out[key] += value or 0
+        elif value is not None:
+            out[key] = max(out.get(key, value), value)
+
+    def truth(self, definition, cut_off_ms, dimensions):
+        """Every figure of a snapshot as it is: {(region, values or None, column): number}."""
+        starts_ms = cut_off_ms - 1 - (cut_off_ms - 1 - self.starts_ms) % DAY_MS
+        name, out = definition.name, {}
+        for values in ((), dimensions):
+            found = self.figures(name, starts_ms, cut_off_ms, values)
+            for (region, chosen, column), number in found.items():
+                out[region, chosen if values else None, column] = number
+        before = self.figures(name, self.starts_ms, cut_off_ms)
+        for stock, signs in definition.changes.items():
+            for region in self.regions.level:
+                came, went = (sum(before[region, (), c] for c in names) for names in signs)
+                out[region, None, stock] = came - went
+        return out
