@@ -194,7 +194,7 @@ class Attack:
     withheld and figures. parents: {code: code of its parent}. dimensions: of rows of detail."""
 
     off = 2  # a rounded figure is off by so much at most
-    has_fine_rows = True  # all but the city's own totals, where what is below 8 is withheld, be it 0
+    has_fine_rows = True  # all but the city's own totals: what is below 8 is withheld, be it 0
 
     def __init__(self, definitions, published, parents, dimensions):
         self.definitions, self.parents = definitions, parents
