@@ -236,6 +236,23 @@ static void append_missing(const struct publish *publish, struct buf *out,
     }
 }
 
+/* A table by dimensions keeps its key. */
+static enum fx_code check_dimensions(const struct publish *publish,
+                                     const struct publish_rollup *rollup, struct fx_err *err)
+{
+    char table[ROLLUP_NAME_MAX + 8];
+    publish_table_name(table, rollup, true);
+    if (find_standing(publish, table, NULL) == NULL)
+        return FX_OK;
+    for (int i = 0; i < rollup->dimension_count; i++)
+        if (find_standing(publish, table, rollup->dimensions[i]) == NULL)
+            return fx_err_set(err, FX_ECONFIG,
+                              "%s.%s was published without %s: rename it (ALTER TABLE), and a new "
+                              "one is made",
+                              publish->published, table, rollup->dimensions[i]);
+    return FX_OK;
+}
+
 static void append_list_of_snapshots(struct buf *out)
 {
     buf_append_text(out, "CREATE TABLE snapshot (cut_off timestamptz PRIMARY KEY, day date NOT "
@@ -272,6 +289,8 @@ static enum fx_code make_tables(struct publish *publish, struct fx_err *err)
         code = load(publish, i, &rollup, err);
         if (code == FX_OK && publish_has_totals(&rollup))
             append_missing(publish, &sql, &rollup, false);
+        if (code == FX_OK && publish_has_detail(&rollup))
+            code = check_dimensions(publish, &rollup, err);
         if (code == FX_OK && publish_has_detail(&rollup))
             append_missing(publish, &sql, &rollup, true);
     }
