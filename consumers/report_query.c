@@ -181,11 +181,13 @@ static const char *const queries[REPORT_QUERY_COUNT] = {
         "r.code = s.region WHERE EXISTS (SELECT FROM " ABOVE(
             "s") " a "
                  "WHERE a.ancestor = ANY($1::text[])) ORDER BY s.kind, s.source LIMIT 1000",
+    /* a flush that waited for the report to be kept bears the time it began, some seconds before */
     [REPORT_QUERY_LOG] = "SELECT c.rollup, c.region, c.column_name, i.item, " INSTANT(
         "max(c.changed_at)") " "
                              "FROM correction_by_column c CROSS JOIN LATERAL unnest(c.dimensions "
                              "|| ''::text) i (item) "
                              "WHERE c.region = ANY($1::text[]) AND c.changed_at >= $2::timestamptz "
+                             "- interval '15 seconds' "
                              "AND c.bucket_start < $3::timestamptz GROUP BY c.rollup, c.region, "
                              "c.column_name, i.item",
 };
