@@ -5,6 +5,7 @@
 #include "report_page_state.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,19 +96,28 @@ static void put_instant(struct page *page, const char *const label[2], const cha
 
 /* ---- the head ---- */
 
-/* A measure of completeness over all kinds, of the whole region. */
-static int64_t sum_completeness(const struct page *page, const char *measure)
+#define NUMBER_SIZE 24
+
+/* A measure of completeness over all kinds, of the whole region; "–" if that of a kind is not
+ * known. */
+static void sum_completeness(const struct page *page, const char *measure, char out[NUMBER_SIZE])
 {
     int64_t sum = 0;
+    bool is_known = true;
     for (int i = 0; i < page->report->parts[REPORT_FIGURES].count; i++) {
         const char *value = report_cell(page->report, REPORT_FIGURES, i, FIGURE_VALUE);
-        if (strcmp(report_cell(page->report, REPORT_FIGURES, i, FIGURE_SECTION), "completeness") ==
-                0 &&
-            strcmp(report_cell(page->report, REPORT_FIGURES, i, FIGURE_PART), "total") == 0 &&
-            strcmp(report_cell(page->report, REPORT_FIGURES, i, FIGURE_MEASURE), measure) == 0)
-            sum += value == NULL ? 0 : strtoll(value, NULL, 10);
+        if (strcmp(report_cell(page->report, REPORT_FIGURES, i, FIGURE_SECTION), "completeness") !=
+                0 ||
+            strcmp(report_cell(page->report, REPORT_FIGURES, i, FIGURE_PART), "total") != 0 ||
+            strcmp(report_cell(page->report, REPORT_FIGURES, i, FIGURE_MEASURE), measure) != 0)
+            continue;
+        is_known = is_known && value != NULL;
+        sum += value == NULL ? 0 : strtoll(value, NULL, 10);
     }
-    return sum;
+    if (is_known)
+        snprintf(out, NUMBER_SIZE, "%" PRId64, sum);
+    else
+        snprintf(out, NUMBER_SIZE, "–");
 }
 
 /* 'f' if any kind is not complete, '?' if that of an expected one is not known, 't'. */
@@ -134,29 +144,26 @@ static char judge(const struct page *page)
 
 static void put_verdict(struct page *page)
 {
+    static const char *const measures[] = {"expected_posts",  "heard_posts",    "missing_events",
+                                           "rejected_events", "pending_events", "silent_posts"};
+    char sums[6][NUMBER_SIZE];
     char verdict = judge(page);
     struct buf sides[2] = {BUF_INIT, BUF_INIT};
-    int64_t expected = sum_completeness(page, "expected_posts");
-    int64_t heard = sum_completeness(page, "heard_posts");
-    int64_t missing =
-        sum_completeness(page, "missing_events") + sum_completeness(page, "rejected_events");
-    int64_t pending = sum_completeness(page, "pending_events");
-    int64_t silent = sum_completeness(page, "silent_posts");
+    for (int i = 0; i < 6; i++)
+        sum_completeness(page, measures[i], sums[i]);
     buf_append_format(&sides[0],
-                      "%s: 应报%" PRId64 "个来源, 已报%" PRId64 "个; 缺失或拒收%" PRId64
-                      "条, 待收%" PRId64 "条, 静默%" PRId64 "个。",
+                      "%s: 应报%s个来源, 已报%s个; 缺失%s条, 拒收%s条, 待收%s条; 静默%s个。",
                       verdict == 't'   ? "数据完整"
                       : verdict == 'f' ? "数据不完整"
                                        : "完整性尚不能判定",
-                      expected, heard, missing, pending, silent);
+                      sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]);
     buf_append_format(&sides[1],
-                      "%s: heard %" PRId64 " of %" PRId64
-                      " posts; events missing or rejected: %" PRId64 ", still to come: %" PRId64
-                      "; posts silent: %" PRId64 ".",
+                      "%s: heard %s of %s posts; events missing: %s, rejected: %s, still to come: "
+                      "%s; posts silent: %s.",
                       verdict == 't'   ? "Complete"
                       : verdict == 'f' ? "NOT complete"
                                        : "Completeness not known yet",
-                      heard, expected, missing, pending, silent);
+                      sums[1], sums[0], sums[2], sums[3], sums[4], sums[5]);
     page_say(page, buf_text(&sides[0]), buf_text(&sides[1]));
     page_paragraph(page);
     buf_release(&sides[0]);
