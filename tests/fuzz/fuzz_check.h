@@ -18,8 +18,8 @@
 #include "../../consumers/plan.h"
 
 #define FUZZ_ROOM 4608 /* bytes of the largest input: more than a message may have */
-#define FUZZ_KINDS_MAX 8
-#define FUZZ_WRITERS_MAX 16
+#define FUZZ_KINDS_MAX 16
+#define FUZZ_WRITERS_MAX 32
 
 /* A schema that messages are written with. */
 struct fuzz_writer {
