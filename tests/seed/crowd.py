@@ -21,15 +21,17 @@ EVENTS_A_DAY = {
     "service": 800,
 }
 ENVELOPE = {"sign": 1, "reverses_run": None, "reverses_seq": None, "counted_at": None}
-# steps by which somebody leaves, and those by which they had come
+# steps by which somebody, or a tube, leaves, and those by which they had come
 GOES = {
     "quarantine": {"TRANSFERRED_OUT", "RELEASED", "HOSPITAL", "BECAME_CASE", "ABSCONDED"},
     "contact": {"HANDED_OFF", "BECAME_CASE", "CLOSED"},
+    "test_site": {"REJECTED", "RESULTED"},
     "duty": {"SIGN_OFF"},
 }
 COMES = {
     "quarantine": {"ADMITTED", "TRANSFERRED_IN"},
     "contact": {"LISTED"},
+    "test_site": {"SEALED"},
     "duty": {"SIGN_ON"},
 }
 HOURS = [1, 1, 1, 1, 2, 3, 6, 9, 10, 10, 9, 8, 7, 7, 8, 9, 9, 8, 6, 5, 4, 3, 2, 1]
