@@ -4,6 +4,7 @@ lists exactly what differs; and what the log of corrections adds to a kept figur
 now."""
 
 import csv
+import html.parser
 import io
 import secrets
 import subprocess
@@ -336,6 +337,39 @@ def test_a_cut_off_is_recorded_once(alone):
     report(alone, as_of - HOUR_MS, "--freeze")
     assert alone.value(cut_offs) == 2
     assert "recorded" in alone.run("fx-setup", "--cut-off", as_of - HOUR_MS, code=2).err
+
+
+class Page(html.parser.HTMLParser):
+    """What stands open, and every attribute that could fetch something."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.links, self.rows = [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.links += [a for a in attributes if a[0] in ("src", "href", "action", "style")]
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append(dict(attributes))
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def tables(self):
+        return [row for row in self.rows if all("scope" in cell for cell in row)]
+
+
+@pytest.mark.parametrize("lang", ["zh", "en", "both"])
+def test_html_is_whole_and_needs_nothing_else(system, lang):
+    as_of = local_midnight()
+    page = Page(report(system, as_of, "--draft", "--lang", lang, "--format", "html").out)
+    assert page.open == [] and page.links == []
+    assert len(page.tables()) >= 10 and all(len(row) > 2 for row in page.rows)
 
 
 def test_files_are_whole_and_what_is_printed(system, tmp_path):
