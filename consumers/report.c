@@ -6,8 +6,8 @@
 #include "../common/day.h"
 #include "../common/log.h"
 #include "../common/text.h"
-#include "pg.h"
 #include "publish.h"
+#include "report_freeze.h"
 #include "report_options.h"
 #include "report_output.h"
 #include "report_page.h"
@@ -82,8 +82,6 @@ static enum fx_code publish(PGconn *conn, const struct report_options *options, 
     struct publish_options wanted = {options->schema_name, options->as_of_ms};
     struct publish_outcome outcome;
     char cut_off[DAY_TEXT_SIZE];
-    if (options->is_freeze || options->is_draft || options->is_list || options->version != 0)
-        return fx_err_set(err, FX_ECONFIG, "--publish goes with --as-of alone");
     if (publish_snapshot(conn, &wanted, &outcome, err) != FX_OK)
         return err->code;
     day_format(outcome.cut_off_ms, cut_off);
@@ -94,7 +92,152 @@ static enum fx_code publish(PGconn *conn, const struct report_options *options, 
     return FX_OK;
 }
 
-/* What the options ask for: the first that applies. */
+/* What does not go together, and what cannot be. */
+static enum fx_code check(const struct report_options *options, struct fx_err *err)
+{
+    char text[DAY_TEXT_SIZE];
+    int asked = options->is_freeze + options->is_draft + options->is_list + options->is_publish +
+                (options->version > 0);
+    if (asked > 1)
+        return fx_err_set(err, FX_ECONFIG,
+                          "one of --freeze, --draft, --report-version, --list and --publish at a "
+                          "time");
+    if (options->as_of_ms == REPORT_NO_TIME)
+        return options->is_list || options->is_publish
+                   ? FX_OK
+                   : fx_err_set(err, FX_ECONFIG, "--as-of TIME is needed");
+    day_format(options->as_of_ms, text);
+    if (options->as_of_ms % DAY_HOUR_MS != 0)
+        return fx_err_set(err, FX_ECONFIG, "--as-of: %s is no full hour; figures are kept by hour",
+                          text);
+    if (options->as_of_ms > day_now_ms())
+        return fx_err_set(err, FX_ECONFIG, "--as-of: %s is yet to come: a report is about the past",
+                          text);
+    return FX_OK;
+}
+
+/* What is printed: lang, and one format or all. */
+struct wanted {
+    enum report_lang lang;
+    const char *formats[4]; /* NULL ends */
+};
+
+static enum fx_code choose(const struct report_options *options, struct wanted *wanted,
+                           struct fx_err *err)
+{
+    static const char *const all[] = {"md", "csv", "html"};
+    int count = 0;
+    if (report_lang_parse(options->lang, &wanted->lang, err) != FX_OK)
+        return err->code;
+    bool is_all = strcmp(options->format, "all") == 0;
+    for (int i = 0; i < 3; i++)
+        if (is_all || strcmp(options->format, all[i]) == 0)
+            wanted->formats[count++] = all[i];
+    wanted->formats[count] = NULL;
+    if (count == 0)
+        return fx_err_set(err, FX_ECONFIG, "--format '%.20s' is none of md, csv, html, all",
+                          options->format);
+    if (is_all && options->output == NULL)
+        return fx_err_set(err, FX_ECONFIG, "--format all goes with --output DIR");
+    return FX_OK;
+}
+
+/* The one root of the tree, unless a region is given. */
+static enum fx_code choose_region(PGconn *conn, const char *asked, struct audit_rows *root,
+                                  const char **region, struct fx_err *err)
+{
+    struct pg_statement statement = {
+        "SELECT code FROM region WHERE parent IS NULL AND code <> '-' ORDER BY code", 0, NULL};
+    *region = asked;
+    if (asked != NULL)
+        return FX_OK;
+    if (report_pg_read(conn, &statement, root, err) != FX_OK)
+        return err->code;
+    if (root->count != 1)
+        return fx_err_set(err, FX_ECONFIG, "the tree has %d roots: say which --region",
+                          root->count);
+    *region = root->cells[0];
+    return FX_OK;
+}
+
+/* One document: as it was kept, or of the draft. */
+static enum fx_code print(const struct report_store *store, const struct report_key *key,
+                          const struct report *draft, const struct report_name *name,
+                          struct fx_err *err)
+{
+    struct buf text = BUF_INIT;
+    struct report_form form = {name->lang, name->format};
+    enum report_lang lang = REPORT_BOTH;
+    enum fx_code code = report_lang_parse(name->lang, &lang, err);
+    if (code == FX_OK)
+        code = draft == NULL ? report_store_text(store, key, &form, &text, err)
+                             : report_render(draft, lang, name->format, &text, err);
+    if (code == FX_OK)
+        code = report_output(name, &text, err);
+    buf_release(&text);
+    return code;
+}
+
+/* The version asked for, else the newest; key->version 0: a draft is asked for, or all there is. */
+static enum fx_code find_version(const struct report_options *options,
+                                 const struct report_store *store, struct report_key *key,
+                                 struct fx_err *err)
+{
+    int newest = 0;
+    if (report_store_newest(store, key->as_of, key->region, &newest, err) != FX_OK)
+        return err->code;
+    if (options->version > newest)
+        return fx_err_set(err, FX_ECONFIG,
+                          newest == 0 ? "--report-version %d: no version of the report of %.32s as "
+                                        "of %s is kept; --freeze makes one"
+                                      : "--report-version %d: of the report of %.32s as of %s "
+                                        "versions 1 to %d are kept",
+                          (int)options->version, key->region, key->as_of, newest);
+    key->version = options->is_draft ? 0 : options->version > 0 ? (int)options->version : newest;
+    return FX_OK;
+}
+
+static enum fx_code show(const struct report_options *options, struct report_store *store,
+                         const char *region, struct fx_err *err)
+{
+    char as_of[DAY_TEXT_SIZE];
+    struct wanted wanted;
+    struct report draft;
+    struct report_scope scope = {region, options->as_of_ms};
+    struct report_key key = {day_format(options->as_of_ms, as_of), region, 0};
+    report_init(&draft);
+    enum fx_code code = choose(options, &wanted, err);
+    if (code == FX_OK && options->is_freeze)
+        code = report_freeze(store, &scope, &key.version, err);
+    else if (code == FX_OK)
+        code = find_version(options, store, &key, err);
+    if (code == FX_OK && key.version == 0)
+        code = report_draft(store, &scope, &draft, err);
+    for (int i = 0; code == FX_OK && wanted.formats[i] != NULL; i++) {
+        struct report_name name = {options->output, region,        as_of,
+                                   key.version,     options->lang, wanted.formats[i]};
+        code = print(store, &key, key.version == 0 ? &draft : NULL, &name, err);
+    }
+    report_release(&draft);
+    return code;
+}
+
+static enum fx_code list(const struct report_options *options, const struct report_store *store,
+                         struct fx_err *err)
+{
+    char as_of[DAY_TEXT_SIZE];
+    struct buf text = BUF_INIT;
+    struct report_name name = {.folder = NULL};
+    if (options->as_of_ms != REPORT_NO_TIME)
+        day_format(options->as_of_ms, as_of);
+    enum fx_code code = report_store_list(store, options->as_of_ms == REPORT_NO_TIME ? NULL : as_of,
+                                          options->region, &text, err);
+    if (code == FX_OK)
+        code = report_output(&name, &text, err);
+    buf_release(&text);
+    return code;
+}
+
 static enum fx_code run(const struct report_options *options, struct fx_err *err)
 {
     struct pg_options where = {options->conninfo, program.name, options->schema_name};
@@ -106,7 +249,14 @@ static enum fx_code run(const struct report_options *options, struct fx_err *err
         return err->code;
     if (options->is_publish)
         (void)(publish(conn, options, err) == FX_OK);
-    PQfinish(conn);
+    else if (report_store_open(conn, &store, err) != FX_OK)
+        fx_err_wrap(err, "schema %s", options->schema_name);
+    else if (options->is_list)
+        (void)(list(options, &store, err) == FX_OK);
+    else if (choose_region(conn, options->region, &root, &region, err) == FX_OK)
+        (void)(show(options, &store, region, err) == FX_OK);
+    PQfinish(conn); /* what was not committed is rolled back */
+    audit_rows_release(&root);
     return err->code;
 }
 

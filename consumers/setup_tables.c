@@ -14,7 +14,8 @@ static const char *const taken[] = {
     "hour",          "level",          "name",         "name_latin",
     "starts",        "ends",           "cells",        "sources_expected",
     "sources_heard", "missing_events", "complete",     "silent_minutes",
-    "cut_off",       "withheld",
+    "cut_off",       "withheld",       "whole",        "is_direct",
+    "units",
 };
 
 static enum fx_code check_name(const struct rollup *rollup, const char *name, struct fx_err *err)
