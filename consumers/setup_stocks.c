@@ -195,8 +195,10 @@ void views_append_stock(struct buf *out, const struct views_target *target)
                       "bigint, sources_heard bigint, missing_events bigint, complete boolean",
                       rollup->name);
     append_stock_columns(out, target, TEXT_TYPES);
-    buf_append_text(out, ") LANGUAGE sql STABLE BEGIN ATOMIC SELECT c.of_level, c.region, c.name, "
-                         "c.name_latin, c.expected, c.heard, c.missing, c.complete");
+    buf_append_text(
+        out,
+        ") LANGUAGE sql STABLE SET jit = off BEGIN ATOMIC SELECT c.of_level, c.region, c.name, "
+        "c.name_latin, c.expected, c.heard, c.missing, c.complete");
     append_stock_columns(out, target, TEXT_VALUES);
     buf_append_format(out, " FROM stock_status('%s', '%s', %s, $1) c", target->kind, target->topic,
                       views_is_everywhere(target));

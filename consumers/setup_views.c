@@ -104,8 +104,8 @@ static void append_days(struct buf *out, const struct views_target *target)
                          "(g.at + interval '1 day') AT TIME ZONE " VIEWS_ZONE " AS ends FROM ");
     append_span(out, target);
     buf_append_text(
-        out, " CROSS JOIN LATERAL generate_series(date_trunc('day', s.low AT TIME ZONE " VIEWS_ZONE
-             "), s.high AT TIME ZONE " VIEWS_ZONE ", interval '1 day') g (at)");
+        out, " CROSS JOIN LATERAL time_steps(date_trunc('day', s.low AT TIME ZONE " VIEWS_ZONE
+             "), s.high AT TIME ZONE " VIEWS_ZONE ", interval '1 day') g");
     describe(&view, "day", views_day.doc);
     describe(&view, "starts", "its first instant 起");
     describe(&view, "ends", "the instant after it 止(不含)");
@@ -127,8 +127,8 @@ static void append_hours(struct buf *out, const struct views_target *target)
                       step_ms / DAY_HOUR_MS);
     append_span(out, target);
     buf_append_format(out,
-                      " CROSS JOIN LATERAL generate_series(date_trunc('hour', s.low, " VIEWS_ZONE
-                      "), s.high, interval '%" PRId64 " hours') g (at)",
+                      " CROSS JOIN LATERAL time_steps(date_trunc('hour', s.low, " VIEWS_ZONE
+                      "), s.high, interval '%" PRId64 " hours') g",
                       step_ms / DAY_HOUR_MS);
     describe(&view, "hour", views_hour.doc);
     describe(&view, "starts", "its first instant 起");

@@ -32,8 +32,8 @@ FROM (SELECT k.kind, k.topic, k.judged_at, k.unknown_since, g.at::date AS day,
                 SELECT min(t.day), max(t.day) FROM source_tally t WHERE t.topic = k.topic
                 UNION ALL
                 SELECT NULL, k.judged_day WHERE k.judged_at IS NOT NULL) x) s
-      CROSS JOIN LATERAL generate_series(s.low::timestamp, s.high::timestamp,
-                                         interval '1 day') g (at)) d
+      CROSS JOIN LATERAL time_steps(s.low::timestamp, s.high::timestamp,
+                                    interval '1 day') g) d
 CROSS JOIN LATERAL (
     -- per source, then per region of every level; here and not in a function of its own, so that
     -- source_status is planned once, not once per day
