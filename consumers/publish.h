@@ -29,6 +29,9 @@
  * and small counts look the same, as in our fine rows (ehrQL measures: counts up to 7 become 0, the
  * rest is rounded to 5). Weighed: complementary suppression, linked tables are NP-hard and a
  * rule that nobody can check by hand; noise (ONS cell keys), figures that operators cannot explain.
+ * Measured by tests/seed/test_attacker.py over hourly snapshots of all rollups: of the figures that
+ * are withheld the attacker knows 0.01 to 0.04 % by this rule, 1.3 % if zeros and things were shown in all
+ * rows, 29 % if only small counts were withheld and totals were exact.
  *
  * Invariants:
  *   - A snapshot never changes; a later one is another set of rows. Corrections show in the next.
