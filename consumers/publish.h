@@ -30,16 +30,16 @@
  * rest is rounded to 5). Weighed: complementary suppression, linked tables are NP-hard and a
  * rule that nobody can check by hand; noise (ONS cell keys), figures that operators cannot explain.
  * Measured by tests/seed/test_attacker.py over hourly snapshots of all rollups: of the figures that
- * are withheld the attacker knows 0.01 to 0.04 % by this rule, 1.3 % if zeros and things were shown in all
- * rows, 29 % if only small counts were withheld and totals were exact.
+ * are withheld the attacker knows 0.01 to 0.04 % by this rule, 1.3 % if zeros and things were shown
+ * in all rows, 29 % if only small counts were withheld and totals were exact.
  *
  * Invariants:
  *   - A snapshot never changes; a later one is another set of rows. Corrections show in the next.
  *   - Cut-offs only go forward, at most one an hour, and never in an hour that is not over.
  *   - One hierarchy below the city, the reporting units: nothing by statistical counties.
  *   - All of a snapshot is read in one REPEATABLE READ transaction; it is there whole or not.
- *   - Nobody but its owner and fangxian_analyst reads anything else through it: role
- *     fangxian_public has USAGE on this schema and SELECT on its tables, and no more.
+ *   - Role fangxian_public has USAGE on this schema and SELECT on its tables, and nothing anywhere
+ *     else; fangxian_analyst reads it, too.
  *
  * When definitions change, tables are kept: a new column is added at the end and is NULL in older
  * snapshots, one that is gone is NULL in newer ones. A swap exchanges what is counted, not this
