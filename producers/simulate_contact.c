@@ -37,8 +37,8 @@ static void tell_step(struct simulation *simulation, const struct story_group *g
     if (persons == 0 || at_ms == STORY_NEVER)
         return;
     int32_t *values = story_tell(simulation, at_ms, group->node, 0);
-    values[TIER] = group->tier;
-    values[STEP] = step;
+    values[TIER] = (int32_t)group->tier;
+    values[STEP] = (int32_t)step;
     values[PERSONS] = persons;
     if (step != LISTED)
         values[MINUTES_SINCE_LISTED] =

@@ -45,8 +45,8 @@ static int32_t *tell_step(struct simulation *simulation, const struct crew *crew
                           enum step step)
 {
     int32_t *values = story_tell(simulation, at_ms, crew->node, 0);
-    values[STEP] = step;
-    values[ROLE] = crew->role;
+    values[STEP] = (int32_t)step;
+    values[ROLE] = (int32_t)crew->role;
     values[UNIT] = crew->unit;
     values[PERSONS] = crew->persons;
     return values;

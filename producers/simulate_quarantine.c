@@ -305,9 +305,9 @@ static int32_t *tell_step(struct simulation *simulation, const struct story_grou
 {
     enum place place = group->is_home ? HOME : CENTRAL;
     int32_t *values = story_tell(simulation, group->at_ms[at], group->node, (int32_t)place);
-    values[PLACE] = place;
-    values[TIER] = group->tier;
-    values[STEP] = step;
+    values[PLACE] = (int32_t)place;
+    values[TIER] = (int32_t)group->tier;
+    values[STEP] = (int32_t)step;
     values[PERSONS] = group->persons;
     values[HOUSEHOLDS] = group->households;
     values[ORIGIN] = group->node;

@@ -47,7 +47,7 @@ static int32_t *tell_round(struct simulation *simulation, int64_t at_ms, int32_t
                            enum method method, int32_t screened)
 {
     int32_t *values = story_tell(simulation, at_ms, node, 0);
-    values[METHOD] = method;
+    values[METHOD] = (int32_t)method;
     values[SCREENED] = screened;
     values[HOUSEHOLDS_VISITED] = method == DOOR ? (screened + 2) / 3 : 0;
     return values;

@@ -34,7 +34,7 @@ static int32_t *tell_service(struct simulation *simulation, int64_t at_ms, int32
                              enum service service)
 {
     int32_t *values = story_tell(simulation, at_ms, node, 0);
-    values[SERVICE] = service;
+    values[SERVICE] = (int32_t)service;
     values[VISITS] = 1;
     return values;
 }

@@ -288,7 +288,7 @@ static int32_t *tell_step(struct simulation *simulation, const struct story_grou
                           enum story_step at, enum step step)
 {
     int32_t *values = story_tell(simulation, group->at_ms[at], group->node, QUARANTINE);
-    values[STEP] = step;
+    values[STEP] = (int32_t)step;
     values[SCHEME] = QUARANTINE;
     values[ROUND] = 0;
     values[LANE] = step == SAMPLED ? HOME_VISIT : NORMAL;
@@ -305,7 +305,7 @@ static void tell_result(struct simulation *simulation, const struct story_group 
         return;
     int64_t passed_ms = group->at_ms[STORY_RESULTED] - group->at_ms[STORY_SWABBED];
     int32_t *values = tell_step(simulation, group, STORY_RESULTED, RESULTED);
-    values[RESULT] = result;
+    values[RESULT] = (int32_t)result;
     values[PERSONS] = persons;
     values[TUBES] = persons;
     values[MINUTES_SINCE_SAMPLING] = (int32_t)(passed_ms / STORY_MINUTE_MS);

@@ -27,14 +27,12 @@ GOES = {
     "contact": {"HANDED_OFF", "BECAME_CASE", "CLOSED"},
     "test_site": {"REJECTED", "RESULTED"},
     "duty": {"SIGN_OFF"},
-    "test_site": {"REJECTED", "RESULTED"},
 }
 COMES = {
     "quarantine": {"ADMITTED", "TRANSFERRED_IN"},
     "contact": {"LISTED"},
     "test_site": {"SEALED"},
     "duty": {"SIGN_ON"},
-    "test_site": {"SEALED"},
 }
 OWN = {"step", "occurred_at", "seq", "result", "minutes_since_sampling", "minutes_since_listed"}
 HOURS = [1, 1, 1, 1, 2, 3, 6, 9, 10, 10, 9, 8, 7, 7, 8, 9, 9, 8, 6, 5, 4, 3, 2, 1]

@@ -40,7 +40,7 @@ static int open_tree(void **state)
 {
     (void)state;
     struct fx_err err = FX_ERR_INIT;
-    int code = region_tree_init(&tree, &err);
+    enum fx_code code = region_tree_init(&tree, &err);
     for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]) && code == FX_OK; i++) {
         struct region node = {.level = nodes[i].level, .parent = -1};
         snprintf(node.code, sizeof(node.code), "%s", nodes[i].code);
@@ -120,7 +120,7 @@ static void must_accept_all(struct record *record, const struct simulation_optio
     struct record_line taken = {.now_ms = FROM_MS};
     struct fx_err err = FX_ERR_INIT;
     while (must_next(simulation, &line)) {
-        int code = record_read(record, buf_text(&line), line.size, &taken, &err);
+        enum fx_code code = record_read(record, buf_text(&line), line.size, &taken, &err);
         assert_string_equal(code == FX_OK ? "" : err.text, "");
     }
     buf_release(&line);
