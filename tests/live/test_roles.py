@@ -164,8 +164,8 @@ def analyst(system):
 
 
 def test_an_analyst_reads_every_view_and_function(system, analyst):
-    """What a view or function uses in turn must be readable, too. None looks so costly to the planner
-    that it would be compiled (JIT), which takes longer than to run it."""
+    """What a view or function uses in turn must be readable, too. None looks so costly to the
+    planner that it would be compiled (JIT), which takes longer than to run it."""
     limit = float(analyst.execute("SHOW jit_above_cost").fetchone()[0])
     views = [r["name"] for r in relations(system, system.schema) if r["kind"] == "v"]
     asked = [sql.Identifier(name) for name in views]

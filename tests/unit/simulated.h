@@ -47,7 +47,7 @@ static int open_tree(void **state)
         snprintf(node.name, sizeof(node.name), "%s", nodes[i].name);
         code = region_tree_add(&tree, &node, nodes[i].parent, &err);
     }
-    return code;
+    return code == FX_OK ? 0 : 1;
 }
 
 static int close_tree(void **state)
