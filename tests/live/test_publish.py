@@ -214,9 +214,23 @@ def test_a_cut_off_that_is_refused(system, cut_off_ms, why):
 def test_only_the_live_schema_publishes(system):
     other = f"{system.schema}_next"
     system.setup("--record-schema", f"{system.schema}_record", schema=other)
-    result = publish(system, at(DAY, 13), code=2, env={"FX_SCHEMA_NAME": other})
+    result = publish(system, at(DAY, 15), code=2, env={"FX_SCHEMA_NAME": other})
     assert "counted anew" in result.err
     assert system.value("SELECT to_regnamespace(%s)", f"{other}_published") is None
+
+
+def test_two_publishers_make_one_snapshot(system):
+    words = "fx-report", "--publish", "--as-of", at(DAY, 13)
+    both = [system.start(*words) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    told = sorted(re.search(r"new=(\w+)", process.result().err)[1] for process in both)
+    assert told == ["no", "yes"]
+
+
+def test_fx_setup_leaves_it_as_it_is(system):
+    before = everything(system, now_ms())
+    system.setup()
+    assert system.differences() == [] and everything(system, now_ms()) == before
 
 
 def test_a_column_that_is_added_stands_at_the_end(system):
