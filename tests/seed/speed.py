@@ -69,7 +69,7 @@ def multiply(system, days=DAYS):
     """As if each of the days before had been the reference day, too; numbers in proportion."""
     names = {"s": sql.Identifier(system.schema), "r": sql.Identifier(f"{system.schema}_record")}
     names |= {"more": sql.Literal(days - 1), "all": sql.Literal(days)}
-    names |= {"day": sql.Literal(load.DATE)}
+    names |= {"day": sql.Literal(load.DATE), "end": sql.Literal(load.END)}
     for table, columns in rollup_tables(system).items():
         moved = sql.SQL(", ").join(earlier(column, columns) for column in columns)
         copy = "INSERT INTO {s}.{table} SELECT {moved} FROM {s}.{table} t,"
@@ -79,6 +79,8 @@ def multiply(system, days=DAYS):
         statement = sql.SQL(copy).format(table=sql.Identifier(table), moved=moved, **names)
         system.db.execute(statement)
     for statement in (
+        # what came is judged as of that midnight, not as of today: else there are years of days
+        "UPDATE {s}.partition_position SET caught_up_at = {end}",
         "UPDATE {r}.source SET valid_from = valid_from - {more}",
         "INSERT INTO {s}.source_hour SELECT t.topic, t.source, t.hour_start - n * interval '1 day',"
         " t.slots FROM {s}.source_hour t, generate_series(1, {more}) n"
