@@ -45,15 +45,29 @@ static const char *const names[CSV_COLUMNS] = {
     "run",   "day",       "first_seq", "last_seq", "cause",
 };
 
+/* "-12.5" */
+static bool is_number(const char *text)
+{
+    const char *digits = text + (text[0] == '-');
+    size_t size = strspn(digits, "0123456789.");
+    return size > 0 && digits[size] == '\0';
+}
+
+/* What a spreadsheet would take for a formula is marked as text. */
 static void append_field(struct buf *out, const char *text)
 {
+    char marked[2] = "";
     if (text == NULL)
         return;
+    if (text[0] != '\0' && strchr("=+-@\t\r\n", text[0]) != NULL && !is_number(text))
+        marked[0] = '\'';
     if (text[strcspn(text, ",\"\r\n")] == '\0' && text[0] != '\0') {
+        buf_append_text(out, marked);
         buf_append_text(out, text);
         return;
     }
     buf_append_byte(out, '"');
+    buf_append_text(out, marked);
     for (; *text != '\0'; text++) {
         if (*text == '"')
             buf_append_byte(out, '"');
@@ -96,6 +110,7 @@ struct csv {
 /* Both languages stand in one field. */
 static const char *say(const struct csv *csv, struct buf *text, const char *zh, const char *en)
 {
+    csv->out->is_failed |= text->is_failed; /* the reset forgets it */
     buf_reset(text);
     report_say(text, csv->lang, zh, en);
     for (size_t i = 0; i < text->size; i++)
@@ -178,15 +193,35 @@ static const char *finding(const struct csv *csv, int row, int column)
     return report_cell(csv->report, REPORT_FINDINGS, row, column);
 }
 
+static void begin_finding(const struct csv *csv, const char *row, bool is_missing,
+                          const char **fields)
+{
+    begin(csv, row, fields);
+    fields[CSV_SECTION] = "completeness";
+    fields[CSV_MEASURE] = is_missing ? "missing_events" : "silent_minutes";
+}
+
+/* There are more of this sort than are listed. */
+static void add_cut(struct csv *csv, bool is_missing)
+{
+    const char *fields[CSV_COLUMNS];
+    begin_finding(csv, "cut", is_missing, fields);
+    fields[CSV_LABEL] = say(csv, &csv->label, REPORT_CUT_ZH, REPORT_CUT_EN);
+    append_line(csv->out, fields, CSV_COLUMNS);
+}
+
 static void add_findings(struct csv *csv)
 {
     const char *fields[CSV_COLUMNS];
     char numbers[24];
+    int counts[2] = {0, 0};
     for (int i = 0; i < csv->report->parts[REPORT_FINDINGS].count; i++) {
         bool is_missing = strcmp(finding(csv, i, FINDING_WHAT), "missing") == 0;
-        begin(csv, finding(csv, i, FINDING_WHAT), fields);
-        fields[CSV_SECTION] = "completeness";
-        fields[CSV_MEASURE] = is_missing ? "missing_events" : "silent_minutes";
+        if (++counts[is_missing] == REPORT_FINDINGS_MAX + 1)
+            add_cut(csv, is_missing);
+        if (counts[is_missing] > REPORT_FINDINGS_MAX)
+            continue;
+        begin_finding(csv, finding(csv, i, FINDING_WHAT), is_missing, fields);
         fields[CSV_UNIT] = is_missing ? "events" : "minutes";
         fields[CSV_ITEM] = finding(csv, i, FINDING_KIND);
         fields[CSV_PLACE] = finding(csv, i, FINDING_PLACE);

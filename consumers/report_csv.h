@@ -4,7 +4,9 @@
  *
  * Pure. RFC 4180: UTF-8, a header, fields quoted where they need it, but lines end in LF. Codes
  * stay as they are in every language; label, item_label and name follow it. An empty field is a
- * value that is not there.
+ * value that is not there. A text that a spreadsheet would take for a formula (it begins with
+ * = + - @, a tab or an end of line, and is no number) has a ' before it. After the first
+ * REPORT_FINDINGS_MAX findings of a sort a row "cut" says that there are more.
  */
 #ifndef FX_REPORT_CSV_H
 #define FX_REPORT_CSV_H

@@ -78,6 +78,12 @@ enum {
     CORRECTION_COLUMNS
 };
 
+/* Findings of a sort that are printed. A report has one more if there are more, of which all that
+ * is printed is that. */
+#define REPORT_FINDINGS_MAX 1000
+#define REPORT_CUT_ZH "仅列前1000行"
+#define REPORT_CUT_EN "The first 1,000 rows alone"
+
 struct report {
     struct audit_rows parts[REPORT_PART_COUNT];
 };

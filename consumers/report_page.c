@@ -14,6 +14,26 @@ static const char *head(const struct page *page, int column)
     return report_cell(page->report, REPORT_HEAD, 0, column);
 }
 
+/* What could not be put together must not be missing without a word. */
+static void carry(struct page *page, const struct buf *text)
+{
+    page->sink->out->is_failed |= text->is_failed;
+}
+
+static void clear(struct page *page)
+{
+    carry(page, &page->text);
+    buf_reset(&page->text);
+}
+
+void page_drop(struct page *page, struct buf sides[2])
+{
+    for (int i = 0; i < 2; i++) {
+        carry(page, &sides[i]);
+        buf_release(&sides[i]);
+    }
+}
+
 void page_say(struct page *page, const char *zh, const char *en)
 {
     report_say(&page->text, page->lang, zh, en);
@@ -21,22 +41,22 @@ void page_say(struct page *page, const char *zh, const char *en)
 
 void page_heading(struct page *page, int level, const char *zh, const char *en)
 {
-    buf_reset(&page->text);
+    clear(page);
     page_say(page, zh, en);
     page->sink->calls->heading(page->sink, level, buf_text(&page->text));
-    buf_reset(&page->text);
+    clear(page);
 }
 
 void page_paragraph(struct page *page)
 {
     page->sink->calls->paragraph(page->sink, buf_text(&page->text));
-    buf_reset(&page->text);
+    clear(page);
 }
 
 void page_cell(struct page *page, enum report_cell_kind kind)
 {
     page->sink->calls->cell(page->sink, kind, buf_text(&page->text));
-    buf_reset(&page->text);
+    clear(page);
 }
 
 void page_words(struct page *page, enum report_cell_kind kind, const char *zh, const char *en)
@@ -59,10 +79,10 @@ void page_number(struct page *page, const char *number)
 
 void page_table(struct page *page, const char *zh, const char *en, int columns)
 {
-    buf_reset(&page->text);
+    clear(page);
     page_say(page, zh, en);
     page->sink->calls->table_open(page->sink, buf_text(&page->text), columns);
-    buf_reset(&page->text);
+    clear(page);
 }
 
 /* A sentence in each language, from parts that say what they are in both. */
@@ -72,8 +92,7 @@ static void put_line(struct page *page, const char *zh, const char *en, const ch
     buf_append_format(&sides[0], "%s%s", zh, value);
     buf_append_format(&sides[1], "%s%s", en, value);
     page_say(page, buf_text(&sides[0]), buf_text(&sides[1]));
-    buf_release(&sides[0]);
-    buf_release(&sides[1]);
+    page_drop(page, sides);
 }
 
 /* "截至…" or "as of …", an instant in the words of each language. */
@@ -90,8 +109,7 @@ static void put_instant(struct page *page, const char *const label[2], const cha
     }
     page_say(page, buf_text(&sides[0]), buf_text(&sides[1]));
     page_paragraph(page);
-    buf_release(&sides[0]);
-    buf_release(&sides[1]);
+    page_drop(page, sides);
 }
 
 /* ---- the head ---- */
@@ -166,8 +184,7 @@ static void put_verdict(struct page *page)
                       sums[1], sums[0], sums[2], sums[3], sums[4], sums[5]);
     page_say(page, buf_text(&sides[0]), buf_text(&sides[1]));
     page_paragraph(page);
-    buf_release(&sides[0]);
-    buf_release(&sides[1]);
+    page_drop(page, sides);
 }
 
 static void put_head(struct page *page)
@@ -181,8 +198,7 @@ static void put_head(struct page *page)
     page_say(page, buf_text(&sides[0]), buf_text(&sides[1]));
     page->sink->calls->page_open(page->sink, buf_text(&page->text));
     page_heading(page, 1, buf_text(&sides[0]), buf_text(&sides[1]));
-    buf_release(&sides[0]);
-    buf_release(&sides[1]);
+    page_drop(page, sides);
     put_instant(page, (const char *const[]){"截至", "As of "}, head(page, HEAD_AS_OF), true);
     put_verdict(page);
     put_instant(page, (const char *const[]){"统计日自", "The reporting day began at "},

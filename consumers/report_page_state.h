@@ -21,6 +21,9 @@ struct page {
 /* Adds to the text. */
 void page_say(struct page *page, const char *zh, const char *en);
 
+/* Releases a text's Chinese and English side. If one is not whole, nor is the page: it fails. */
+void page_drop(struct page *page, struct buf sides[2]);
+
 /* Put the text out. */
 void page_paragraph(struct page *page);
 void page_cell(struct page *page, enum report_cell_kind kind);

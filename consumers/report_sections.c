@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FINDINGS_MAX 1000 /* of a sort, as report_query.c reads them */
-
 static void put_place(struct page *page, const char *part, const char *zh, const char *en)
 {
     struct buf sides[2] = {BUF_INIT, BUF_INIT};
@@ -19,8 +17,7 @@ static void put_place(struct page *page, const char *part, const char *zh, const
                       : strcmp(part, "own") == 0 ? ", own"
                                                  : "");
     page_say(page, buf_text(&sides[0]), buf_text(&sides[1]));
-    buf_release(&sides[0]);
-    buf_release(&sides[1]);
+    page_drop(page, sides);
 }
 
 /* "采样(人次)", "Sampled (person-times)" */
@@ -31,8 +28,7 @@ static void say_measure(struct page *page, const struct report_measure *measure)
     buf_append_format(&sides[0], "%s(%s)", measure->zh, unit == NULL ? measure->unit : unit->zh);
     buf_append_format(&sides[1], "%s (%s)", measure->en, unit == NULL ? measure->unit : unit->en);
     page_say(page, buf_text(&sides[0]), buf_text(&sides[1]));
-    buf_release(&sides[0]);
-    buf_release(&sides[1]);
+    page_drop(page, sides);
 }
 
 static void say_item(struct page *page, const char *dimension, const char *item)
@@ -100,8 +96,7 @@ static void put_absent(struct page *page, const struct report_table *table)
     }
     page_say(page, buf_text(&sides[0]), buf_text(&sides[1]));
     page_paragraph(page);
-    buf_release(&sides[0]);
-    buf_release(&sides[1]);
+    page_drop(page, sides);
 }
 
 enum fx_code page_section(struct page *page, const struct report_section *section,
@@ -168,9 +163,9 @@ static void put_source_heads(struct page *page)
 
 static void put_more(struct page *page, int count)
 {
-    if (count < FINDINGS_MAX)
+    if (count <= REPORT_FINDINGS_MAX)
         return;
-    page_say(page, "仅列前1000行", "The first 1,000 rows alone");
+    page_say(page, REPORT_CUT_ZH, REPORT_CUT_EN);
     page_paragraph(page);
 }
 
@@ -183,8 +178,8 @@ static void put_missing(struct page *page, int count)
     page_words(page, REPORT_CELL_HEAD, "序号", "Numbers");
     page_words(page, REPORT_CELL_HEAD, "所属日期", "Day");
     page_words(page, REPORT_CELL_HEAD, "原因", "Cause");
-    for (int i = 0; i < page->report->parts[REPORT_FINDINGS].count; i++) {
-        if (strcmp(finding(page, i, FINDING_WHAT), "missing") != 0)
+    for (int i = 0, row = 0; i < page->report->parts[REPORT_FINDINGS].count; i++) {
+        if (strcmp(finding(page, i, FINDING_WHAT), "missing") != 0 || ++row > REPORT_FINDINGS_MAX)
             continue;
         put_source(page, i);
         page_plain(page, REPORT_CELL_TEXT, finding(page, i, FINDING_RUN));
@@ -205,8 +200,8 @@ static void put_silent(struct page *page, int count)
     page_table(page, "静默的来源", "Silent posts", 5);
     put_source_heads(page);
     page_words(page, REPORT_CELL_HEAD, "当日静默(分钟)", "Silent on the day (min)");
-    for (int i = 0; i < page->report->parts[REPORT_FINDINGS].count; i++) {
-        if (strcmp(finding(page, i, FINDING_WHAT), "silent") != 0)
+    for (int i = 0, row = 0; i < page->report->parts[REPORT_FINDINGS].count; i++) {
+        if (strcmp(finding(page, i, FINDING_WHAT), "silent") != 0 || ++row > REPORT_FINDINGS_MAX)
             continue;
         put_source(page, i);
         page_number(page, finding(page, i, FINDING_SILENT));
@@ -289,8 +284,7 @@ static void say_base(struct page *page, const char *as_of, const char *version)
     report_say_instant(&sides[1], REPORT_EN, as_of, true);
     page_say(page, buf_text(&sides[0]), buf_text(&sides[1]));
     page_paragraph(page);
-    buf_release(&sides[0]);
-    buf_release(&sides[1]);
+    page_drop(page, sides);
 }
 
 void page_corrections(struct page *page)
