@@ -79,6 +79,18 @@ struct pass {
     bool is_same_time;
 };
 
+/* Whether there is any figure of the measure that figure is of. */
+static bool has_measure(const struct audit_rows *figures, const char *const *figure)
+{
+    for (int i = 0; i < figures->count; i++) {
+        char **row = figures->cells + (size_t)i * FIGURE_COLUMNS;
+        if (strcmp(row[FIGURE_MEASURE], figure[FIGURE_MEASURE]) == 0 &&
+            strcmp(row[FIGURE_SECTION], figure[FIGURE_SECTION]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum fx_code compare_all(const struct pass *pass, struct audit_rows *corrections,
                                 struct fx_err *err)
 {
@@ -94,7 +106,8 @@ static enum fx_code compare_all(const struct pass *pass, struct audit_rows *corr
                                       pass->is_base ? NULL : figure[FIGURE_VALUE]};
         bool is_out = (pass->is_base && other >= 0) ||
                       (!pass->is_same_time && strcmp(figure[FIGURE_SECTION], "completeness") == 0);
-        if (is_out || is_equal(values[0], values[1]))
+        if (is_out || is_equal(values[0], values[1]) ||
+            (other < 0 && !has_measure(pass->others, figure)))
             continue;
         if (add_correction(figure, values, pass->log, corrections, err) != FX_OK)
             return err->code;
