@@ -1,28 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "report_query.h"
 
+#include "report_data.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #define NAME_SIZE 64
 #define ZONE "'Asia/Shanghai'"
 #define DAY "(($2::timestamptz AT TIME ZONE " ZONE ")::date)"
+#define LIMIT_TEXT "1001"
+_Static_assert(REPORT_FINDINGS_MAX == 1000, "one less than LIMIT_TEXT");
 #define INSTANT(x) "to_char(" x " AT TIME ZONE " ZONE ", 'YYYY-MM-DD\"T\"HH24:MI:SS\"+08:00\"')"
+
+/* clang-format off */
 
 /* Expected, nothing heard in the last hour, and not closed on purpose by then. */
 #define SILENT                                                                                     \
-    "(SELECT k.kind, s.source, s.name, s.region FROM kind_clock k CROSS JOIN LATERAL "             \
-    "source_status(k.kind, k.topic, $3::timestamptz - interval '1 hour', $3::timestamptz) s "      \
-    "WHERE s.expected = 1 AND s.heard = 0 AND s.is_known AND NOT EXISTS (SELECT FROM source_run "  \
-    "r WHERE r.kind = k.kind AND r.source = s.source AND r.is_newest AND "                         \
-    "r.heartbeat_at <= $3::timestamptz AND (r.heartbeat_state = 'ENDED' OR "                       \
-    "r.input_state = 'CLOSED')))"
+    "(SELECT k.kind, s.source, s.name, s.region "                                                  \
+    " FROM kind_clock k "                                                                          \
+    " CROSS JOIN LATERAL source_status(k.kind, k.topic, $3::timestamptz - interval '1 hour', "     \
+    "                                  $3::timestamptz) s "                                        \
+    " WHERE s.expected = 1 AND s.heard = 0 AND s.is_known AND NOT EXISTS ("                        \
+    "     SELECT FROM source_run r "                                                               \
+    "     WHERE r.kind = k.kind AND r.source = s.source AND r.is_newest "                          \
+    "       AND r.heartbeat_at <= $3::timestamptz "                                                \
+    "       AND (r.heartbeat_state = 'ENDED' OR r.input_state = 'CLOSED')))"
 
 /* The nodes above a place; above one that is not known, the roots. */
 #define ABOVE(x)                                                                                   \
-    "(SELECT a.ancestor FROM region_ancestor a WHERE a.region = " x ".region UNION ALL "           \
-    "SELECT r.code FROM region r WHERE " x ".region IS NULL AND r.parent IS NULL AND "             \
-    "r.code <> '-')"
+    "(SELECT a.ancestor FROM region_ancestor a WHERE a.region = " x ".region "                     \
+    " UNION ALL "                                                                                  \
+    " SELECT r.code FROM region r "                                                                \
+    " WHERE " x ".region IS NULL AND r.parent IS NULL AND r.code <> '-')"
 
 #define LOSS(cause_)                                                                               \
     "coalesce(sum(g.last_seq - g.first_seq + 1) FILTER (WHERE g.cause = '" cause_                  \
@@ -31,166 +41,139 @@
 
 static const char *const queries[REPORT_QUERY_COUNT] = {
     [REPORT_QUERY_PLACES] =
-        "SELECT CASE WHEN r.code = $1 THEN 'total' ELSE 'unit' END, r.code, r.name, r.name_latin, "
-        "r.level FROM region r WHERE r.code = $1 OR r.parent = $1 "
-        "ORDER BY r.code <> $1, r.code",
-    [REPORT_QUERY_ROOT] = "SELECT r.code FROM region r JOIN region_ancestor a ON "
-                          "a.ancestor = r.code WHERE a.region = $1 AND r.parent IS NULL",
+        "SELECT CASE WHEN r.code = $1 THEN 'total' ELSE 'unit' END, r.code, r.name, "
+        "       r.name_latin, r.level "
+        "FROM region r WHERE r.code = $1 OR r.parent = $1 ORDER BY r.code <> $1, r.code",
+
+    [REPORT_QUERY_ROOT] =
+        "SELECT r.code FROM region r JOIN region_ancestor a ON a.ancestor = r.code "
+        "WHERE a.region = $1 AND r.parent IS NULL",
+
     [REPORT_QUERY_ROLLUPS] =
         "SELECT d.rollup, d.kind, k.topic, d.bucket_ms, d.dimensions, d.counted_by, "
-        "d.region_field FROM rollup_definition d JOIN kind_clock k ON k.kind = d.kind "
+        "       d.region_field "
+        "FROM rollup_definition d JOIN kind_clock k ON k.kind = d.kind "
         "ORDER BY d.kind, d.rollup",
-    [REPORT_QUERY_COLUMNS] = "SELECT rollup, name FROM rollup_column WHERE aggregate <> 'derived'",
-    [REPORT_QUERY_CLOCK] = "SELECT CASE WHEN count(judged_at) = count(*) THEN " INSTANT(
-        "min(judged_at)") " END FROM kind_clock",
+
+    [REPORT_QUERY_COLUMNS] =
+        "SELECT rollup, name FROM rollup_column WHERE aggregate <> 'derived'",
+
+    [REPORT_QUERY_CLOCK] =
+        "SELECT CASE WHEN count(judged_at) = count(*) THEN " INSTANT("min(judged_at)") " END "
+        "FROM kind_clock",
+
+    /*
+     * Who is expected, heard and silent is as of $3; numbers have a day but no time, so theirs are
+     * of the whole day, as known now.
+     *
+     * Equal to schemas/views/completeness_daily.sql, and to stay so: met and loss; state's heard
+     * and is_complete; placed's announced, counted, missing, rejected and written_off; complete.
+     * Not there: silent and before.
+     */
     [REPORT_QUERY_STATUS] =
-        "WITH state AS MATERIALIZED (SELECT k.kind, k.topic, s.source, s.region, s.expected, "
-        "s.expected * s.heard AS heard, s.silent_minutes, s.pending, s.lost, s.is_known, "
-        "s.missing = 0 AND NOT s.is_open AND s.runs_lost + s.runs_cloned = 0 AND (s.is_whole OR "
-        "s.expected = 0) AS is_complete FROM kind_clock k CROSS JOIN LATERAL "
-        "source_status(k.kind, k.topic, $2::timestamptz, $3::timestamptz) s), "
-        "met AS (SELECT r.topic, r.source, sum(r.last_seq - r.first_seq + 1) AS numbers "
-        "FROM number_range r WHERE r.day = " DAY " GROUP BY r.topic, r.source), "
-        "loss AS (SELECT g.topic, g.source, " LOSS("missing") ", " LOSS("rejected") ", " LOSS(
-            "written_off") ", " LOSS("before_base") " FROM gap_range g WHERE g.day = " DAY " "
-                                                    "GROUP BY g.topic, g.source), "
-                                                    "silent AS MATERIALIZED (SELECT x.kind, "
-                                                    "a.ancestor, count(*) AS sources FROM " SILENT
-                                                    " x CROSS JOIN LATERAL " ABOVE(
-                                                        "x") " a GROUP BY x.kind, a.ancestor), "
-                                                             "before AS MATERIALIZED (SELECT "
-                                                             "m.kind, a.ancestor, sum(m.events) AS "
-                                                             "events "
-                                                             "FROM missing_range m CROSS JOIN "
-                                                             "LATERAL " ABOVE(
-                                                                 "m") " a "
-                                                                      "WHERE m.cause IN " LOST
-                                                                      " AND m.day < " DAY
-                                                                      " GROUP BY m.kind, "
-                                                                      "a.ancestor), "
-                                                                      "placed AS (SELECT s.kind, "
-                                                                      "s.region, sum(s.expected) "
-                                                                      "AS expected, sum(s.heard) "
-                                                                      "AS heard, "
-                                                                      "sum(s.silent_minutes) AS "
-                                                                      "silent_minutes, "
-                                                                      "sum(s.pending) AS pending, "
-                                                                      "sum(coalesce(t.numbers, 0) "
-                                                                      "+ s.lost + s.pending) AS "
-                                                                      "announced, "
-                                                                      "sum(coalesce(t.numbers, 0) "
-                                                                      "- coalesce(l.missing + "
-                                                                      "l.rejected + l.written_off "
-                                                                      "+ "
-                                                                      "l.before_base, 0)) AS "
-                                                                      "counted, "
-                                                                      "sum(coalesce(l.missing, 0) "
-                                                                      "+ s.lost) AS missing, "
-                                                                      "sum(coalesce(l.rejected, "
-                                                                      "0)) AS rejected, "
-                                                                      "sum(coalesce(l.written_off, "
-                                                                      "0)) AS written_off, "
-                                                                      "bool_and(s.is_complete) AS "
-                                                                      "is_complete, "
-                                                                      "bool_and(s.is_known) AS "
-                                                                      "is_known FROM state s "
-                                                                      "LEFT JOIN met t ON t.topic "
-                                                                      "= s.topic AND t.source = "
-                                                                      "s.source "
-                                                                      "LEFT JOIN loss l ON l.topic "
-                                                                      "= s.topic AND l.source = "
-                                                                      "s.source GROUP BY s.kind, "
-                                                                      "s.region), "
-                                                                      "summed AS (SELECT p.kind, "
-                                                                      "a.ancestor AS region, CASE "
-                                                                      "WHEN sum(p.expected) > 0 "
-                                                                      "AND "
-                                                                      "bool_and(p.is_known) THEN "
-                                                                      "bool_and(p.is_complete) END "
-                                                                      "AS complete, "
-                                                                      "sum(p.expected) AS "
-                                                                      "sources_expected, "
-                                                                      "sum(p.heard) AS "
-                                                                      "sources_heard, "
-                                                                      "bool_and(p.is_known) AS "
-                                                                      "is_known, "
-                                                                      "sum(p.silent_minutes) AS "
-                                                                      "silent_minutes, "
-                                                                      "sum(p.announced) AS "
-                                                                      "announced, sum(p.counted) "
-                                                                      "AS counted, sum(p.pending) "
-                                                                      "AS pending, "
-                                                                      "sum(p.missing) AS missing, "
-                                                                      "sum(p.rejected) AS "
-                                                                      "rejected, "
-                                                                      "sum(p.written_off) AS "
-                                                                      "written_off FROM placed p "
-                                                                      "CROSS JOIN LATERAL " ABOVE(
-                                                                          "p") " a "
-                                                                               "WHERE a.ancestor = "
-                                                                               "ANY($1::text[]) "
-                                                                               "GROUP BY p.kind, "
-                                                                               "a.ancestor) "
-                                                                               "SELECT c.kind, "
-                                                                               "c.region, "
-                                                                               "c.complete, "
-                                                                               "c.sources_expected,"
-                                                                               " c.sources_heard, "
-                                                                               "CASE WHEN "
-                                                                               "c.is_known THEN "
-                                                                               "coalesce(x.sources,"
-                                                                               " 0) END AS "
-                                                                               "sources_silent, "
-                                                                               "coalesce(c.silent_"
-                                                                               "minutes, 0) AS "
-                                                                               "silent_minutes, "
-                                                                               "c.announced, "
-                                                                               "c.counted, "
-                                                                               "c.pending, "
-                                                                               "c.missing, "
-                                                                               "c.rejected, "
-                                                                               "c.written_off, "
-                                                                               "coalesce(b.events, "
-                                                                               "0) AS "
-                                                                               "missing_before "
-                                                                               "FROM summed c LEFT "
-                                                                               "JOIN silent x ON "
-                                                                               "x.kind = c.kind "
-                                                                               "AND x.ancestor = "
-                                                                               "c.region "
-                                                                               "LEFT JOIN before b "
-                                                                               "ON b.kind = c.kind "
-                                                                               "AND b.ancestor = "
-                                                                               "c.region ORDER BY "
-                                                                               "c.kind",
+        "WITH state AS MATERIALIZED ("
+        "    SELECT k.kind, k.topic, s.source, s.region, s.expected, "
+        "           s.expected * s.heard AS heard, s.silent_minutes, s.pending, s.lost, "
+        "           s.missing = 0 AND NOT s.is_open AND s.runs_lost + s.runs_cloned = 0 "
+        "               AND (s.is_whole OR s.expected = 0) AS is_complete, s.is_known "
+        "    FROM kind_clock k "
+        "    CROSS JOIN LATERAL source_status(k.kind, k.topic, $2::timestamptz, "
+        "                                     $3::timestamptz) s"
+        "), met AS ("
+        "    SELECT r.topic, r.source, sum(r.last_seq - r.first_seq + 1) AS numbers "
+        "    FROM number_range r "
+        "    WHERE r.day = " DAY " "
+        "    GROUP BY r.topic, r.source"
+        "), loss AS ("
+        "    SELECT g.topic, g.source, " LOSS("missing") ", " LOSS("rejected") ", "
+        "           " LOSS("written_off") ", " LOSS("before_base") " "
+        "    FROM gap_range g "
+        "    WHERE g.day = " DAY " "
+        "    GROUP BY g.topic, g.source"
+        "), silent AS MATERIALIZED ("
+        "    SELECT x.kind, a.ancestor, count(*) AS sources "
+        "    FROM " SILENT " x CROSS JOIN LATERAL " ABOVE("x") " a "
+        "    GROUP BY x.kind, a.ancestor"
+        "), before AS MATERIALIZED ("
+        "    SELECT m.kind, a.ancestor, sum(m.events) AS events "
+        "    FROM missing_range m CROSS JOIN LATERAL " ABOVE("m") " a "
+        "    WHERE m.cause IN " LOST " AND m.day < " DAY " "
+        "    GROUP BY m.kind, a.ancestor"
+        "), placed AS ("
+        "    SELECT s.kind, s.region, sum(s.expected) AS expected, sum(s.heard) AS heard, "
+        "           sum(s.silent_minutes) AS silent_minutes, sum(s.pending) AS pending, "
+        "           sum(coalesce(t.numbers, 0) + s.lost + s.pending) AS announced, "
+        "           sum(coalesce(t.numbers, 0) - coalesce(l.missing + l.rejected + "
+        "               l.written_off + l.before_base, 0)) AS counted, "
+        "           sum(coalesce(l.missing, 0) + s.lost) AS missing, "
+        "           sum(coalesce(l.rejected, 0)) AS rejected, "
+        "           sum(coalesce(l.written_off, 0)) AS written_off, "
+        "           bool_and(s.is_complete) AS is_complete, bool_and(s.is_known) AS is_known "
+        "    FROM state s "
+        "    LEFT JOIN met t ON t.topic = s.topic AND t.source = s.source "
+        "    LEFT JOIN loss l ON l.topic = s.topic AND l.source = s.source "
+        "    GROUP BY s.kind, s.region"
+        "), summed AS ("
+        "    SELECT p.kind, a.ancestor AS region, "
+        "           CASE WHEN sum(p.expected) > 0 AND bool_and(p.is_known) "
+        "                THEN bool_and(p.is_complete) END AS complete, "
+        "           sum(p.expected) AS sources_expected, sum(p.heard) AS sources_heard, "
+        "           bool_and(p.is_known) AS is_known, sum(p.silent_minutes) AS silent_minutes, "
+        "           sum(p.announced) AS announced, sum(p.counted) AS counted, "
+        "           sum(p.pending) AS pending, sum(p.missing) AS missing, "
+        "           sum(p.rejected) AS rejected, sum(p.written_off) AS written_off "
+        "    FROM placed p CROSS JOIN LATERAL " ABOVE("p") " a "
+        "    WHERE a.ancestor = ANY($1::text[]) "
+        "    GROUP BY p.kind, a.ancestor"
+        ") "
+        "SELECT c.kind, c.region, c.complete, c.sources_expected, c.sources_heard, "
+        "       CASE WHEN c.is_known THEN coalesce(x.sources, 0) END AS sources_silent, "
+        "       coalesce(c.silent_minutes, 0) AS silent_minutes, c.announced, c.counted, "
+        "       c.pending, c.missing, c.rejected, c.written_off, "
+        "       coalesce(b.events, 0) AS missing_before "
+        "FROM summed c "
+        "LEFT JOIN silent x ON x.kind = c.kind AND x.ancestor = c.region "
+        "LEFT JOIN before b ON b.kind = c.kind AND b.ancestor = c.region "
+        "ORDER BY c.kind",
+
+    /* one more than is printed: it says that there are more */
     [REPORT_QUERY_MISSING] =
-        "SELECT 'missing', m.kind, m.source, (SELECT s.name FROM source s WHERE s.kind = m.kind "
-        "AND s.source = m.source ORDER BY s.valid_from DESC LIMIT 1), m.region, r.name, "
-        "r.name_latin, m.run, m.day, m.first_seq, m.last_seq, m.cause, NULL::bigint "
+        "SELECT 'missing', m.kind, m.source, "
+        "       (SELECT s.name FROM source s WHERE s.kind = m.kind AND s.source = m.source "
+        "        ORDER BY s.valid_from DESC LIMIT 1), "
+        "       m.region, r.name, r.name_latin, m.run, m.day, m.first_seq, m.last_seq, m.cause, "
+        "       NULL::bigint "
         "FROM missing_range m LEFT JOIN region r ON r.code = m.region "
-        "WHERE m.cause IN " LOST " AND m.day <= " DAY " AND EXISTS (SELECT FROM " ABOVE(
-            "m") " a "
-                 "WHERE a.ancestor = ANY($1::text[])) "
-                 "ORDER BY m.kind, m.source, m.day, m.run, m.first_seq LIMIT 1000",
+        "WHERE m.cause IN " LOST " AND m.day <= " DAY " "
+        "  AND EXISTS (SELECT FROM " ABOVE("m") " a WHERE a.ancestor = ANY($1::text[])) "
+        "ORDER BY m.kind, m.source, m.day, m.run, m.first_seq LIMIT " LIMIT_TEXT,
+
     [REPORT_QUERY_SILENT] =
-        "WITH state AS MATERIALIZED (SELECT k.kind, s.source, s.silent_minutes FROM kind_clock k "
-        "CROSS JOIN LATERAL source_status(k.kind, k.topic, $2::timestamptz, $3::timestamptz) s) "
+        "WITH state AS MATERIALIZED ("
+        "    SELECT k.kind, s.source, s.silent_minutes "
+        "    FROM kind_clock k "
+        "    CROSS JOIN LATERAL source_status(k.kind, k.topic, $2::timestamptz, "
+        "                                     $3::timestamptz) s"
+        ") "
         "SELECT 'silent', s.kind, s.source, s.name, s.region, r.name, r.name_latin, NULL, "
-        "NULL::date, NULL::bigint, NULL::bigint, NULL, d.silent_minutes FROM " SILENT " s "
-        "JOIN state d ON d.kind = s.kind AND d.source = s.source LEFT JOIN region r ON "
-        "r.code = s.region WHERE EXISTS (SELECT FROM " ABOVE(
-            "s") " a "
-                 "WHERE a.ancestor = ANY($1::text[])) ORDER BY s.kind, s.source LIMIT 1000",
+        "       NULL::date, NULL::bigint, NULL::bigint, NULL, d.silent_minutes "
+        "FROM " SILENT " s "
+        "JOIN state d ON d.kind = s.kind AND d.source = s.source "
+        "LEFT JOIN region r ON r.code = s.region "
+        "WHERE EXISTS (SELECT FROM " ABOVE("s") " a WHERE a.ancestor = ANY($1::text[])) "
+        "ORDER BY s.kind, s.source LIMIT " LIMIT_TEXT,
+
     /* a flush that waited for the report to be kept bears the time it began, some seconds before */
-    [REPORT_QUERY_LOG] = "SELECT c.rollup, c.region, c.column_name, i.item, " INSTANT(
-        "max(c.changed_at)") " "
-                             "FROM correction_by_column c CROSS JOIN LATERAL unnest(c.dimensions "
-                             "|| ''::text) i (item) "
-                             "WHERE c.region = ANY($1::text[]) AND c.changed_at >= $2::timestamptz "
-                             "- interval '15 seconds' "
-                             "AND c.bucket_start < $3::timestamptz GROUP BY c.rollup, c.region, "
-                             "c.column_name, i.item",
+    [REPORT_QUERY_LOG] =
+        "SELECT c.rollup, c.region, c.column_name, i.item, " INSTANT("max(c.changed_at)") " "
+        "FROM correction_by_column c "
+        "CROSS JOIN LATERAL unnest(c.dimensions || ''::text) i (item) "
+        "WHERE c.region = ANY($1::text[]) "
+        "  AND c.changed_at >= $2::timestamptz - interval '15 seconds' "
+        "  AND c.bucket_start < $3::timestamptz "
+        "GROUP BY c.rollup, c.region, c.column_name, i.item",
 };
+/* clang-format on */
 
 const char *report_query(enum report_query query)
 {
