@@ -24,7 +24,8 @@ FX_MUST_CHECK enum fx_code report_draft(const struct report_store *store,
  * Makes and keeps the next version; *version is its number. Tries again while locks do not come.
  *
  * FX_ECONFIG  the user may not, the schema is a rebuild, no such region
- * FX_ERETRY   PostgreSQL is away, or busy to the end of all tries; nothing is kept
+ * FX_ERETRY   PostgreSQL is away; nothing is kept
+ * FX_ECLAIM   busy to the end of all tries; nothing is kept
  */
 FX_MUST_CHECK enum fx_code report_freeze(struct report_store *store,
                                          const struct report_scope *scope, int *version,

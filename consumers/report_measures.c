@@ -6,9 +6,10 @@
 
 static const struct report_section sections[] = {
     {"completeness", "数据完整性", "Completeness", "kind", "事件种类", "Kind of event",
-     "按统计日的序号判定; 静默: 截至时间前一小时无任何信号",
-     "Judged by the numbers of the "
-     "reporting day; silent: no sign of life in the hour before the time of the report"},
+     "序号按整个统计日、以生成报告时所知判定, 含截至时间之后的; "
+     "静默: 截至时间前一小时无任何信号",
+     "Numbers of the whole reporting day, as known when the report was made, also those of after "
+     "its time; silent: no sign of life in the hour before the time of the report"},
     {"screening", "排查", "Screening", NULL, NULL, NULL, NULL, NULL},
     {"contacts", "三张名单", "The three lists of contacts", "tier", "名单", "List",
      "累计至截至时间, 另列当日新增", "To date, and those listed on the day"},
@@ -179,8 +180,12 @@ static const struct report_measure measures[] = {
     {"checkpoints", "queue_vehicles_max", "vehicles", "最长排队", "Longest queue", REPORT_VALUE,
      false, false, "checkpoint", "{max queue_vehicles_max}", NULL},
 
-    {"home", "observed_households", "households", "在管户", "Households", REPORT_SUMS, true, false,
-     "quarantine", "{admitted_households} - {ended_households}", HOME},
+    /* no stock of them: a household that moves is in neither of the two */
+#define HOUSEHOLDS(name, zh, en)                                                                   \
+    {"home", name, "households", zh, en, REPORT_SUMS, false, false, "quarantine", "{" name "}",    \
+     HOME}
+    HOUSEHOLDS("admitted_households", "新增户", "Households begun"),
+    HOUSEHOLDS("ended_households", "结束户", "Households ended"),
     PERSONS("home", "observed_persons", "在管", "Persons", true, false, CENSUS, HOME),
     PERSONS("home", "admitted_persons", "新增", "Begun", false, false, "{admitted_persons}", HOME),
     PERSONS("home", "released_persons", "解除", "Released", false, false, "{released_persons}",

@@ -2,7 +2,9 @@
 #include "../schemas/document.h"
 #include "setup.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #define PATH_SIZE 4096
 
@@ -14,9 +16,11 @@ static enum fx_code print(PGconn *conn, const char *sql, const char *const value
     if (pg_query(conn, &statement, &rows, err) != FX_OK)
         return err->code;
     fx_assert(PQntuples(rows) == 1);
-    printf("%s\n", PQgetvalue(rows, 0, 0));
+    enum fx_code code = FX_OK;
+    if (printf("%s\n", PQgetvalue(rows, 0, 0)) < 0 || fflush(stdout) != 0)
+        code = fx_err_set(err, FX_EDISK, "standard output: %s", strerror(errno));
     PQclear(rows);
-    return FX_OK;
+    return code;
 }
 
 enum fx_code setup_dictionary(const struct setup_options *options, struct fx_err *err)

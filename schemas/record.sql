@@ -368,3 +368,34 @@ COMMENT ON COLUMN report_text.version IS 'of the report 版本号(编号)';
 COMMENT ON COLUMN report_text.lang IS 'zh, en or both 语言';
 COMMENT ON COLUMN report_text.format IS 'md, csv or html 格式';
 COMMENT ON COLUMN report_text.content IS 'the document 内容';
+
+-- A version is made in one transaction; rows of it that come later are refused: who may insert
+-- reports makes versions, and adds to none.
+CREATE OR REPLACE FUNCTION refuse_later_rows() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    is_kept boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM added JOIN %I.report USING (as_of, region, version) '
+                   'WHERE made_at <> transaction_timestamp())', TG_TABLE_SCHEMA) INTO is_kept;
+    IF is_kept THEN
+        RAISE 'this version of the report is kept: nothing is added to it'
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION refuse_later_rows() IS
+    'refuses rows of a report that is kept already 拒绝向已定稿日报追加';
+DO $$
+DECLARE
+    part text;
+BEGIN
+    FOREACH part IN ARRAY ARRAY['report_place', 'report_figure', 'report_finding',
+                                'report_correction', 'report_text'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = part::regclass
+                       AND tgname = 'refuse_later_rows') THEN
+            EXECUTE format('CREATE TRIGGER refuse_later_rows AFTER INSERT ON %I REFERENCING '
+                           'NEW TABLE AS added FOR EACH STATEMENT '
+                           'EXECUTE FUNCTION refuse_later_rows()', part);
+        END IF;
+    END LOOP;
+END $$;

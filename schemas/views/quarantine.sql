@@ -87,7 +87,7 @@ BEGIN ATOMIC
         GROUP BY c.level, c.code, CUBE (c.place, c.tier)
     )
     SELECT v.level, c.region, NULL, c.name, c.name_latin, v.place, v.tier, c.expected, c.heard,
-           c.missing, c.complete, v.census, v.persons, v.persons - v.census, v.reporters, v.oldest
+           c.missing, c.complete, v.census, v.persons, v.census - v.persons, v.reporters, v.oldest
     FROM clock k
     CROSS JOIN LATERAL stock_status('quarantine', k.topic, false, quarantine_census_at.at) c
     JOIN summed v ON v.level = c.of_level AND v.code = c.region
@@ -95,7 +95,7 @@ BEGIN ATOMIC
     SELECT v.level, s.region, s.source, s.name, NULL, v.place, v.tier, s.expected, s.heard,
            s.missing + coalesce(b.missing, 0),
            CASE WHEN s.complete IS NOT NULL THEN s.complete AND coalesce(b.missing, 0) = 0 END,
-           v.census, v.persons, v.persons - v.census, v.reporters, v.oldest
+           v.census, v.persons, v.census - v.persons, v.reporters, v.oldest
     FROM state s
     LEFT JOIN before b ON b.source = s.source
     JOIN summed v ON v.level = 'source' AND v.code = s.source;
@@ -131,7 +131,7 @@ COMMENT ON COLUMN quarantine_census.census_persons IS
 COMMENT ON COLUMN quarantine_census.headcount_persons IS
     'persons in the places as they last reported; NULL: none ever did 在管人数(人)';
 COMMENT ON COLUMN quarantine_census.difference_persons IS
-    'headcount - census; NULL: no headcount 差额(人)';
+    'census - headcount; NULL: no headcount 在册减上报(人)';
 COMMENT ON COLUMN quarantine_census.headcount_sources IS
     'places whose report is in the headcount 采用的来源数(个)';
 COMMENT ON COLUMN quarantine_census.headcount_oldest IS

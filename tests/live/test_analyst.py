@@ -85,7 +85,7 @@ def test_a_stock_needs_every_number_of_every_day_before(system, place):
 def test_census_beside_headcount(system, place):
     found = census(system, "source", HAICHENG)
     assert found["source"] == PLACE and found["name"] == "九号隔离点"
-    assert found["difference_persons"] == found["headcount_persons"] - found["census_persons"]
+    assert found["difference_persons"] == found["census_persons"] - found["headcount_persons"]
     assert found["headcount_oldest"].timestamp() * 1000 == at(today() - timedelta(days=1), 23)
 
 

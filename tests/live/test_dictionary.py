@@ -3,9 +3,10 @@
 languages and have their units: tests/seed/test_dictionary.py.)"""
 
 import difflib
+import subprocess
 
 import pytest
-from lib.system import SCHEMAS, System
+from lib.system import BUILD, SCHEMAS, System
 
 PAGE = SCHEMAS / "DICTIONARY.md"
 
@@ -42,6 +43,14 @@ def test_the_page_names_every_object_and_column(system, note):
     assert len(names) > 2000
     assert [n["name"] for n in names if f"`{n['name']}" not in page] == []
     note(f"data dictionary: {len(names)} objects and columns, {len(page.splitlines())} lines")
+
+
+def test_a_page_that_cannot_be_written_is_an_error(system):
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run([BUILD / "bin" / "fx-setup", "--dictionary"], env=system.env,
+                                stdout=full, stderr=subprocess.PIPE, check=False)
+    assert result.returncode == 5
+    assert b"No space left" in result.stderr
 
 
 def test_every_unit_is_explained(system):

@@ -226,6 +226,57 @@ def test_what_is_missing_stands_first_by_number(alone):
     assert not [row for row in rows_of(csv_of(alone, as_of)) if row["row"] == "missing"]
 
 
+def test_in_the_morning_figures_are_of_then_and_numbers_of_the_whole_day(alone):
+    """Numbers have a day, but no time: the report says so."""
+    midnight = local_midnight() - DAY_MS
+    as_of = midnight + 8 * HOUR_MS
+    post, later = Post(alone), Post(alone)
+    post.send(1, 2, 3, occurred_at=as_of - HOUR_MS)
+    post.send(4, 5, 8, occurred_at=as_of + 2 * HOUR_MS)
+    later.send(1, 2, occurred_at=as_of + HOUR_MS)
+    count(alone)
+    value = figures(csv_of(alone, as_of))
+    assert value["checkpoints", "total", SHANWEI, "", "checked_vehicles"] == "3"
+    said = {name: value["completeness", "total", SHANWEI, "checkpoint", name]
+            for name in ("announced_events", "counted_events", "missing_events")}
+    assert said == {"announced_events": "10", "counted_events": "8", "missing_events": "2"}
+    assert "含截至时间之后的" in report(alone, as_of, "--lang", "zh").out
+    assert "also those of after its time" in report(alone, as_of, "--lang", "en").out
+
+
+def test_a_list_that_is_cut_says_so(alone):
+    as_of = local_midnight()
+    post = Post(alone)
+    post.send(*range(1, 2002, 2), occurred_at=as_of - HOUR_MS)
+    count(alone)
+
+    def listed():
+        rows = rows_of(csv_of(alone, as_of))
+        return [sum(row["row"] == kind for row in rows) for kind in ("missing", "cut")]
+
+    assert listed() == [1000, 0]
+    post.send(2003, occurred_at=as_of - HOUR_MS)
+    count(alone)
+    assert listed() == [1000, 1]
+
+
+def test_households_that_move_are_in_no_figure_of_households(alone):
+    """A household that moves is neither admitted nor ended, so there is no number of those there."""
+    as_of = local_midnight()
+    team = Post(alone, "quarantine", body={"place": "HOME", "tier": "RISK_AREA", "origin": HAICHENG})
+    at = as_of - 2 * HOUR_MS
+    team.send(1, occurred_at=at, step="ADMITTED", persons=6, households=3)
+    team.send(2, occurred_at=at, step="TRANSFERRED_OUT", persons=4, households=2)
+    team.send(3, occurred_at=at, step="RELEASED", persons=2, households=1)
+    count(alone)
+    found = figures(csv_of(alone, as_of))
+    home = {name: value for (section, part, _, _, name), value in found.items()
+            if (section, part) == ("home", "total") and value}
+    assert home["observed_persons"] == "0"
+    households = {name: value for name, value in home.items() if name.endswith("_households")}
+    assert households == {"admitted_households": "3", "ended_households": "1"}
+
+
 def test_what_no_kind_records_is_said_and_what_is_not_installed_never_fails(tmp_path):
     """A system that counts checkpoints alone."""
     from lib.system import SCHEMAS
@@ -325,6 +376,34 @@ def test_an_analyst_reads_and_a_writer_keeps(alone, login):
             query = sql.SQL(statement).format(sql.Identifier(f"{alone.schema}_record"))
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 theirs.execute(query)
+
+
+def test_nothing_is_added_to_a_version_that_is_kept(alone, login):
+    """Nor by whoever may insert, such as the writer's login."""
+    as_of = local_midnight()
+    writer = login("fangxian_writer")
+    post = Post(alone)
+    post.send(1, 2, 4, occurred_at=as_of - HOUR_MS)
+    count(alone)
+    report(alone, as_of, "--freeze", env=writer)
+    record = sql.Identifier(f"{alone.schema}_record")
+    of = "SELECT as_of, region, version, "
+    statements = {
+        "place": of + "999, part, place, name, name_latin, level FROM {r}.report_place",
+        "figure": of + "9999, 'duty', 'total', region, 'x', 'posted_persons', 'persons', 1, true,"
+                       " true FROM {r}.report",
+        "finding": of + "999, finding, kind, source, name, place, place_name, place_latin, run, day,"
+                        " first_seq, last_seq, cause, silent_minutes FROM {r}.report_finding",
+        "correction": of + "999, 'duty', 'total', region, '', 'posted_persons', 'persons', 1, 2,"
+                           " NULL FROM {r}.report",
+        "text": of + "'fr', 'md', 'x' FROM {r}.report",
+    }
+    with psycopg.connect(autocommit=True, user=writer["PGUSER"]) as theirs:
+        for part, query in statements.items():
+            text = sql.SQL(f"INSERT INTO {{r}}.report_{part} {query} LIMIT 1").format(r=record)
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="kept"):
+                theirs.execute(text)
+    report(alone, as_of, "--freeze", env=writer)
 
 
 def test_a_cut_off_is_recorded_once(alone):

@@ -276,7 +276,7 @@ def headcount(events):
 def census_and_headcount(day):
     def row(events):
         there, (told, oldest) = census(events), headcount(events)
-        return there, told, told - there, oldest, True
+        return there, told, there - told, oldest, True
 
     everything = day.at("quarantine", CITY, since=None)
     yield "city", CITY, None, day.regions[CITY]["name"], *row(everything)
@@ -296,7 +296,7 @@ def census_by_tier(day):
         events = everything if place == "ALL" else day.only(everything, place=place)
         events = events if tier == "ALL" else day.only(events, tier=tier)
         there, (told, _) = census(events), headcount(events)
-        yield place, tier, there, told, None if told is None else told - there, 0, True
+        yield place, tier, there, told, None if told is None else there - told, 0, True
 
 
 @answer(
@@ -466,7 +466,7 @@ def dongkeng(day):
     supply = day.at("service", DONGKENG, service="SUPPLY")
     visits, times = day.total(supply, "visits"), day.total(supply, "households")
     there, told = census(events), headcount(events)[0]
-    yield there, told, told - there, households, admitted, released, visits, times, True
+    yield there, told, there - told, households, admitted, released, visits, times, True
 
 
 def main():
