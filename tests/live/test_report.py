@@ -261,7 +261,7 @@ def test_a_list_that_is_cut_says_so(alone):
 
 
 def test_households_that_move_are_in_no_figure_of_households(alone):
-    """A household that moves is neither admitted nor ended, so there is no number of those there."""
+    """A household that moves is neither admitted nor ended: there is no number of those there."""
     as_of = local_midnight()
     team = Post(alone, "quarantine", body={"place": "HOME", "tier": "RISK_AREA", "origin": HAICHENG})
     at = as_of - 2 * HOUR_MS
@@ -392,8 +392,8 @@ def test_nothing_is_added_to_a_version_that_is_kept(alone, login):
         "place": of + "999, part, place, name, name_latin, level FROM {r}.report_place",
         "figure": of + "9999, 'duty', 'total', region, 'x', 'posted_persons', 'persons', 1, true,"
                        " true FROM {r}.report",
-        "finding": of + "999, finding, kind, source, name, place, place_name, place_latin, run, day,"
-                        " first_seq, last_seq, cause, silent_minutes FROM {r}.report_finding",
+        "finding": of + "999, finding, kind, source, name, place, place_name, place_latin, run,"
+                        " day, first_seq, last_seq, cause, silent_minutes FROM {r}.report_finding",
         "correction": of + "999, 'duty', 'total', region, '', 'posted_persons', 'persons', 1, 2,"
                            " NULL FROM {r}.report",
         "text": of + "'fr', 'md', 'x' FROM {r}.report",
