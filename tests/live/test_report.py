@@ -263,7 +263,8 @@ def test_a_list_that_is_cut_says_so(alone):
 def test_households_that_move_are_in_no_figure_of_households(alone):
     """A household that moves is neither admitted nor ended: there is no number of those there."""
     as_of = local_midnight()
-    team = Post(alone, "quarantine", body={"place": "HOME", "tier": "RISK_AREA", "origin": HAICHENG})
+    at_home = {"place": "HOME", "tier": "RISK_AREA", "origin": HAICHENG}
+    team = Post(alone, "quarantine", body=at_home)
     at = as_of - 2 * HOUR_MS
     team.send(1, occurred_at=at, step="ADMITTED", persons=6, households=3)
     team.send(2, occurred_at=at, step="TRANSFERRED_OUT", persons=4, households=2)
