@@ -43,6 +43,9 @@ static bool has_last(const struct rollup *rollup)
     return false;
 }
 
+/* T is the edge of a bucket, in the CTE edge. As a subselect it is computed once, not per row. */
+#define EDGE "(SELECT e.at FROM edge e)"
+
 /* Running totals per region: every sum before T, then the derived changes over them. All regions in
  * one pass: the tables are read whole, but once. A level or region that is asked for goes in. */
 static void append_changes(struct buf *out, const struct views_target *target)
@@ -63,7 +66,7 @@ static void append_changes(struct buf *out, const struct views_target *target)
         buf_append_format(out, "%sSELECT '%s'::text AS level, x.* FROM \"%s_%s\" x",
                           i == 0 ? " FROM (" : " UNION ALL ", levels[i], target->rollup->name,
                           levels[i]);
-    buf_append_text(out, ") t WHERE t.bucket_start < $1 GROUP BY t.level, t.region) q) n "
+    buf_append_text(out, ") t WHERE t.bucket_start < " EDGE " GROUP BY t.level, t.region) q) n "
                          "ON n.level = c.of_level AND n.region = c.region");
 }
 
@@ -82,9 +85,10 @@ static void append_last(struct buf *out, const struct views_target *target, int 
                       " LEFT JOIN (SELECT a.ancestor, sum(x.value)::bigint AS value, "
                       "count(DISTINCT x.source) AS sources, min(x.bucket_start) AS oldest FROM "
                       "(SELECT DISTINCT ON (%s) t.source, t.bucket_start, t.\"%s\" AS value "
-                      "FROM \"%s_source\" t WHERE t.bucket_start < $1 AND t.\"%s\" IS NOT NULL "
-                      "ORDER BY %s, t.bucket_start DESC) x JOIN source_status('%s', '%s', "
-                      "$1 - interval '1 hour', $1) s ON s.source = x.source AND "
+                      "FROM \"%s_source\" t WHERE t.bucket_start < " EDGE
+                      " AND t.\"%s\" IS NOT NULL "
+                      "ORDER BY %s, t.bucket_start DESC) x JOIN source_status('%s', '%s', " EDGE
+                      " - interval '1 hour', " EDGE ") s ON s.source = x.source AND "
                       "(s.expected > 0 OR NOT s.is_registered) JOIN region_ancestor a "
                       "ON a.region = s.region GROUP BY a.ancestor) l%d ON l%d.ancestor = c.region",
                       buf_text(&keys), column, rollup->name, column, buf_text(&keys), target->kind,
@@ -165,15 +169,17 @@ static void append_known(struct buf *out, const struct views_target *target)
     }
 }
 
-/* The stocks up to where all is counted; its columns say what those of the function mean. */
+/* The stocks with all that is counted, so at the end of the bucket that is being counted; its
+ * columns say what those of the function mean. */
 static void append_stock_view(struct buf *out, const struct views_target *target)
 {
     char view[NAME_SIZE];
     snprintf(view, sizeof view, "%s_stock", target->rollup->name);
     buf_append_format(out,
                       "CREATE OR REPLACE VIEW \"%s\" AS SELECT s.* FROM kind_clock k CROSS JOIN "
-                      "LATERAL \"%s_at\"(coalesce(k.judged_at, now())) s WHERE k.kind = '%s'",
-                      view, view, target->kind);
+                      "LATERAL \"%s_at\"(bucket_end('%s', coalesce(k.judged_at, now()))) s "
+                      "WHERE k.kind = '%s'",
+                      view, view, target->rollup->name, target->kind);
     sql_end(out);
     sql_comment(out, "VIEW", view, target->rollup->doc, "- stocks, as far as counted 当前存量");
     views_place_comments(out, view, true);
@@ -195,13 +201,14 @@ void views_append_stock(struct buf *out, const struct views_target *target)
                       "bigint, sources_heard bigint, missing_events bigint, complete boolean",
                       rollup->name);
     append_stock_columns(out, target, TEXT_TYPES);
-    buf_append_text(
-        out,
-        ") LANGUAGE sql STABLE SET jit = off BEGIN ATOMIC SELECT c.of_level, c.region, c.name, "
-        "c.name_latin, c.expected, c.heard, c.missing, c.complete");
+    buf_append_format(out,
+                      ") LANGUAGE sql STABLE SET jit = off BEGIN ATOMIC WITH edge AS MATERIALIZED "
+                      "(SELECT bucket_edge('%s', $1) AS at) SELECT c.of_level, c.region, c.name, "
+                      "c.name_latin, c.expected, c.heard, c.missing, c.complete",
+                      rollup->name);
     append_stock_columns(out, target, TEXT_VALUES);
-    buf_append_format(out, " FROM stock_status('%s', '%s', %s, $1) c", target->kind, target->topic,
-                      views_is_everywhere(target));
+    buf_append_format(out, " FROM edge CROSS JOIN LATERAL stock_status('%s', '%s', %s, edge.at) c",
+                      target->kind, target->topic, views_is_everywhere(target));
     if (has_change(rollup))
         append_changes(out, target);
     for (int i = 0; i < rollup->column_count; i++)
@@ -211,8 +218,9 @@ void views_append_stock(struct buf *out, const struct views_target *target)
     buf_append_text(out, "; END");
     sql_end(out);
     buf_append_format(out, "COMMENT ON FUNCTION \"%s_stock_at\"(timestamptz) IS ", rollup->name);
-    sql_literal(out, "stocks at a bucket's edge: running totals, and last values (value, sources "
-                     "that reported, time of the oldest report used) 某时刻存量");
+    sql_literal(out, "stocks at the last edge of a bucket by then: running totals, and last "
+                     "values (value, sources that reported, time of the oldest report used) "
+                     "某时刻存量");
     sql_end(out);
     append_stock_view(out, target);
 }

@@ -16,7 +16,11 @@ CREATE OR REPLACE FUNCTION contact_funnel_at(at timestamptz)
                    controlled_within_24h_percent numeric, listed_on_day_persons bigint)
     LANGUAGE sql STABLE SET jit = off -- compiling it takes seconds, running it does not
 BEGIN ATOMIC
-    WITH summed AS MATERIALIZED (
+    WITH clock AS MATERIALIZED (
+        SELECT x.edge, date_trunc('day', x.edge - interval '1 microsecond', 'Asia/Shanghai')
+                   AS starts
+        FROM (SELECT bucket_edge('contact', contact_funnel_at.at) AS edge) x
+    ), summed AS MATERIALIZED (
         -- every table once, whatever is asked for
         SELECT t.level, t.region, coalesce(t.tier, 'ALL') AS tier,
                sum(t.listed_persons)::bigint AS listed, sum(t.located_persons)::bigint AS located,
@@ -28,13 +32,13 @@ BEGIN ATOMIC
                sum(t.became_case_persons)::bigint AS became_case,
                sum(t.closed_persons)::bigint AS closed,
                sum(t.controlled_within_24h_persons)::bigint AS within_24h,
-               coalesce(sum(t.listed_persons) FILTER (WHERE t.bucket_start >= date_trunc('day',
-                   contact_funnel_at.at - interval '1 microsecond', 'Asia/Shanghai')), 0)::bigint
+               coalesce(sum(t.listed_persons) FILTER (
+                   WHERE t.bucket_start >= (SELECT c.starts FROM clock c)), 0)::bigint
                    AS listed_on_day
         FROM (SELECT 'town' AS level, x.* FROM contact_town x
               UNION ALL SELECT 'county', x.* FROM contact_county x
               UNION ALL SELECT 'city', x.* FROM contact_city x) t
-        WHERE t.bucket_start < contact_funnel_at.at
+        WHERE t.bucket_start < (SELECT c.edge FROM clock c)
         GROUP BY t.level, t.region, ROLLUP (t.tier)
     )
     SELECT c.of_level, c.region, c.name, c.name_latin, v.tier, c.expected, c.heard, c.missing,
@@ -46,18 +50,19 @@ BEGIN ATOMIC
            round(100.0 * v.controlled / nullif(v.listed - v.handed_off, 0), 1),
            round(100.0 * v.within_24h / nullif(v.controlled, 0), 1), v.listed_on_day
     FROM kind_clock k
-    CROSS JOIN LATERAL stock_status('contact', k.topic, false, contact_funnel_at.at) c
+    CROSS JOIN clock o
+    CROSS JOIN LATERAL stock_status('contact', k.topic, false, o.edge) c
     JOIN summed v ON v.level = c.of_level AND v.region = c.region
     WHERE k.kind = 'contact';
 END;
 COMMENT ON FUNCTION contact_funnel_at(timestamptz) IS
-    'the three lists from listing to closing, up to a bucket''s edge, as contact_funnel '
-    '某时刻三张名单进展';
+    'the three lists from listing to closing, up to the last edge of a bucket by then, as '
+    'contact_funnel 某时刻三张名单进展';
 
 CREATE OR REPLACE VIEW contact_funnel AS
 SELECT f.*
 FROM kind_clock k
-CROSS JOIN LATERAL contact_funnel_at(coalesce(k.judged_at, now())) f
+CROSS JOIN LATERAL contact_funnel_at(bucket_end('contact', coalesce(k.judged_at, now()))) f
 WHERE k.kind = 'contact';
 COMMENT ON VIEW contact_funnel IS
     'the three lists from listing to closing, as far as counted 三张名单进展';

@@ -23,6 +23,29 @@ END;
 COMMENT ON FUNCTION time_steps(timestamptz, timestamptz, interval) IS
     'instants from low to high 起止之间的各时刻';
 
+-- Edges of a rollup's buckets: the last one by at, and the first one that is not before it. A bucket
+-- divides eight hours, so that midnight of the reporting zone is an edge of every width.
+CREATE OR REPLACE FUNCTION bucket_edge(rollup text, at timestamptz) RETURNS timestamptz
+    LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT date_bin(d.bucket_ms * interval '1 millisecond', bucket_edge.at,
+                    timestamptz '2000-01-01 00:00+00')
+    FROM rollup_definition d
+    WHERE d.rollup = bucket_edge.rollup;
+END;
+COMMENT ON FUNCTION bucket_edge(text, timestamptz) IS
+    'the last edge of a bucket by then 不晚于某时的时段界';
+CREATE OR REPLACE FUNCTION bucket_end(rollup text, at timestamptz) RETURNS timestamptz
+    LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT bucket_edge(d.rollup, bucket_end.at - interval '1 microsecond')
+               + d.bucket_ms * interval '1 millisecond'
+    FROM rollup_definition d
+    WHERE d.rollup = bucket_end.rollup;
+END;
+COMMENT ON FUNCTION bucket_end(text, timestamptz) IS
+    'the first edge of a bucket that is not before then 不早于某时的时段界';
+
 -- The p-quantile of a histogram: total values, of which cumulative[i] are <= edges[i]. Straight
 -- lines between the edges, from 0 below the first. NULL if nothing was counted or an edge was not
 -- counted yet; the last edge where the quantile lies beyond it.

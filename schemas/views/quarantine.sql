@@ -3,7 +3,7 @@
 -- Quarantine as the command post asks for it: who should be in it by the events (census 在册人数)
 -- beside what the places themselves report (headcount 在管人数), and the rooms. Per place, town,
 -- county and city; per kind of place and tier, and ALL of them. The views say it as far as all is
--- counted, the functions at any bucket's edge.
+-- counted, the functions at the last edge of a bucket by a time.
 --
 -- The census of a node is the running sum of what was counted at it. A headcount is the last one
 -- that each place reported, per tier; of places that were expected then, or never registered. A
@@ -21,15 +21,15 @@ CREATE OR REPLACE FUNCTION quarantine_census_at(at timestamptz)
     LANGUAGE sql STABLE SET jit = off
 BEGIN ATOMIC
     WITH clock AS MATERIALIZED (
-        SELECT k.topic, date_trunc('day', quarantine_census_at.at - interval '1 microsecond',
-                                   'Asia/Shanghai') AS starts
+        SELECT k.topic, x.edge, date_trunc('day', x.edge - interval '1 microsecond',
+                                           'Asia/Shanghai') AS starts
         FROM kind_clock k
+        CROSS JOIN (SELECT bucket_edge('quarantine', quarantine_census_at.at) AS edge) x
         WHERE k.kind = 'quarantine'
     ), state AS MATERIALIZED (
         SELECT s.*
         FROM clock c
-        CROSS JOIN LATERAL source_status('quarantine', c.topic, c.starts,
-                                         quarantine_census_at.at) s
+        CROSS JOIN LATERAL source_status('quarantine', c.topic, c.starts, c.edge) s
     ), before AS MATERIALIZED (
         SELECT m.source, m.missing
         FROM clock c
@@ -39,7 +39,7 @@ BEGIN ATOMIC
         SELECT DISTINCT ON (t.source, t.place, t.tier) t.source, t.place, t.tier,
                t.headcount_persons AS persons, t.bucket_start AS reported_at
         FROM quarantine_source t
-        WHERE t.bucket_start < quarantine_census_at.at AND t.headcount_persons IS NOT NULL
+        WHERE t.bucket_start < (SELECT c.edge FROM clock c) AND t.headcount_persons IS NOT NULL
         ORDER BY t.source, t.place, t.tier, t.bucket_start DESC
     ), cell AS (
         -- every table once, whatever is asked for
@@ -68,7 +68,7 @@ BEGIN ATOMIC
                      x.transferred_in_persons, x.transferred_out_persons, x.released_persons,
                      x.hospital_persons, x.became_case_persons, x.absconded_persons
               FROM quarantine_source x) t
-        WHERE t.bucket_start < quarantine_census_at.at
+        WHERE t.bucket_start < (SELECT c.edge FROM clock c)
         GROUP BY t.level, t.code, t.place, t.tier
         UNION ALL
         SELECT 'source', r.source, r.place, r.tier, 0, r.persons, r.source, r.reported_at
@@ -89,7 +89,7 @@ BEGIN ATOMIC
     SELECT v.level, c.region, NULL, c.name, c.name_latin, v.place, v.tier, c.expected, c.heard,
            c.missing, c.complete, v.census, v.persons, v.census - v.persons, v.reporters, v.oldest
     FROM clock k
-    CROSS JOIN LATERAL stock_status('quarantine', k.topic, false, quarantine_census_at.at) c
+    CROSS JOIN LATERAL stock_status('quarantine', k.topic, false, k.edge) c
     JOIN summed v ON v.level = c.of_level AND v.code = c.region
     UNION ALL
     SELECT v.level, s.region, s.source, s.name, NULL, v.place, v.tier, s.expected, s.heard,
@@ -101,12 +101,14 @@ BEGIN ATOMIC
     JOIN summed v ON v.level = 'source' AND v.code = s.source;
 END;
 COMMENT ON FUNCTION quarantine_census_at(timestamptz) IS
-    'census beside reported headcount at a bucket''s edge, as quarantine_census 某时刻在册与在管人数';
+    'census beside reported headcount at the last edge of a bucket by then, as quarantine_census '
+    '某时刻在册与在管人数';
 
 CREATE OR REPLACE VIEW quarantine_census AS
 SELECT c.*
 FROM kind_clock k
-CROSS JOIN LATERAL quarantine_census_at(coalesce(k.judged_at, now())) c
+CROSS JOIN LATERAL quarantine_census_at(
+    bucket_end('quarantine', coalesce(k.judged_at, now()))) c
 WHERE k.kind = 'quarantine';
 COMMENT ON VIEW quarantine_census IS
     'census by the events beside the headcount that places report, as far as counted '
@@ -146,21 +148,21 @@ CREATE OR REPLACE FUNCTION quarantine_rooms_at(at timestamptz)
     LANGUAGE sql STABLE SET jit = off
 BEGIN ATOMIC
     WITH clock AS MATERIALIZED (
-        SELECT k.topic, date_trunc('day', quarantine_rooms_at.at - interval '1 microsecond',
-                                   'Asia/Shanghai') AS starts
+        SELECT k.topic, x.edge, date_trunc('day', x.edge - interval '1 microsecond',
+                                           'Asia/Shanghai') AS starts
         FROM kind_clock k
+        CROSS JOIN (SELECT bucket_edge('quarantine_place', quarantine_rooms_at.at) AS edge) x
         WHERE k.kind = 'quarantine'
     ), state AS MATERIALIZED (
         SELECT s.*
         FROM clock c
-        CROSS JOIN LATERAL source_status('quarantine', c.topic, c.starts,
-                                         quarantine_rooms_at.at) s
+        CROSS JOIN LATERAL source_status('quarantine', c.topic, c.starts, c.edge) s
     ), report AS MATERIALIZED (
         SELECT x.source, x.place, x.total, x.used, x.reported_at, s.region
         FROM (SELECT DISTINCT ON (t.source, t.place) t.source, t.place, t.total_rooms AS total,
                      t.used_rooms AS used, t.bucket_start AS reported_at
               FROM quarantine_place_source t
-              WHERE t.bucket_start < quarantine_rooms_at.at
+              WHERE t.bucket_start < (SELECT c.edge FROM clock c)
                 AND (t.total_rooms IS NOT NULL OR t.used_rooms IS NOT NULL)
               ORDER BY t.source, t.place, t.bucket_start DESC) x
         JOIN state s ON s.source = x.source AND (s.expected > 0 OR NOT s.is_registered)
@@ -174,8 +176,7 @@ BEGIN ATOMIC
                sum(r.total)::bigint AS total, sum(r.used)::bigint AS used, count(*) AS places,
                count(*) FILTER (WHERE r.used > 0) AS used_places, min(r.reported_at) AS oldest
         FROM clock k
-        CROSS JOIN LATERAL region_status('quarantine', k.topic, NULL, false, k.starts,
-                                         quarantine_rooms_at.at) c
+        CROSS JOIN LATERAL region_status('quarantine', k.topic, NULL, false, k.starts, k.edge) c
         JOIN region_ancestor a ON a.ancestor = c.region
         JOIN report r ON r.region = a.region
         GROUP BY c.of_level, c.region, c.name, c.name_latin, c.expected, c.heard, c.missing,
@@ -187,12 +188,14 @@ BEGIN ATOMIC
         JOIN state s ON s.source = r.source) q;
 END;
 COMMENT ON FUNCTION quarantine_rooms_at(timestamptz) IS
-    'rooms of quarantine places at a bucket''s edge, as quarantine_rooms 某时刻隔离房间';
+    'rooms of quarantine places at the last edge of a bucket by then, as quarantine_rooms '
+    '某时刻隔离房间';
 
 CREATE OR REPLACE VIEW quarantine_rooms AS
 SELECT r.*
 FROM kind_clock k
-CROSS JOIN LATERAL quarantine_rooms_at(coalesce(k.judged_at, now())) r
+CROSS JOIN LATERAL quarantine_rooms_at(
+    bucket_end('quarantine_place', coalesce(k.judged_at, now()))) r
 WHERE k.kind = 'quarantine';
 COMMENT ON VIEW quarantine_rooms IS
     'rooms of quarantine places: in all, in use, free, as far as counted 隔离房间';

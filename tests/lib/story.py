@@ -31,10 +31,11 @@ def events_of(kind, begin, end):
     return KINDS[kind][1] * -(-(instant_ms(end) - instant_ms(begin)) // DAY_MS)
 
 
-def words_of(kind, seed, begin, end):
+def words_of(kind, seed, begin, end, sources=None, events=None):
     """The command line that plays the kind."""
-    program, _, sources = KINDS[kind]
-    words = ["--simulate", "--events", events_of(kind, begin, end), "--sources", sources]
+    program = KINDS[kind][0]
+    words = ["--simulate", "--events", events or events_of(kind, begin, end)]
+    words += ["--sources", sources or KINDS[kind][2]]
     words += ["--seed", seed]
     return [*program, *words, "--from", begin, "--to", end]
 

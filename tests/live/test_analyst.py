@@ -9,9 +9,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from lib.city import at, caught_up, today
 from lib.post import HAICHENG, HAIFENG, Post
-from lib.system import SCHEMAS, System
+from lib.system import SCHEMAS, System, now_ms
 
 PLACE = "QP-441521115-009"
+VIEWS = ["quarantine_stock", "quarantine_census"]
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,25 @@ def test_census_beside_headcount(system, place):
     assert found["source"] == PLACE and found["name"] == "九号隔离点"
     assert found["difference_persons"] == found["census_persons"] - found["headcount_persons"]
     assert found["headcount_oldest"].timestamp() * 1000 == at(today() - timedelta(days=1), 23)
+
+
+def test_as_far_as_counted_takes_in_the_hour_that_is_not_over(system, place):
+    """What was just counted is in the views; the functions take only hours that are over."""
+    before = {view: persons_of(system, view) for view in VIEWS}
+    occurred_at = now_ms()
+    place.send(28, occurred_at=occurred_at, persons=3)
+    count(place)
+    for view, persons in before.items():
+        assert persons_of(system, view) == persons + 3, view
+        within = f"{view}_at(to_timestamp({occurred_at / 1000}))"
+        assert persons_of(system, within) == persons, within
+
+
+def persons_of(system, relation):
+    query = f"SELECT census_persons FROM {{s}}.{relation} WHERE region = %s"
+    if "census" in relation:
+        query += " AND source IS NULL AND place = 'ALL' AND tier = 'ALL'"
+    return system.value(query, HAIFENG)
 
 
 def test_files_of_views_that_need_other_rollups_are_passed_over(tmp_path):

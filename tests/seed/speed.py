@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long the worked questions take on sixty days: the reference day is counted through the whole
 path, then its rows are copied to each of the 59 days before, in the tables themselves, and the
-questions are asked as an analyst. What the copied days say is not judged here, only how fast. By
-hand (deploy/local/up first):
+questions are asked as an analyst. What the copied days say is not judged here, only how fast. In
+its long form (FX_LONG=1) a simulated city of a thousand posts tells 100,000 events of that day, too.
+By hand (deploy/local/up first):
 
-    . .local/env && cd tests/seed && ../../.local/venv/bin/python speed.py
+    . .local/env && cd tests/seed && FX_LONG=1 ../../.local/venv/bin/python speed.py
 """
 
 import dataclasses
@@ -17,13 +18,26 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import load  # noqa: E402
 import psycopg  # noqa: E402
-from lib.system import System  # noqa: E402
+from lib.story import words_of  # noqa: E402
+from lib.system import LONG, System  # noqa: E402
 from psycopg import sql  # noqa: E402
 
 DAYS = 60
 RUNS = 7
 TARGET_MS = 50
 DAY_MS = 86_400_000
+BEGIN = "2022-02-10T00:00:00+08:00"
+# Kind of the simulated city: its posts, and its lines at most; the last four end with the story.
+CITY = {
+    "checkpoint": (600, 75_000),
+    "test_site": (300, 27_000),
+    "quarantine": (100, 5_000),
+    "screening": (1, 1_000_000),
+    "contact": (1, 1_000_000),
+    "duty": (1, 1_000_000),
+    "service": (1, 1_000_000),
+}
+POSTS_WANTED, EVENTS_WANTED = 1_000, 100_000  # of the long form
 
 
 @dataclasses.dataclass
@@ -40,6 +54,56 @@ class Limit:
 
     def __str__(self):
         return f"{self.name} {self.value:.1f} {self.target} {'ok' if self.is_met else 'short'}"
+
+
+@dataclasses.dataclass
+class Size:
+    """How much there is to ask: it has no target."""
+
+    name: str
+    value: int
+    is_met = True
+
+    def __str__(self):
+        return f"{self.name} {self.value} - ok"
+
+
+def program_of(kind, *more):
+    """The command line that plays the kind's part of the city."""
+    return words_of(kind, 6, BEGIN, load.END, *CITY[kind]) + list(more)
+
+
+def play(system):
+    """A simulated city tells the same day; its posts are expected beside those of the fixture."""
+    sources = (load.DAY / "sources.csv").read_text()
+    for kind in CITY:
+        path = system.dir / f"{kind}.csv"
+        system.run(*program_of(kind, "--write-sources", path))
+        sources += path.read_text().split("\n", 1)[1]
+    path = system.dir / "sources.csv"
+    path.write_text(sources)
+    system.setup("--sources", path)
+    running = [
+        system.start(*program_of(kind, "--outbox", system.dir / f"city-{kind}.db")) for kind in CITY
+    ]
+    for process in running:
+        assert process.wait(300) == 0, process.result()
+    system.count(seconds=120)
+
+
+def day_of_all_kinds(system):
+    """The reference day; in the long form with the city, before the day is reported."""
+
+    def report(system):
+        if LONG:
+            play(system)
+        load.cut_off(system)
+
+    load.load(system, report=report)
+    if LONG:
+        posts = system.value("SELECT count(*) FROM {s}.source")
+        events = system.value("SELECT sum(counted)::bigint FROM {s}.source_ledger")
+        assert posts >= POSTS_WANTED and events >= EVENTS_WANTED, (posts, events)
 
 
 def rollup_tables(system):
@@ -70,6 +134,7 @@ def multiply(system, days=DAYS):
     names = {"s": sql.Identifier(system.schema), "r": sql.Identifier(f"{system.schema}_record")}
     names |= {"more": sql.Literal(days - 1), "all": sql.Literal(days)}
     names |= {"day": sql.Literal(load.DATE), "end": sql.Literal(load.END)}
+    system.db.execute("SET statement_timeout = '600s'")
     for table, columns in rollup_tables(system).items():
         moved = sql.SQL(", ").join(earlier(column, columns) for column in columns)
         copy = "INSERT INTO {s}.{table} SELECT {moved} FROM {s}.{table} t,"
@@ -125,6 +190,13 @@ def measure(system):
             yield path.stem, statistics.median(times), rows
 
 
+def sizes(system):
+    """What the questions are asked of: posts that are expected, and rows of the rollups."""
+    yield Size("question_sources", system.value("SELECT count(*) FROM {s}.source"))
+    rows = (system.value(f"SELECT count(*) FROM {{s}}.{name}") for name in rollup_tables(system))
+    yield Size("question_rows", sum(rows))
+
+
 def limits(found):
     """A line per question, then the slowest."""
     for name, median, _ in found:
@@ -133,11 +205,11 @@ def limits(found):
 
 
 def main():
-    system = System("speed", is_set_up=False)
+    system = System("speed", is_simulated=LONG, is_set_up=False)
     try:
-        load.load(system)
+        day_of_all_kinds(system)
         multiply(system)
-        print(*limits(list(measure(system))), sep="\n")
+        print(*sizes(system), *limits(list(measure(system))), sep="\n")
     finally:
         system.close()
 

@@ -2,9 +2,12 @@
 """The reference day through the real path: every figure of it at town, county and city, that
 nothing is missing, and all rollup tables against a recount of the lines in Python."""
 
+import itertools
+
 import figures
 import load
 import make_day
+import pytest
 from lib import recount
 from lib.audit import audit, found
 from lib.system import DAY_MS, SCHEMAS
@@ -45,9 +48,9 @@ def test_jiaxi_is_manned_around_the_clock(city, exactly):
     exactly("five_minute_slots_spoken_441581118", len(spoken), 288)
 
 
-def test_each_contact_was_listed_located_controlled_and_admitted(city, exactly):
-    """One by one, in this order; the lines' ids say who is meant, and go no further than the
-    outbox."""
+def test_the_lines_take_each_contact_from_list_to_quarantine(city, exactly):
+    """Of the day's lines alone: one by one, in this order. Their ids say who is meant, and go no
+    further than the outbox."""
     named = {name: event for (_, _, name), event in city.told.named.items()}
     contacts = [name.removesuffix("-listed") for name in named if name.endswith("-listed")]
     followed = 0
@@ -59,7 +62,42 @@ def test_each_contact_was_listed_located_controlled_and_admitted(city, exactly):
         assert len({event["tier"] for event in steps}) == 1, one
         assert steps[-1]["place"] == "CENTRAL" and steps[-1]["origin"] == "441521115", one
         followed += 1
-    exactly("contacts_followed_to_quarantine", followed, 55)
+    exactly("lines_of_contacts_followed", followed, 55)
+
+
+# (table, step, what else holds of its rows)
+STEPS = [
+    ("contact_town", "listed_persons", "true"),
+    ("contact_town", "located_persons", "true"),
+    ("contact_town", "controlled_persons", "true"),
+    ("quarantine_origin_town", "admitted_persons", "place = 'CENTRAL'"),
+]
+
+
+@pytest.mark.parametrize("tier,persons", [("CLOSE", 5), ("SECONDARY", 50)])
+def test_the_tables_take_the_contacts_from_list_to_quarantine(city, exactly, tier, persons):
+    """Hour by hour, nobody is at a step before the one that precedes it; at midnight all are."""
+    courses = [course(city, step, tier) for step in STEPS]
+    for earlier, later in itertools.pairwise(courses):
+        assert all(a >= b for a, b in zip(earlier, later)), (tier, earlier, later)
+        assert earlier != later, "the steps take their time"
+    followed = {each[-1] for each in courses}
+    assert len(followed) == 1, (tier, courses)
+    exactly(f"contacts_followed_to_quarantine_{tier.lower()}", followed.pop(), persons)
+
+
+def course(city, step, tier):
+    """How many of Haicheng had got so far at the end of each hour of the day."""
+    table, column, where = step
+    rows = city.rows(
+        f"SELECT coalesce(sum(sum({column})) OVER (ORDER BY h), 0)::bigint AS persons"
+        " FROM generate_series('2022-02-10 00:00+08', '2022-02-10 23:00+08', interval '1 hour') h"
+        f" LEFT JOIN {{s}}.{table} t ON t.bucket_start = h AND t.region = '441521115'"
+        f" AND t.tier = %s AND {where} GROUP BY h ORDER BY h",
+        tier,
+    )
+    assert len(rows) == 24
+    return [row["persons"] for row in rows]
 
 
 def test_every_post_was_heard_and_nothing_is_missing(city, exactly):

@@ -4,14 +4,14 @@ question has an answer then, in a bounded time, is."""
 
 import pytest
 import speed
-from lib.system import System
+from lib.system import LONG, System
 
 
 @pytest.fixture(scope="module")
 def sixty_days():
-    system = System("speed", is_set_up=False)
+    system = System("speed", is_simulated=LONG, is_set_up=False)
     try:
-        speed.load.load(system)
+        speed.day_of_all_kinds(system)
         speed.multiply(system)
         yield system
     finally:
@@ -22,7 +22,7 @@ def test_every_question_is_answered_on_sixty_days(sixty_days, show):
     days = sixty_days.value("SELECT count(*) FROM {s}.checkpoint_days")
     assert speed.DAYS <= days <= speed.DAYS + 1, "to the end of the day, which is the next one"
     found = list(speed.measure(sixty_days))
-    for limit in speed.limits(found):
-        show(limit)
+    for figure in [*speed.sizes(sixty_days), *speed.limits(found)]:
+        show(figure)
     assert len(found) == 20
     assert [name for name, _, rows in found if rows == 0] == []

@@ -2,12 +2,14 @@
 """The views of all rollups say the same of the reference day: parts add up to their node, counties
 of the statistics to the city, hours to a day; and a stock is the sum of all that came before."""
 
+import datetime
 from collections import Counter, defaultdict
 
 import load
 import pytest
 
 NOON, MIDNIGHT = "2022-02-10 12:00+08", "2022-02-11 00:00+08"
+WITHIN = "2022-02-10 12:47+08"  # an hour that is not over
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +83,7 @@ def test_as_of_noon_is_the_sum_of_the_hours_before(city, rollups):
     """A time within an hour is as of the hour before it."""
     for rollup, columns in rollups.items():
         early = city.rows(f"SELECT * FROM {{s}}.{rollup}_as_of(%s) WHERE level = 'county'", NOON)
-        later = city.rows(
-            f"SELECT * FROM {{s}}.{rollup}_as_of('2022-02-10 12:47+08') WHERE level = 'county'"
-        )
+        later = city.rows(f"SELECT * FROM {{s}}.{rollup}_as_of(%s) WHERE level = 'county'", WITHIN)
         assert same(early) == same(later), rollup
         hours = city.rows(
             f"SELECT * FROM {{s}}.{rollup}_county_hourly WHERE hour >= '2022-02-10 00:00+08'"
@@ -101,8 +101,8 @@ def test_a_stock_is_the_sum_of_all_before(city):
         ("test_site", "pending_tubes", "sealed_tubes - rejected_tubes - resulted_tubes"),
         ("duty", "on_duty_persons", "sign_on_persons - sign_off_persons"),
     ):
-        for at in (NOON, MIDNIGHT):
-            stocks = city.rows(f"SELECT * FROM {{s}}.{rollup}_stock_at(%s)", at)
+        for told_at, at in ((NOON, NOON), (WITHIN, NOON), (MIDNIGHT, MIDNIGHT)):
+            stocks = city.rows(f"SELECT * FROM {{s}}.{rollup}_stock_at(%s)", told_at)
             sums_before = city.rows(
                 f"SELECT region, sum({sql})::bigint AS n FROM (SELECT * FROM {{s}}.{rollup}_town"
                 f" UNION ALL SELECT * FROM {{s}}.{rollup}_county UNION ALL SELECT *"
@@ -111,6 +111,21 @@ def test_a_stock_is_the_sum_of_all_before(city):
             )
             told = {row["region"]: row[stock] for row in stocks}
             assert told == {row["region"]: row["n"] for row in sums_before} and told, rollup
+
+
+AT = ["quarantine_census", "quarantine_rooms", "contact_funnel", "quarantine_stock",
+      "quarantine_place_stock", "contact_stock", "test_site_stock", "duty_stock", "duty_unit_stock"]
+
+
+@pytest.mark.parametrize("function", AT)
+def test_a_stock_within_an_hour_is_that_of_the_hours_before(city, function):
+    """Figures and completeness, in an hour that changes them: rooms are told of from 22:00 on."""
+    hour = 22 if function in ("quarantine_rooms", "quarantine_place_stock") else 12
+    starts, within, ends = (
+        same(city.rows(f"SELECT * FROM {{s}}.{function}_at(%s)", f"2022-02-10 {at}+08"))
+        for at in (f"{hour}:00", f"{hour}:47", f"{hour + 1}:00")
+    )
+    assert starts and within == starts != ends
 
 
 def test_census_and_headcount_add_up_over_places_tiers_and_levels(city):
@@ -137,11 +152,13 @@ def test_census_and_headcount_add_up_over_places_tiers_and_levels(city):
 
 
 def test_views_of_stocks_are_the_functions_as_far_as_counted(city):
-    """Nobody is expected any more as of now, so that there are no rooms."""
+    """At the end of the hour that is being counted. Nobody is expected any more as of now, so that
+    there are no rooms."""
     for view in ("quarantine_census", "quarantine_rooms", "contact_funnel", "quarantine_stock"):
         with city.snapshot():
             kind = view.split("_")[0]
-            at = city.value("SELECT judged_at FROM {s}.kind_clock WHERE kind = %s", kind)
+            judged_at = city.value("SELECT judged_at FROM {s}.kind_clock WHERE kind = %s", kind)
+            at = judged_at.replace(minute=0, second=0, microsecond=0) + datetime.timedelta(hours=1)
             rows = city.rows(f"SELECT * FROM {{s}}.{view}")
             assert same(rows) == same(city.rows(f"SELECT * FROM {{s}}.{view}_at(%s)", at))
             assert rows or view == "quarantine_rooms"

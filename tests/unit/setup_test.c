@@ -422,11 +422,13 @@ static void stocks_have_a_function(void **state)
     assert_has(text, "\"census_persons\" bigint, \"headcount_persons\" bigint");
     assert_has(text, "DISTINCT ON (t.source, t.\"place\", t.\"tier\")");
     assert_has(text, "(s.expected > 0 OR NOT s.is_registered)");
-    assert_has(text, "FROM stock_status('quarantine', 'p.kind', false, $1) c");
+    assert_has(text, "WITH edge AS MATERIALIZED (SELECT bucket_edge('quarantine', $1) AS at)");
+    assert_has(text, "LATERAL stock_status('quarantine', 'p.kind', false, edge.at) c");
     assert_has(text, "CREATE OR REPLACE VIEW \"quarantine_stock\" AS SELECT s.* FROM kind_clock k");
     assert_has(text, "\"quarantine_stock\".\"census_persons\" IS 'stock: running sum of "
                      "net_change_persons 存量(人)'");
     assert_has(text, "COMMENT ON COLUMN \"quarantine_stock\".\"headcount_persons_oldest\" IS");
+    assert_has(text, "\"quarantine_stock_at\"(bucket_end('quarantine', coalesce(k.judged_at");
     assert_null(strstr(text, "rooms"));
     free(text);
     text = views_text("quarantine", "quarantine_place", NULL, false);
