@@ -27,7 +27,10 @@ FROM (SELECT k.kind, k.topic, k.judged_at, k.unknown_since, g.at::date AS day,
                        (max(h.hour_start) AT TIME ZONE 'Asia/Shanghai')::date AS high
                 FROM source_hour h WHERE h.topic = k.topic
                 UNION ALL
-                SELECT min(r.day), max(r.day) FROM number_range r WHERE r.topic = k.topic
+                -- the two parts of number_range: of the long one, an index knows it
+                SELECT min(n.day), max(n.day) FROM source_day n WHERE n.topic = k.topic
+                UNION ALL
+                SELECT min(r.day), max(r.day) FROM ledger_range r WHERE r.topic = k.topic
                 UNION ALL
                 SELECT min(t.day), max(t.day) FROM source_tally t WHERE t.topic = k.topic
                 UNION ALL

@@ -21,7 +21,7 @@ BEGIN ATOMIC
                    AS starts
         FROM (SELECT bucket_edge('contact', contact_funnel_at.at) AS edge) x
     ), summed AS MATERIALIZED (
-        -- every table once, whatever is asked for
+        -- every table once, whatever is asked for; IS TRUE: in its order, not through an index
         SELECT t.level, t.region, coalesce(t.tier, 'ALL') AS tier,
                sum(t.listed_persons)::bigint AS listed, sum(t.located_persons)::bigint AS located,
                sum(t.handed_off_persons)::bigint AS handed_off,
@@ -38,7 +38,7 @@ BEGIN ATOMIC
         FROM (SELECT 'town' AS level, x.* FROM contact_town x
               UNION ALL SELECT 'county', x.* FROM contact_county x
               UNION ALL SELECT 'city', x.* FROM contact_city x) t
-        WHERE t.bucket_start < (SELECT c.edge FROM clock c)
+        WHERE (t.bucket_start < (SELECT c.edge FROM clock c)) IS TRUE
         GROUP BY t.level, t.region, ROLLUP (t.tier)
     )
     SELECT c.of_level, c.region, c.name, c.name_latin, v.tier, c.expected, c.heard, c.missing,

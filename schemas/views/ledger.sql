@@ -45,12 +45,9 @@ COMMENT ON COLUMN kind_clock.judged_day IS 'its day, Asia/Shanghai 判定日期'
 COMMENT ON COLUMN kind_clock.unknown_since IS
     'set when that is over a minute ago: nothing is known since 自此状况不明';
 
--- The ranges of a run tile 1 to high.
-CREATE OR REPLACE VIEW number_range AS
-SELECT topic, source, run, day, first_seq, last_seq
-FROM source_day
-UNION ALL
-SELECT topic, source, run, day, day_first_seq, high
+-- Of number_range what stands in no source_day: few rows, whatever the number of days.
+CREATE OR REPLACE VIEW ledger_range AS
+SELECT topic, source, run, day, day_first_seq AS first_seq, high AS last_seq
 FROM source_ledger
 WHERE day IS NOT NULL AND day_first_seq <= high
 UNION ALL
@@ -70,6 +67,22 @@ FROM (SELECT l.topic, l.source, l.run,
       JOIN source_ledger l ON l.topic = g.topic AND l.source = g.source AND l.run = g.run
       WHERE g.cause = 'before_base' AND g.first_seq = 1 AND l.day IS NOT NULL) x
 WHERE below > 0;
+COMMENT ON VIEW ledger_range IS
+    'which numbers of a run belong to its newest day, or to that it was first met 台账中的序号区间';
+COMMENT ON COLUMN ledger_range.topic IS 'Kafka topic 主题';
+COMMENT ON COLUMN ledger_range.source IS 'device or post 来源';
+COMMENT ON COLUMN ledger_range.run IS 'run number 运行号(编号)';
+COMMENT ON COLUMN ledger_range.day IS 'as number_range 所属日期';
+COMMENT ON COLUMN ledger_range.first_seq IS 'first number 起始序号(序号)';
+COMMENT ON COLUMN ledger_range.last_seq IS 'last number 结束序号(序号)';
+
+-- The ranges of a run tile 1 to high.
+CREATE OR REPLACE VIEW number_range AS
+SELECT topic, source, run, day, first_seq, last_seq
+FROM source_day
+UNION ALL
+SELECT topic, source, run, day, first_seq, last_seq
+FROM ledger_range;
 COMMENT ON VIEW number_range IS 'which numbers of a run belong to which day 每日序号区间';
 COMMENT ON COLUMN number_range.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN number_range.source IS 'device or post 来源';

@@ -36,13 +36,16 @@ BEGIN ATOMIC
         CROSS JOIN LATERAL missing_before('quarantine', c.topic,
                                           (c.starts AT TIME ZONE 'Asia/Shanghai')::date) m
     ), report AS MATERIALIZED (
-        SELECT DISTINCT ON (t.source, t.place, t.tier) t.source, t.place, t.tier,
-               t.headcount_persons AS persons, t.bucket_start AS reported_at
-        FROM quarantine_source t
-        WHERE t.bucket_start < (SELECT c.edge FROM clock c) AND t.headcount_persons IS NOT NULL
-        ORDER BY t.source, t.place, t.tier, t.bucket_start DESC
+        SELECT t.source, t.place, t.tier, t.headcount_persons AS persons,
+               t.bucket_start AS reported_at
+        FROM (SELECT x.source, x.place, x.tier, max(x.bucket_start) AS bucket_start
+              FROM quarantine_source x
+              WHERE (x.bucket_start < (SELECT c.edge FROM clock c)) IS TRUE
+                AND x.headcount_persons IS NOT NULL
+              GROUP BY x.source, x.place, x.tier) n
+        JOIN quarantine_source t USING (source, bucket_start, place, tier)
     ), cell AS (
-        -- every table once, whatever is asked for
+        -- every table once, whatever is asked for; IS TRUE: in its order, not through an index
         SELECT t.level, t.code, t.place, t.tier,
                sum(t.admitted_persons + t.transferred_in_persons - t.transferred_out_persons
                    - t.released_persons - t.hospital_persons - t.became_case_persons
@@ -68,7 +71,7 @@ BEGIN ATOMIC
                      x.transferred_in_persons, x.transferred_out_persons, x.released_persons,
                      x.hospital_persons, x.became_case_persons, x.absconded_persons
               FROM quarantine_source x) t
-        WHERE t.bucket_start < (SELECT c.edge FROM clock c)
+        WHERE (t.bucket_start < (SELECT c.edge FROM clock c)) IS TRUE
         GROUP BY t.level, t.code, t.place, t.tier
         UNION ALL
         SELECT 'source', r.source, r.place, r.tier, 0, r.persons, r.source, r.reported_at
@@ -159,12 +162,14 @@ BEGIN ATOMIC
         CROSS JOIN LATERAL source_status('quarantine', c.topic, c.starts, c.edge) s
     ), report AS MATERIALIZED (
         SELECT x.source, x.place, x.total, x.used, x.reported_at, s.region
-        FROM (SELECT DISTINCT ON (t.source, t.place) t.source, t.place, t.total_rooms AS total,
-                     t.used_rooms AS used, t.bucket_start AS reported_at
-              FROM quarantine_place_source t
-              WHERE t.bucket_start < (SELECT c.edge FROM clock c)
-                AND (t.total_rooms IS NOT NULL OR t.used_rooms IS NOT NULL)
-              ORDER BY t.source, t.place, t.bucket_start DESC) x
+        FROM (SELECT t.source, t.place, t.total_rooms AS total, t.used_rooms AS used,
+                     t.bucket_start AS reported_at
+              FROM (SELECT x.source, x.place, max(x.bucket_start) AS bucket_start
+                    FROM quarantine_place_source x
+                    WHERE (x.bucket_start < (SELECT c.edge FROM clock c)) IS TRUE
+                      AND (x.total_rooms IS NOT NULL OR x.used_rooms IS NOT NULL)
+                    GROUP BY x.source, x.place) n
+              JOIN quarantine_place_source t USING (source, bucket_start, place)) x
         JOIN state s ON s.source = x.source AND (s.expected > 0 OR NOT s.is_registered)
     )
     SELECT q.level, q.region, q.source, q.name, q.name_latin, q.place, q.expected, q.heard,

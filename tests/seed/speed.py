@@ -2,7 +2,7 @@
 """How long the worked questions take on sixty days: the reference day is counted through the whole
 path, then its rows are copied to each of the 59 days before, in the tables themselves, and the
 questions are asked as an analyst. What the copied days say is not judged here, only how fast. In
-its long form (FX_LONG=1) a simulated city of a thousand posts tells 100,000 events of that day, too.
+its long form (FX_LONG=1) a city of a thousand posts tells 100,000 events of that day beside it.
 By hand (deploy/local/up first):
 
     . .local/env && cd tests/seed && FX_LONG=1 ../../.local/venv/bin/python speed.py

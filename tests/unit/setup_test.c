@@ -420,7 +420,7 @@ static void stocks_have_a_function(void **state)
     char *text = views_text("quarantine", "quarantine", NULL, false);
     assert_has(text, "CREATE OR REPLACE FUNCTION \"quarantine_stock_at\"(at timestamptz)");
     assert_has(text, "\"census_persons\" bigint, \"headcount_persons\" bigint");
-    assert_has(text, "DISTINCT ON (t.source, t.\"place\", t.\"tier\")");
+    assert_has(text, "USING (bucket_start, source, \"place\", \"tier\")) x");
     assert_has(text, "(s.expected > 0 OR NOT s.is_registered)");
     assert_has(text, "WITH edge AS MATERIALIZED (SELECT bucket_edge('quarantine', $1) AS at)");
     assert_has(text, "LATERAL stock_status('quarantine', 'p.kind', false, edge.at) c");
@@ -433,7 +433,7 @@ static void stocks_have_a_function(void **state)
     free(text);
     text = views_text("quarantine", "quarantine_place", NULL, false);
     assert_has(text, "CREATE OR REPLACE FUNCTION \"quarantine_place_stock_at\"(at timestamptz)");
-    assert_has(text, "DISTINCT ON (t.source, t.\"place\") t.source");
+    assert_has(text, "USING (bucket_start, source, \"place\")) x");
     free(text);
 }
 
