@@ -20,26 +20,31 @@ BEGIN ATOMIC
         SELECT x.edge, date_trunc('day', x.edge - interval '1 microsecond', 'Asia/Shanghai')
                    AS starts
         FROM (SELECT bucket_edge('contact', contact_funnel_at.at) AS edge) x
-    ), summed AS MATERIALIZED (
+    ), cell AS (
         -- every table once, whatever is asked for; IS TRUE: in its order, not through an index
-        SELECT t.level, t.region, coalesce(t.tier, 'ALL') AS tier,
-               sum(t.listed_persons)::bigint AS listed, sum(t.located_persons)::bigint AS located,
-               sum(t.handed_off_persons)::bigint AS handed_off,
-               sum(t.controlled_persons)::bigint AS controlled,
-               sum(t.sampled_persons)::bigint AS sampled,
-               sum(t.negative_persons)::bigint AS negative,
-               sum(t.positive_persons)::bigint AS positive,
-               sum(t.became_case_persons)::bigint AS became_case,
-               sum(t.closed_persons)::bigint AS closed,
-               sum(t.controlled_within_24h_persons)::bigint AS within_24h,
-               coalesce(sum(t.listed_persons) FILTER (
-                   WHERE t.bucket_start >= (SELECT c.starts FROM clock c)), 0)::bigint
-                   AS listed_on_day
+        SELECT t.level, t.region, t.tier, sum(t.listed_persons) AS listed,
+               sum(t.located_persons) AS located, sum(t.handed_off_persons) AS handed_off,
+               sum(t.controlled_persons) AS controlled, sum(t.sampled_persons) AS sampled,
+               sum(t.negative_persons) AS negative, sum(t.positive_persons) AS positive,
+               sum(t.became_case_persons) AS became_case, sum(t.closed_persons) AS closed,
+               sum(t.controlled_within_24h_persons) AS within_24h,
+               sum(t.listed_persons) FILTER (
+                   WHERE t.bucket_start >= (SELECT c.starts FROM clock c)) AS listed_on_day
         FROM (SELECT 'town' AS level, x.* FROM contact_town x
               UNION ALL SELECT 'county', x.* FROM contact_county x
               UNION ALL SELECT 'city', x.* FROM contact_city x) t
         WHERE (t.bucket_start < (SELECT c.edge FROM clock c)) IS TRUE
-        GROUP BY t.level, t.region, ROLLUP (t.tier)
+        GROUP BY t.level, t.region, t.tier
+    ), summed AS MATERIALIZED (
+        SELECT c.level, c.region, coalesce(c.tier, 'ALL') AS tier, sum(c.listed)::bigint AS listed,
+               sum(c.located)::bigint AS located, sum(c.handed_off)::bigint AS handed_off,
+               sum(c.controlled)::bigint AS controlled, sum(c.sampled)::bigint AS sampled,
+               sum(c.negative)::bigint AS negative, sum(c.positive)::bigint AS positive,
+               sum(c.became_case)::bigint AS became_case, sum(c.closed)::bigint AS closed,
+               sum(c.within_24h)::bigint AS within_24h,
+               coalesce(sum(c.listed_on_day), 0)::bigint AS listed_on_day
+        FROM cell c
+        GROUP BY c.level, c.region, ROLLUP (c.tier)
     )
     SELECT c.of_level, c.region, c.name, c.name_latin, v.tier, c.expected, c.heard, c.missing,
            c.complete, v.listed, v.located, v.handed_off, v.controlled, v.sampled, v.negative,

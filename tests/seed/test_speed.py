@@ -8,8 +8,14 @@ from lib.system import LONG, System
 
 
 @pytest.fixture(scope="module")
-def sixty_days():
-    system = System("speed", is_simulated=LONG, is_set_up=False)
+def sixty_days(request):
+    """The day of the other tests, which came before; in the long form one with a city beside it."""
+    if not LONG:
+        system = request.getfixturevalue("city")
+        speed.multiply(system)
+        yield system
+        return
+    system = System("speed", is_simulated=True, is_set_up=False)
     try:
         speed.day_of_all_kinds(system)
         speed.multiply(system)
