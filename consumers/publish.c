@@ -2,6 +2,10 @@
 /*
  * publish - the transactions of a snapshot.
  *
+ * Both are under the lock that fx-setup takes, shared, of the session: a swap or another definition
+ * between them, or between two tables, would tear the snapshot. It is taken before any transaction,
+ * as what waits for a lock inside one would look at what was there before.
+ *
  * Two of them: the first makes tables and columns that are missing, one publisher at a time; the
  * second takes its picture only after it has the lock on the list of snapshots, or a publisher that
  * waited would look at what was there before the other had written.
@@ -20,6 +24,11 @@
 #define NAME_SIZE 80
 #define SESSION "SET LOCAL statement_timeout = '10min'; SET LOCAL jit = off; "
 
+/* The lock outlives the transaction; fx-setup may take a while. */
+#define GUARD                                                                                      \
+    "BEGIN; SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '60s'; "                 \
+    "SELECT pg_advisory_lock_shared(hashtextextended('fx-setup', 0)); COMMIT"
+
 struct publish {
     PGconn *conn;
     const char *schema_name;
@@ -30,7 +39,7 @@ struct publish {
     PGresult *rollups; /* what is counted; the texts of struct publish_rollup point into these */
     PGresult *dimensions;
     PGresult *columns;
-    PGresult *standing; /* (table, column, comment) of the published schema */
+    PGresult *standing; /* (table, column, comment, is a dimension) of the published schema */
 };
 
 /* ---- what is counted ---- */
@@ -43,14 +52,15 @@ static const char rollups_sql[] =
 
 /* Texts may say anything: only enums are published. */
 static const char dimensions_sql[] =
-    "SELECT r.rollup, x.name, coalesce(col_description(a.attrelid, a.attnum), x.name) "
+    "SELECT r.rollup, x.name, coalesce(col_description(a.attrelid, a.attnum), x.name), s.symbols "
     "FROM rollup_definition r "
     "CROSS JOIN LATERAL regexp_split_to_table(r.dimensions, ', *') WITH ORDINALITY x (name, nth) "
     "CROSS JOIN LATERAL (SELECT v.bounds FROM schema_version v WHERE v.kind = r.kind "
     "ORDER BY v.version DESC LIMIT 1) v "
+    "CROSS JOIN LATERAL (SELECT substring(E'\\n' || v.bounds FROM E'\\n' || x.name || "
+    "E' enum 0 0 0 ([^\\n]+)') AS symbols) s "
     "LEFT JOIN pg_attribute a ON a.attrelid = to_regclass(quote_ident(r.rollup || '_city')) AND "
-    "a.attname = x.name "
-    "WHERE position(E'\\n' || x.name || ' enum ' IN E'\\n' || v.bounds) > 0 "
+    "a.attname = x.name WHERE s.symbols IS NOT NULL "
     "ORDER BY r.rollup COLLATE \"C\", x.nth";
 
 static const char columns_sql[] =
@@ -58,8 +68,10 @@ static const char columns_sql[] =
     "ORDER BY rollup COLLATE \"C\", aggregate = 'derived', counted_since, position";
 
 static const char standing_sql[] =
-    "SELECT c.relname, a.attname, coalesce(col_description(c.oid, a.attnum), '') FROM pg_class c "
+    "SELECT c.relname, a.attname, coalesce(col_description(c.oid, a.attnum), ''), "
+    "i.indrelid IS NOT NULL AND a.attname NOT IN ('cut_off', 'region') FROM pg_class c "
     "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+    "LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey) "
     "WHERE c.relnamespace = to_regnamespace(quote_ident($1)) AND c.relkind = 'r'";
 
 static enum fx_code read_definitions(struct publish *publish, struct fx_err *err)
@@ -108,7 +120,8 @@ static enum fx_code load(const struct publish *publish, int row, struct publish_
         if (!is_of(rows, i, rollup) || rollup->dimension_count == ROLLUP_DIMENSIONS_MAX)
             continue;
         rollup->dimensions[rollup->dimension_count] = PQgetvalue(rows, i, 1);
-        rollup->dimension_docs[rollup->dimension_count++] = PQgetvalue(rows, i, 2);
+        rollup->dimension_docs[rollup->dimension_count] = PQgetvalue(rows, i, 2);
+        rollup->dimension_symbols[rollup->dimension_count++] = PQgetvalue(rows, i, 3);
     }
     rows = publish->columns;
     for (int i = 0; i < PQntuples(rows); i++) {
@@ -236,21 +249,40 @@ static void append_missing(const struct publish *publish, struct buf *out,
     }
 }
 
-/* A table by dimensions keeps its key. */
+static bool has_dimension(const struct publish_rollup *rollup, const char *name)
+{
+    bool is_there = false;
+    for (int i = 0; i < rollup->dimension_count; i++)
+        is_there |= strcmp(rollup->dimensions[i], name) == 0;
+    return is_there;
+}
+
+/* A table by dimensions keeps its key: those of it and those of the rollup are the same. */
 static enum fx_code check_dimensions(const struct publish *publish,
                                      const struct publish_rollup *rollup, struct fx_err *err)
 {
     char table[ROLLUP_NAME_MAX + 8];
+    const PGresult *rows = publish->standing;
+    const char *differs = NULL;
+    bool is_more = false;
     publish_table_name(table, rollup, true);
     if (find_standing(publish, table, NULL) == NULL)
         return FX_OK;
     for (int i = 0; i < rollup->dimension_count; i++)
         if (find_standing(publish, table, rollup->dimensions[i]) == NULL)
-            return fx_err_set(err, FX_ECONFIG,
-                              "%s.%s was published without %s: rename it (ALTER TABLE), and a new "
-                              "one is made",
-                              publish->published, table, rollup->dimensions[i]);
-    return FX_OK;
+            differs = rollup->dimensions[i];
+    for (int i = 0; differs == NULL && i < PQntuples(rows); i++) {
+        is_more = strcmp(PQgetvalue(rows, i, 0), table) == 0 && is_true(rows, i, 3) &&
+                  !has_dimension(rollup, PQgetvalue(rows, i, 1));
+        if (is_more)
+            differs = PQgetvalue(rows, i, 1);
+    }
+    if (differs == NULL)
+        return FX_OK;
+    return fx_err_set(err, FX_ECONFIG,
+                      "%s.%s was published by other dimensions, %s %s: rename it (ALTER TABLE), "
+                      "and a new one is made",
+                      publish->published, table, is_more ? "with" : "without", differs);
 }
 
 static void append_list_of_snapshots(struct buf *out)
@@ -398,6 +430,25 @@ static enum fx_code write_all(struct publish *publish, struct publish_outcome *o
     return sql_run(publish->conn, "COMMIT", err);
 }
 
+static enum fx_code run(struct publish *publish, int64_t asked_ms, struct publish_outcome *done,
+                        struct fx_err *err)
+{
+    struct fx_err ignored = FX_ERR_INIT;
+    enum fx_code code = pg_run(publish->conn, GUARD, err);
+    if (code != FX_OK)
+        (void)fx_err_wrap(err, "lock (is fx-setup running?)");
+    if (code == FX_OK)
+        code = prepare(publish, asked_ms, err);
+    if (code == FX_OK)
+        code = write_all(publish, done, err);
+    if (PQtransactionStatus(publish->conn) != PQTRANS_IDLE)
+        (void)!pg_run(publish->conn, "ROLLBACK", &ignored);
+    fx_err_clear(&ignored);
+    (void)!pg_run(publish->conn,
+                  "SELECT pg_advisory_unlock_shared(hashtextextended('fx-setup', 0))", &ignored);
+    return code;
+}
+
 enum fx_code publish_snapshot(PGconn *conn, const struct publish_options *options,
                               struct publish_outcome *outcome, struct fx_err *err)
 {
@@ -410,15 +461,10 @@ enum fx_code publish_snapshot(PGconn *conn, const struct publish_options *option
         code = fx_err_set(err, FX_ECONFIG, "schema name %s is too long to publish",
                           options->schema_name);
     if (code == FX_OK)
-        code = prepare(&publish, options->cut_off_ms, err);
-    if (code == FX_OK)
-        code = write_all(&publish, &done, err);
+        code = run(&publish, options->cut_off_ms, &done, err);
     done.cut_off_ms = publish.cut_off_ms;
-    struct fx_err ignored = FX_ERR_INIT;
     if (code == FX_OK)
         *outcome = done;
-    else if (PQtransactionStatus(conn) != PQTRANS_IDLE)
-        (void)!pg_run(conn, "ROLLBACK", &ignored);
     PQclear(publish.rollups);
     PQclear(publish.dimensions);
     PQclear(publish.columns);

@@ -18,11 +18,11 @@ enum publish_rule publish_rule_of(const char *unit)
         {"household_times", PUBLISH_PERSONS},
         {"households", PUBLISH_PERSONS},
         {"visits", PUBLISH_PERSONS}, /* each to a household */
+        {"tubes", PUBLISH_PERSONS},  /* of a retest: of one person each */
+        {"rooms", PUBLISH_PERSONS},  /* a person each in quarantine */
         {"vehicles", PUBLISH_THINGS},
         {"groups", PUBLISH_THINGS},
-        {"tubes", PUBLISH_THINGS},
         {"posts", PUBLISH_THINGS},
-        {"rooms", PUBLISH_THINGS},
         {"times", PUBLISH_THINGS},
         {"s", PUBLISH_THINGS},
     };
@@ -103,6 +103,7 @@ bool publish_add_column(struct publish_rollup *rollup, const struct publish_colu
         if (strcmp(sources[i].aggregate, aggregate) == 0)
             column.source = sources[i].source;
     column.rule = publish_rule_of(unit);
+    column.gloss = rollup_unit_gloss(unit);
     if (column.source == PUBLISH_DERIVED) {
         column.rule = PUBLISH_NOT;
         if (rollup->is_by_region && views_stock_name(stock, column.name)) {
@@ -169,8 +170,9 @@ static const struct head {
     {"sources_expected", "bigint", "sources registered at or below it 应报来源数(个)", true},
     {"sources_heard", "bigint", "those that gave a sign of life 已报来源数(个)", true},
     {"complete", "boolean",
-     "all expected heard in every hour of it, nothing missing or still to come, as known when it "
-     "was published; NULL: none expected, or not known 是否完整",
+     "all expected heard in every hour of it, nothing missing or still to come, where there are "
+     "stocks of no day before either, as known when it was published; NULL: none expected, or not "
+     "known 是否完整",
      true},
 };
 #define HEAD_COUNT (sizeof heads / sizeof heads[0])
@@ -211,8 +213,15 @@ void publish_append_doc(struct buf *out, const struct publish_column *column)
         rule = "; rounded to 5, withheld below 8 取整到5, 不足8不公布";
     else if (column->rule == PUBLISH_RATIO)
         rule = "; from published figures, denominators from 8 on 由已公布的数算出";
-    buf_append_format(out, "%s%s%s", column->doc,
-                      column->source == PUBLISH_STOCK ? ", at the cut-off 截止时存量" : "", rule);
+    size_t unit_size = strlen(column->gloss) + 2; /* with its brackets, where the doc has it */
+    size_t size = strlen(column->doc);
+    const char *end = size < unit_size ? column->doc : column->doc + size - unit_size;
+    if (*end == '(' && column->doc[size - 1] == ')' &&
+        strncmp(end + 1, column->gloss, unit_size - 2) == 0)
+        size -= unit_size;
+    buf_append_format(out, "%.*s%s%s(%s)", (int)size, column->doc,
+                      column->source == PUBLISH_STOCK ? ", at the cut-off 截止时存量" : "", rule,
+                      column->gloss);
 }
 
 void publish_append_column(struct buf *out, const struct publish_rollup *rollup, bool is_detail,
@@ -292,14 +301,19 @@ static void append_span(struct buf *out, const struct publish_place *place)
                       place->starts, place->cut_off);
 }
 
+/* A stock needs all days before the day, too; where none is known the day decides alone. */
+static const char stock_complete[] =
+    "CASE WHEN k.region IS NULL THEN c.complete ELSE c.complete AND k.complete END AS complete";
+
 static void append_totals(struct buf *out, const struct publish_rollup *rollup,
                           const struct publish_place *place)
 {
     buf_append_format(out,
                       "SELECT timestamptz '%s' AS cut_off, date '%s' AS day, c.of_level AS level, "
                       "c.region, c.name, c.name_latin, c.expected AS sources_expected, c.heard AS "
-                      "sources_heard, c.complete, c.of_level <> 'city' AS is_fine",
-                      place->cut_off, place->day);
+                      "sources_heard, %s, c.of_level <> 'city' AS is_fine",
+                      place->cut_off, place->day,
+                      has_stock(rollup) ? stock_complete : "c.complete");
     append_exact(out, rollup, false);
     buf_append_format(out,
                       " FROM region_status('%s', '%s', NULL, %s, timestamptz '%s', timestamptz "
@@ -322,7 +336,8 @@ static void append_totals(struct buf *out, const struct publish_rollup *rollup,
                           rollup->name, place->cut_off);
 }
 
-/* Every node beside all values met in the city: a row that is not there would tell a zero. */
+/* Every node beside all values there can be: a row that is not there would tell a zero, and one
+ * that is new, that the first of them came in this hour. */
 static void append_detail(struct buf *out, const struct publish_rollup *rollup,
                           const struct publish_place *place)
 {
@@ -333,11 +348,10 @@ static void append_detail(struct buf *out, const struct publish_rollup *rollup,
     append_dimensions(out, rollup, ", ", "d");
     buf_append_text(out, ", true AS is_fine");
     append_exact(out, rollup, true);
-    buf_append_text(out, " FROM region r CROSS JOIN (SELECT DISTINCT ");
+    buf_append_text(out, " FROM region r CROSS JOIN (SELECT * FROM ");
     for (int i = 0; i < rollup->dimension_count; i++)
-        buf_append_format(out, "%st.\"%s\"", i == 0 ? "" : ", ", rollup->dimensions[i]);
-    buf_append_format(out, " FROM \"%s_city\"", rollup->name);
-    append_span(out, place);
+        buf_append_format(out, "%sunnest('{%s}'::text[]) s%d (\"%s\")", i == 0 ? "" : ", ",
+                          rollup->dimension_symbols[i], i, rollup->dimensions[i]);
     buf_append_text(out, ") d LEFT JOIN (SELECT t.region");
     append_dimensions(out, rollup, ", ", "t");
     buf_append_text(out, ", count(*) AS cells");

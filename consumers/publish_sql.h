@@ -29,6 +29,7 @@ struct publish_column {
     enum publish_source source;
     const char *sql; /* PUBLISH_DERIVED */
     const char *doc;
+    const char *gloss; /* of its unit; set by publish_add_column */
 };
 
 /* Texts are borrowed. Columns that are not published are listed too: a ratio may name them. */
@@ -39,6 +40,7 @@ struct publish_rollup {
     const char *topic;
     const char *dimensions[ROLLUP_DIMENSIONS_MAX]; /* the enums of them */
     const char *dimension_docs[ROLLUP_DIMENSIONS_MAX];
+    const char *dimension_symbols[ROLLUP_DIMENSIONS_MAX]; /* "A,B": all that there are */
     int dimension_count;
     bool is_by_region;
     bool is_role;      /* its region is not the source's place */
@@ -78,7 +80,7 @@ void publish_append_table(struct buf *out, const struct publish_rollup *rollup, 
 void publish_append_column(struct buf *out, const struct publish_rollup *rollup, bool is_detail,
                            const struct publish_column *column);
 
-/* The column's comment. */
+/* The column's comment: it ends in its unit. */
 void publish_append_doc(struct buf *out, const struct publish_column *column);
 
 /* One statement that writes the rows and answers with (rows, figures withheld). */

@@ -96,12 +96,18 @@ static enum fx_code publish(PGconn *conn, const struct report_options *options, 
 static enum fx_code check(const struct report_options *options, struct fx_err *err)
 {
     char text[DAY_TEXT_SIZE];
+    bool is_shaped = options->region != NULL || options->lang != NULL || options->format != NULL ||
+                     options->output != NULL;
     int asked = options->is_freeze + options->is_draft + options->is_list + options->is_publish +
                 (options->version > 0);
     if (asked > 1)
         return fx_err_set(err, FX_ECONFIG,
                           "one of --freeze, --draft, --report-version, --list and --publish at a "
                           "time");
+    if (options->is_publish && is_shaped)
+        return fx_err_set(err, FX_ECONFIG,
+                          "--publish prints nothing and is of all regions: no --region, --lang, "
+                          "--format or --output with it");
     if (options->as_of_ms == REPORT_NO_TIME)
         return options->is_list || options->is_publish
                    ? FX_OK
@@ -238,7 +244,7 @@ static enum fx_code list(const struct report_options *options, const struct repo
     return code;
 }
 
-static enum fx_code run(const struct report_options *options, struct fx_err *err)
+static enum fx_code run(struct report_options *options, struct fx_err *err)
 {
     struct pg_options where = {options->conninfo, program.name, options->schema_name};
     struct report_store store;
@@ -247,6 +253,8 @@ static enum fx_code run(const struct report_options *options, struct fx_err *err
     PGconn *conn = NULL;
     if (check(options, err) != FX_OK || pg_open(&where, &conn, err) != FX_OK)
         return err->code;
+    options->lang = options->lang == NULL ? "both" : options->lang;
+    options->format = options->format == NULL ? "md" : options->format;
     if (options->is_publish)
         (void)(publish(conn, options, err) == FX_OK);
     else if (report_store_open(conn, &store, err) != FX_OK)
@@ -262,11 +270,8 @@ static enum fx_code run(const struct report_options *options, struct fx_err *err
 
 int main(int argc, char **argv)
 {
-    struct report_options options = {.schema_name = "fangxian",
-                                     .log_level = "info",
-                                     .lang = "both",
-                                     .format = "md",
-                                     .as_of_ms = REPORT_NO_TIME};
+    struct report_options options = {
+        .schema_name = "fangxian", .log_level = "info", .as_of_ms = REPORT_NO_TIME};
     struct fx_err err = FX_ERR_INIT;
     bool is_done = false;
     fx_log_open(program.name, FX_LOG_INFO);

@@ -17,8 +17,8 @@ struct report_options {
     const char *schema_name;
     const char *log_level;
     const char *region; /* NULL: the root of the tree */
-    const char *lang;   /* zh, en or both */
-    const char *format; /* md, csv, html or all */
+    const char *lang;   /* zh, en or both; NULL: both */
+    const char *format; /* md, csv, html or all; NULL: md */
     const char *output; /* a directory; NULL: stdout */
     int64_t as_of_ms;   /* REPORT_NO_TIME: not given */
     int64_t version;    /* 0: the newest */

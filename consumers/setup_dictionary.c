@@ -8,11 +8,11 @@
 
 #define PATH_SIZE 4096
 
-static enum fx_code print(PGconn *conn, const char *sql, const char *const values[2],
+static enum fx_code print(PGconn *conn, const char *sql, const char *const values[3],
                           struct fx_err *err)
 {
     PGresult *rows = NULL;
-    struct pg_statement statement = {sql, 2, values};
+    struct pg_statement statement = {sql, 3, values};
     if (pg_query(conn, &statement, &rows, err) != FX_OK)
         return err->code;
     fx_assert(PQntuples(rows) == 1);
@@ -26,10 +26,12 @@ static enum fx_code print(PGconn *conn, const char *sql, const char *const value
 enum fx_code setup_dictionary(const struct setup_options *options, struct fx_err *err)
 {
     struct pg_options pg = {options->conninfo, "fx-setup", options->schema_name};
-    const char *values[] = {options->schema_name, options->record_schema};
     struct buf sql = BUF_INIT;
     PGconn *conn = NULL;
     char path[PATH_SIZE];
+    char published[PATH_SIZE];
+    const char *values[] = {options->schema_name, options->record_schema, published};
+    snprintf(published, sizeof published, "%s_published", options->schema_name);
     snprintf(path, sizeof path, "%s/dictionary.sql", options->schemas);
     enum fx_code code = document_read(path, DOCUMENT_SIZE_MAX, &sql, err);
     if (code == FX_OK)

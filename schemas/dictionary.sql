@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- The data dictionary (数据字典) as one text, from what the database itself says: fx-setup --dictionary
--- asks this, with the schema on the search_path. $1: its name, $2: that of the record schema. It
--- names neither, so that the page is the same wherever it was made.
+-- asks this, with the schema on the search_path. $1: its name, $2: that of the record schema, $3: of
+-- what was published (fx-report --publish makes its tables). It names none of them, so that the page
+-- is the same wherever it was made.
 --
 -- Objects of a rollup share most columns: these are listed once, with the numbers of the objects
 -- that have them. The unit of a column of numbers stands in brackets at the end of its comment.
 WITH place AS (
     SELECT v.number, n.oid AS namespace
-    FROM (VALUES (1, $1::text), (2, $2::text)) v (number, name)
+    FROM (VALUES (1, $1::text), (2, $2::text), (3, $3::text)) v (number, name)
     JOIN pg_namespace n ON n.nspname = v.name
 ), reader AS (
     SELECT r.oid, replace(r.rolname::text, 'fangxian_', '') COLLATE "C" AS name
@@ -45,16 +46,18 @@ WITH place AS (
     JOIN pg_proc f ON f.pronamespace = p.namespace
     JOIN pg_type t ON t.oid = f.prorettype
 ), member AS (
-    -- a family: the objects of a rollup, or one object alone
+    -- a family: the objects of a rollup, or one object alone; published ones stand at the end
     SELECT o.*, d.rollup, d.doc AS family_doc, coalesce(d.rollup COLLATE "C", o.name) AS family,
-           CASE WHEN d.rollup IS NOT NULL THEN 2 WHEN o.kind = 3 THEN 2 + 2 * o.place
+           CASE WHEN d.rollup IS NOT NULL AND o.place = 3 THEN 7 WHEN o.place = 3 THEN 8
+                WHEN d.rollup IS NOT NULL THEN 2 WHEN o.kind = 3 THEN 2 + 2 * o.place
                 ELSE 1 + 2 * o.place END AS section,
            row_number() OVER (PARTITION BY o.place, coalesce(d.rollup COLLATE "C", o.name)
                               ORDER BY o.kind, o.name) AS number
     FROM object o
     LEFT JOIN LATERAL (SELECT x.rollup, x.doc
                        FROM rollup_definition x
-                       WHERE o.place = 1 AND starts_with(o.name, x.rollup || '_')
+                       WHERE (o.place = 1 AND starts_with(o.name, x.rollup || '_'))
+                          OR (o.place = 3 AND o.name IN (x.rollup, x.rollup || '_detail'))
                        ORDER BY length(x.rollup) DESC
                        LIMIT 1) d ON true
 ), own_column AS (
@@ -100,10 +103,11 @@ WITH place AS (
         (0, 3, 'Made by `fx-setup --dictionary` from the comments in the database itself; the tests '
                'compare the two.'),
         (0, 4, '`fangxian` and `fangxian_record` stand for the names that `--schema-name` and '
-               '`--record-schema` give.'),
-        (0, 5, 'Read by: who may read it beside the owner, as `fangxian_analyst`, '
+               '`--record-schema` give,'),
+        (0, 5, '`fangxian_published` for the first of them with `_published` behind it.'),
+        (0, 6, 'Read by: who may read it beside the owner, as `fangxian_analyst`, '
                '`fangxian_writer`, …'),
-        (0, 6, ''), (1, 1, '## Units 计量单位'), (1, 2, ''),
+        (0, 7, ''), (1, 1, '## Units 计量单位'), (1, 2, ''),
         (1, 3, '| unit 单位 | English |'), (1, 4, '|---|---|'),
         (2, 1, ''), (2, 2, '## `fangxian`: rollups 汇总'), (2, 3, ''),
         (2, 4, 'A column is in the objects whose numbers are given.'),
@@ -111,8 +115,14 @@ WITH place AS (
         (4, 1, ''), (4, 2, '## `fangxian`: other functions 其他函数'), (4, 3, ''),
         (4, 4, '| function 函数 | returns 返回 | run by 可执行 | meaning 含义 |'),
         (4, 5, '|---|---|---|---|'),
-        (5, 1, ''), (5, 2, '## `fangxian_record`: what people decided and published 人工决定与发布'))
+        (5, 1, ''), (5, 2, '## `fangxian_record`: what people decided and published 人工决定与发布'),
+        (6, 1, ''), (6, 2, '## `fangxian_record`: functions 函数'), (6, 3, ''),
+        (6, 4, '| function 函数 | returns 返回 | run by 可执行 | meaning 含义 |'),
+        (6, 5, '|---|---|---|---|'),
+        (7, 1, ''), (7, 2, '## `fangxian_published`: rollups, for everybody 对外发布的汇总'),
+        (8, 1, ''), (8, 2, '## `fangxian_published`: its other tables 对外发布的其他表'))
         v (section, position, text)
+    WHERE v.section < 6 OR EXISTS (SELECT FROM member m WHERE m.section = v.section)
     UNION ALL
     SELECT 1, '', 1, row_number() OVER (ORDER BY u.unit COLLATE "C"),
            format('| %s | %s |', u.unit, coalesce(u.english, '?'))
@@ -121,7 +131,7 @@ WITH place AS (
     -- rollups
     SELECT m.section, m.family, 0, v.position, v.text
     FROM (SELECT DISTINCT x.section, x.family, x.family_doc FROM member x
-          WHERE x.section = 2) m
+          WHERE x.section IN (2, 7)) m
     CROSS JOIN LATERAL (VALUES
         (1, ''), (2, format('### `%s` %s', m.family, m.family_doc)), (3, ''),
         (4, '| | object 对象 | type 类型 | read by 可读 | meaning 含义 |'), (5, '|---|---|---|---|---|'))
@@ -133,10 +143,10 @@ WITH place AS (
                        ELSE 'function 函数: ' || m.returns END,
                   coalesce(m.readers, ''), coalesce(replace(m.doc, '|', '\|'), '?'))
     FROM member m
-    WHERE m.section = 2
+    WHERE m.section IN (2, 7)
     UNION ALL
     SELECT m.section, m.family, 2, v.position, v.text
-    FROM (SELECT DISTINCT x.section, x.family FROM member x WHERE x.section = 2) m
+    FROM (SELECT DISTINCT x.section, x.family FROM member x WHERE x.section IN (2, 7)) m
     CROSS JOIN (VALUES
         (1, ''), (2, '| column 列 | type 类型 | unit 单位 | in 所在 | meaning 含义 |'),
         (3, '|---|---|---|---|---|')) v (position, text)
@@ -151,7 +161,7 @@ WITH place AS (
                          GROUP BY x.island) g),
                   replace(c.doc, '|', '\|'))
     FROM merged c
-    WHERE c.section = 2
+    WHERE c.section IN (2, 7)
     UNION ALL
     -- tables and views alone
     SELECT m.section, m.family, 0, v.position, v.text
@@ -163,12 +173,12 @@ WITH place AS (
         (4, format('%s. Read by: %s', coalesce(m.doc, '?'), coalesce(m.readers, 'the owner only'))),
         (5, ''), (6, '| column 列 | type 类型 | unit 单位 | meaning 含义 |'), (7, '|---|---|---|---|'))
         v (position, text)
-    WHERE m.section IN (3, 5)
+    WHERE m.section IN (3, 5, 8)
     UNION ALL
     SELECT c.section, c.family, 1, c.position,
            format('| `%s` | %s | %s | %s |', c.name, c.type, c.unit, replace(c.doc, '|', '\|'))
     FROM merged c
-    WHERE c.section IN (3, 5)
+    WHERE c.section IN (3, 5, 8)
     UNION ALL
     -- functions alone
     SELECT m.section, m.family, 1, 1,

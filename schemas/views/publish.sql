@@ -2,7 +2,7 @@
 -- What becomes of a figure before everybody may read it: see consumers/publish.h. fx-report
 -- --publish calls these for every figure of a snapshot.
 
--- A count of persons or households. is_fine: not of the city's own totals: 0 is withheld, too.
+-- A count of persons or households, or of what stands for one person: tubes, rooms. is_fine: not of the city's own totals: 0 is withheld, too.
 CREATE OR REPLACE FUNCTION publish_persons(n bigint, is_fine boolean) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -11,7 +11,7 @@ END;
 COMMENT ON FUNCTION publish_persons(bigint, boolean) IS
     'persons as published: 1 to 7 withheld, others rounded to 5 对外发布的人数: 1至7不公布, 其余取整到5';
 
--- A count of vehicles, groups, tubes, rooms.
+-- A count of vehicles, groups, times.
 CREATE OR REPLACE FUNCTION publish_things(n bigint, is_fine boolean) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC

@@ -14,6 +14,7 @@ PAGE = SCHEMAS / "DICTIONARY.md"
 @pytest.fixture(scope="module")
 def system():
     system = System("dictionary")
+    system.run("fx-report", "--publish")  # makes the tables
     yield system
     system.close()
 
@@ -33,11 +34,13 @@ def test_the_page_names_every_object_and_column(system, note):
     page = dictionary(system)
     names = system.rows(
         "SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname IN (%(s)s, %(s)s || '_record') AND c.relkind IN ('r', 'v')"
+        " WHERE n.nspname IN (%(s)s, %(s)s || '_record', %(s)s || '_published')"
+        " AND c.relkind IN ('r', 'v')"
         " UNION ALL SELECT p.proname FROM pg_proc p WHERE p.pronamespace = %(s)s::regnamespace"
         " UNION ALL SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
         " JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname IN (%(s)s, %(s)s || '_record') AND c.relkind IN ('r', 'v')"
+        " WHERE n.nspname IN (%(s)s, %(s)s || '_record', %(s)s || '_published')"
+        " AND c.relkind IN ('r', 'v')"
         " AND a.attnum > 0 AND NOT a.attisdropped".replace("%(s)s", f"'{system.schema}'")
     )
     assert len(names) > 2000

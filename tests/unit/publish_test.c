@@ -26,6 +26,7 @@ static struct publish_rollup checks(void)
                                     .topic = "p.check",
                                     .dimensions = {"tier"},
                                     .dimension_docs = {"tier 类"},
+                                    .dimension_symbols = {"CLOSE,OTHER"},
                                     .dimension_count = 1,
                                     .is_by_region = true,
                                     .proves_zeros = true};
@@ -74,10 +75,10 @@ static void units_decide_the_rule(void **state)
         {"households", PUBLISH_PERSONS},
         {"household_times", PUBLISH_PERSONS},
         {"visits", PUBLISH_PERSONS},
+        {"tubes", PUBLISH_PERSONS},
+        {"rooms", PUBLISH_PERSONS},
         {"vehicles", PUBLISH_THINGS},
         {"groups", PUBLISH_THINGS},
-        {"tubes", PUBLISH_THINGS},
-        {"rooms", PUBLISH_THINGS},
         {"s", PUBLISH_THINGS},
         {"person_minutes", PUBLISH_NOT},
         {"decicelsius", PUBLISH_NOT},
@@ -169,9 +170,48 @@ static void each_figure_goes_through_its_rule(void **state)
     assert_has(detail, "INSERT INTO \"s_next_published\".\"check_detail\"");
     assert_null(strstr(detail, "check_town"));
     assert_null(strstr(detail, "held_persons"));
+    assert_has(detail, "unnest('{CLOSE,OTHER}'::text[])");
     assert_null(strstr(totals, "duty_person_minutes"));
     free(totals);
     free(detail);
+}
+
+static void a_stock_needs_all_days_before(void **state)
+{
+    (void)state;
+    struct publish_rollup rollup = checks();
+    char *text = text_of(&rollup, false);
+    assert_has(text, "ELSE c.complete AND k.complete END AS complete");
+    rollup.column_count--; /* held_persons */
+    char *without = text_of(&rollup, false);
+    assert_has(without, "c.complete, c.of_level");
+    assert_null(strstr(without, "k.complete"));
+    free(text);
+    free(without);
+}
+
+static void a_comment_ends_in_its_unit(void **state)
+{
+    static const struct {
+        const char *doc;
+        const char *ends;
+    } cases[] = {
+        {"seen 查验(人)", "seen 查验; rounded to 5, withheld below 8 取整到5, 不足8不公布(人)"},
+        {"seen 查验", "seen 查验; rounded to 5, withheld below 8 取整到5, 不足8不公布(人)"},
+        {"seen (twice)", "seen (twice); rounded to 5, withheld below 8 取整到5, 不足8不公布(人)"},
+        {"人", "人; rounded to 5, withheld below 8 取整到5, 不足8不公布(人)"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct publish_rollup rollup = {.name = "check"};
+        struct publish_column column = {.name = "seen_persons", .doc = cases[i].doc};
+        struct buf out = BUF_INIT;
+        rollup.is_by_region = true;
+        assert_true(publish_add_column(&rollup, &column, "sum", "persons"));
+        publish_append_doc(&out, last(&rollup));
+        assert_string_equal(buf_text(&out), cases[i].ends);
+        buf_release(&out);
+    }
 }
 
 static void a_rollup_that_is_new_proves_no_zero(void **state)
@@ -196,6 +236,8 @@ int main(void)
         cmocka_unit_test(only_stocks_of_what_is_counted_by_source),
         cmocka_unit_test(ratios_wait_for_what_they_are_made_of),
         cmocka_unit_test(each_figure_goes_through_its_rule),
+        cmocka_unit_test(a_stock_needs_all_days_before),
+        cmocka_unit_test(a_comment_ends_in_its_unit),
         cmocka_unit_test(a_rollup_that_is_new_proves_no_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
