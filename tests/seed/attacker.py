@@ -11,6 +11,7 @@ a rounded r is r - 2 to r + 2 and at least 8; a thing is exact. Between them hol
   columns     what the definitions say of one event: entering + leaving = checked, the parts of
               "sums" make their total, what is counted under one more condition is at most what is
               counted without it; and common sense: a vehicle has a driver, a tube a swab
+  kinds       whom a retest finds, a tube each, stands on the lists as positive
   time        within a day nothing becomes less (nobody reverses), neither a figure nor what is
               left between two of them
   stocks      change by exactly what came and went
@@ -22,12 +23,16 @@ though a person with more patience could find more.
 """
 
 import collections
+import functools
+import gc
 import json
 import re
 
 FAR = 10**9
 LEVELS = ("city", "county", "town")
-PERSON_UNITS = ("person_times", "persons", "household_times", "households", "visits")
+PERSON_UNITS = (
+    "person_times", "persons", "household_times", "households", "visits", "tubes", "rooms"
+)
 
 
 class Intervals:
@@ -58,8 +63,12 @@ class Intervals:
             at = queue.popleft()
             is_queued[at] = False
             terms = self.sums[at]
-            least = sum(low[n] if sign > 0 else -high[n] for n, sign in terms)
-            most = sum(high[n] if sign > 0 else -low[n] for n, sign in terms)
+            least = most = 0
+            for n, sign in terms:
+                if sign > 0:
+                    least, most = least + low[n], most + high[n]
+                else:
+                    least, most = least - high[n], most - low[n]
             for n, sign in terms:
                 if sign > 0:
                     new_low, new_high = high[n] - most, low[n] - least
@@ -201,7 +210,7 @@ class Attack:
         self.published, self.dimensions = published, dimensions
         self.intervals = Intervals()
         self.cells = {}  # (rollup, cut_off, region, values of dimensions or None, column): number
-        self.withheld = set()  # keys of cells that are withheld and count persons
+        self.withheld = set()  # keys of cells that are
         self.left = {}  # what is left between cells: (cut_off, key without it): number
         self.days = {}
         self.children = collections.defaultdict(list)
@@ -210,6 +219,13 @@ class Attack:
                 self.children[parent].append(code)
 
     def run(self):
+        gc.disable()  # it would look at millions of lists that all stay, again and again
+        try:
+            self.reason()
+        finally:
+            gc.enable()
+
+    def reason(self):
         for name, rows in self.published.items():
             for is_detail, row in rows:
                 self.read(name, self.dimensions[name] if is_detail else None, row)
@@ -217,6 +233,7 @@ class Attack:
         for name, definition in self.definitions.items():
             self.relate(name, definition)
         self.relate_rollups()
+        self.relate_kinds()
         self.relate_times()
         self.intervals.narrow()
 
@@ -227,7 +244,7 @@ class Attack:
         columns = self.definitions[name].columns.keys() | self.definitions[name].changes.keys()
         for column in columns & row.keys():
             key = name, row["cut_off"], row["region"], values, column
-            is_person = unit_of(column) in PERSON_UNITS
+            is_person = counts_persons(column)
             low, high = 0, FAR
             if column in row["withheld"] and self.is_unheard(row, name, column):
                 high = 0
@@ -235,8 +252,7 @@ class Attack:
                 hides_zero = self.has_fine_rows or self.may_be_unknown(name, column)
                 low, high = (0 if is_fine and hides_zero else 1), 7
             if column in row["withheld"]:
-                if is_person:
-                    self.withheld.add(key)
+                self.withheld.add(key)
             elif row[column] is not None:
                 low = high = row[column]
                 if is_person and low:
@@ -333,17 +349,34 @@ class Attack:
         if None not in home + role:
             self.leave((cut_off, *names, column), home, role)
 
+    def relate_kinds(self):
+        """Towns have no rows by scheme: there the tubes of all are at least those of retests."""
+        persons, tubes = "positive_persons", "presumptive_positive_tubes"
+        for key, number in list(self.cells.items()):
+            name, cut_off, region, values, column = key
+            if (name, values, column) == ("contact", None, persons):
+                found = self.find("test_site", cut_off, region, ("RETEST",), tubes)
+                every = self.find("test_site", cut_off, region, None, tubes)
+                if found is not None:
+                    self.intervals.is_zero([number], [found])
+                elif every is not None:
+                    self.leave((cut_off, name, region, None, persons, tubes), [every], [number])
+            elif (name, values, column) == ("test_site", ("RETEST",), "resulted_tubes"):
+                swabbed = self.find(*key[:4], "resulted_person_times")
+                self.intervals.is_zero([number], [swabbed])
+
     def relate_times(self):
-        for earlier, later in zip(self.cut_offs, self.cut_offs[1:]):
-            is_same_day = self.days[earlier] == self.days[later]
-            if is_same_day:
-                for key, number in list(self.left.items()):
-                    then = self.left.get((earlier, *key[1:])) if key[0] == later else None
-                    if then is not None and not self.may_shrink(key):
-                        self.grow(then, number)
-            for key, number in list(self.cells.items()):
-                if key[1] == later:
-                    self.relate_time(key, number, earlier, is_same_day)
+        before = dict(zip(self.cut_offs[1:], self.cut_offs))
+        for key, number in self.left.items():
+            earlier = before.get(key[0])
+            if earlier is not None and self.days[earlier] == self.days[key[0]]:
+                then = self.left.get((earlier, *key[1:]))
+                if then is not None and not self.may_shrink(key):
+                    self.grow(then, number)
+        for key, number in self.cells.items():
+            earlier = before.get(key[1])
+            if earlier is not None:
+                self.relate_time(key, number, earlier, self.days[earlier] == self.days[key[1]])
 
     def may_shrink(self, key):
         """Of what is left between stocks or extremes nobody knows which way it goes."""
@@ -390,6 +423,11 @@ class Attack:
         """How many numbers are possible."""
         low, high = self.interval(key)
         return high - low + 1
+
+
+@functools.cache
+def counts_persons(column):
+    return unit_of(column) in PERSON_UNITS
 
 
 def unit_of(column):

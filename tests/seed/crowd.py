@@ -4,6 +4,7 @@ gamma-Poisson law, as reports do, so that a town may have hundreds or none. Seed
 
 import bisect
 import collections
+import functools
 import itertools
 import json
 import random
@@ -128,6 +129,11 @@ class Crowd:
         for less, more in (("tubes", "persons"), ("households", "persons")):
             if less in event and more in event:
                 event[less] = min(event[less], event[more])
+        if step == "RESULTED":
+            if event["result"] == "PRESUMPTIVE_POSITIVE" and self.random.random() < 0.5:
+                event["scheme"] = "RETEST"
+            if event["scheme"] == "RETEST":
+                event["persons"] = event["tubes"]
 
     def leave(self, event):
         """All of those who came in one event, by its place and its other names."""
@@ -151,19 +157,48 @@ class World:
     def __init__(self, schemas, seed, starts_ms, busy):
         """busy: a number per day, 1 for EVENTS_A_DAY."""
         self.regions = Regions(schemas / "regions.csv")
-        self.starts_ms, self.busy = starts_ms, busy
+        self.starts_ms = starts_ms
         self.rollups, self.sources, self.events = {}, set(), {}
         for kind in EVENTS_A_DAY:
-            self.count(schemas, kind, Crowd(schemas, kind, seed))
+            crowd = Crowd(schemas, kind, seed)
+            days = (crowd.day(starts_ms + d * DAY_MS, b) for d, b in enumerate(busy))
+            self.events[kind] = list(itertools.chain.from_iterable(days))
+        self.list_positives()
+        for kind in EVENTS_A_DAY:
+            self.count(schemas, kind)
         self.tables = {}
         for rollup in self.rollups.values():
             self.tables |= rollup.tables()
 
-    def count(self, schemas, kind, crowd):
+    def list_positives(self):
+        """Whom retests find stands on the lists as positive, and nobody else."""
+        listed = [e for e in self.events["contact"] if e["step"] != "POSITIVE"]
+        found = [
+            e
+            for e in self.events["test_site"]
+            if (e["step"], e["scheme"], e["result"])
+            == ("RESULTED", "RETEST", "PRESUMPTIVE_POSITIVE")
+        ]
+        positives = [
+            {
+                **contact,
+                "step": "POSITIVE",
+                "persons": e["tubes"],
+                "source": f"SIM-contact-{e['region']}",
+                "region": e["region"],
+                "occurred_at": e["occurred_at"],
+            }
+            for contact, e in zip(listed, found)
+        ]
+        self.events["contact"] = sorted(listed + positives, key=lambda e: e["occurred_at"])
+        numbers = collections.Counter()
+        for event in self.events["contact"]:
+            numbers[event["source"]] += 1
+            event["seq"] = numbers[event["source"]]
+
+    def count(self, schemas, kind):
         rollups = [Rollup(p, self.regions) for p in (schemas / kind).glob("*.rollup.json")]
         self.rollups |= {rollup.name: rollup for rollup in rollups}
-        days = (crowd.day(self.starts_ms + d * DAY_MS, b) for d, b in enumerate(self.busy))
-        self.events[kind] = list(itertools.chain.from_iterable(days))
         for event in self.events[kind]:
             self.sources.add((event["source"], kind, event["region"]))
             for rollup in rollups:
@@ -173,16 +208,27 @@ class World:
         """The ends of its hours."""
         return [self.starts_ms + day * DAY_MS + h * HOUR_MS for h in range(1, 25)]
 
-    def figures(self, name, starts_ms, ends_ms, dimensions=()):
-        """{(region, values of the dimensions, column): what was counted in that time}."""
-        rollup, out = self.rollups[name], collections.defaultdict(int)
-        at = [rollup.dimensions.index(d) for d in dimensions]
+    @functools.cache
+    def hours(self, name):
+        """{start of an hour: [(region, values of the dimensions, row)]}."""
+        out = collections.defaultdict(list)
         for level in ("town", "county", "city"):
-            for key, row in self.tables.get(f"{name}_{level}", {}).items():
-                region, bucket, *values = key
-                if starts_ms <= bucket < ends_ms:
-                    for column, value in row.items():
-                        self.merge(out, (region, tuple(values[i] for i in at), column), value)
+            for (region, bucket, *values), row in self.tables.get(f"{name}_{level}", {}).items():
+                out[bucket - bucket % HOUR_MS].append((region, values, row))
+        return out
+
+    @functools.cache
+    def figures(self, name, starts_ms, ends_ms, dimensions=()):
+        """{(region, values of the dimensions, column): what was counted in these hours}: those of
+        one hour less, and the last."""
+        out = collections.defaultdict(int)
+        if starts_ms == ends_ms:
+            return out
+        out |= self.figures(name, starts_ms, ends_ms - HOUR_MS, dimensions)
+        at = [self.rollups[name].dimensions.index(d) for d in dimensions]
+        for region, values, row in self.hours(name)[ends_ms - HOUR_MS]:
+            for column, value in row.items():
+                self.merge(out, (region, tuple(values[i] for i in at), column), value)
         return out
 
     @staticmethod
@@ -196,7 +242,7 @@ class World:
         """Every figure of a snapshot as it is: {(region, values or None, column): number}."""
         starts_ms = cut_off_ms - 1 - (cut_off_ms - 1 - self.starts_ms) % DAY_MS
         name, out = definition.name, {}
-        for values in ((), dimensions):
+        for values in ((), tuple(dimensions)):
             found = self.figures(name, starts_ms, cut_off_ms, values)
             for (region, chosen, column), number in found.items():
                 out[region, chosen if values else None, column] = number
