@@ -309,7 +309,7 @@ def test_a_snapshot_waits_for_fx_setup(empty):
         process = empty.start("fx-report", "--publish")
         query = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT"
         query += " l.granted AND l.locktype = 'advisory' AND a.application_name = 'fx-report'"
-        wait_until(lambda: empty.value(query), what="fx-report waits")
+        wait_until(lambda: empty.value(query), seconds=10, what="fx-report waits")
         other.execute(f"UPDATE {empty.schema}.definition SET is_rebuild = true")
     assert process.wait() == 2 and "counted anew" in process.result().err
     empty.db.execute(f"UPDATE {empty.schema}.definition SET is_rebuild = false")
