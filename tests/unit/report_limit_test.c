@@ -5,6 +5,8 @@
 
 void *__real_realloc(void *memory, size_t size);
 void *__real_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
 
 static long until_failure = -1; /* allocations that still succeed; negative: all do */
 
