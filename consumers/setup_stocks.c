@@ -46,7 +46,7 @@ static bool has_last(const struct rollup *rollup)
 /* T is the edge of a bucket, in the CTE edge. As a subselect it is computed once, not per row. IS
  * TRUE: the tables are read whole, in their order, not through an index on the time. */
 #define EDGE "(SELECT e.at FROM edge e)"
-#define IS_BEFORE(table) "(" table ".bucket_start < " EDGE ") IS TRUE"
+#define IS_BEFORE "(bucket_start < " EDGE ") IS TRUE"
 
 /* Running totals per region: every sum before T, then the derived changes over them. All regions in
  * one pass: the tables are read whole, but once. A level or region that is asked for goes in. */
@@ -68,9 +68,8 @@ static void append_changes(struct buf *out, const struct views_target *target)
         buf_append_format(out, "%sSELECT '%s'::text AS level, x.* FROM \"%s_%s\" x",
                           i == 0 ? " FROM (" : " UNION ALL ", levels[i], target->rollup->name,
                           levels[i]);
-    buf_append_text(out,
-                    ") t WHERE " IS_BEFORE("t") " GROUP BY t.level, t.region) q) n "
-                                                "ON n.level = c.of_level AND n.region = c.region");
+    buf_append_text(out, ") t WHERE " IS_BEFORE " GROUP BY t.level, t.region) q) n "
+                         "ON n.level = c.of_level AND n.region = c.region");
 }
 
 /* One column's last values before T: per source and dimensions (the newest value stands in the
@@ -84,21 +83,19 @@ static void append_last(struct buf *out, const struct views_target *target, int 
     buf_append_text(&keys, "source");
     for (int i = 0; i < rollup->dimension_count; i++)
         buf_append_format(&keys, ", \"%s\"", target->schema->fields[rollup->dimensions[i]].name);
-    buf_append_format(
-        out,
-        " LEFT JOIN (SELECT a.ancestor, sum(x.value)::bigint AS value, "
-        "count(DISTINCT x.source) AS sources, min(x.bucket_start) AS oldest FROM "
-        "(SELECT source, bucket_start, t.\"%s\" AS value FROM (SELECT %s, "
-        "max(o.bucket_start) AS bucket_start FROM \"%s_source\" o "
-        "WHERE " IS_BEFORE(
-            "o") " AND o.\"%s\" IS NOT NULL GROUP BY %s) n "
-                 "JOIN \"%s_source\" t USING (bucket_start, %s)) x "
-                 "JOIN source_status('%s', '%s', " EDGE " - interval '1 hour', " EDGE
-                 ") s ON s.source = x.source AND "
-                 "(s.expected > 0 OR NOT s.is_registered) JOIN region_ancestor a "
-                 "ON a.region = s.region GROUP BY a.ancestor) l%d ON l%d.ancestor = c.region",
-        column, buf_text(&keys), rollup->name, column, buf_text(&keys), rollup->name,
-        buf_text(&keys), target->kind, target->topic, index, index);
+    buf_append_format(out,
+                      " LEFT JOIN (SELECT a.ancestor, sum(x.value)::bigint AS value, "
+                      "count(DISTINCT x.source) AS sources, min(x.bucket_start) AS oldest FROM "
+                      "(SELECT source, bucket_start, t.\"%s\" AS value FROM (SELECT %s, "
+                      "max(o.bucket_start) AS bucket_start FROM \"%s_source\" o "
+                      "WHERE " IS_BEFORE " AND o.\"%s\" IS NOT NULL GROUP BY %s) n "
+                      "JOIN \"%s_source\" t USING (bucket_start, %s)) x "
+                      "JOIN source_status('%s', '%s', " EDGE " - interval '1 hour', " EDGE
+                      ") s ON s.source = x.source AND "
+                      "(s.expected > 0 OR NOT s.is_registered) JOIN region_ancestor a "
+                      "ON a.region = s.region GROUP BY a.ancestor) l%d ON l%d.ancestor = c.region",
+                      column, buf_text(&keys), rollup->name, column, buf_text(&keys), rollup->name,
+                      buf_text(&keys), target->kind, target->topic, index, index);
     out->is_failed |= keys.is_failed;
     buf_release(&keys);
 }
