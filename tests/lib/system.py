@@ -251,7 +251,8 @@ class System:
             yield self._end(TopicPartition(self.topic(kind), partition))
 
     def _end(self, where):
-        """Asked again: a topic that was just created may have no leader yet."""
+        """Asked again, by a new reader: a topic that was just created may have no leader yet, and
+        the client may keep what it heard of it then for many minutes."""
         until = time.monotonic() + 60
         while True:
             try:
@@ -259,6 +260,8 @@ class System:
             except KafkaException:
                 if time.monotonic() > until:
                     raise
+                self._consumer.close()
+                del self._consumer
                 time.sleep(0.2)
 
     def _reader(self):
