@@ -2,6 +2,7 @@
 #include "args.h"
 
 #include "day.h"
+#include "log.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -157,6 +158,19 @@ enum fx_code args_parse(const struct fx_program *program, struct fx_argv *argv, 
     }
     argv->operands = optind;
     return code;
+}
+
+enum fx_code args_open(const struct fx_program *program, struct fx_argv *argv, void *target,
+                       const char *const *log_level, struct fx_err *err)
+{
+    enum fx_log_level level = FX_LOG_INFO;
+    if (args_parse(program, argv, target, err) != FX_OK)
+        return err->code;
+    if (!argv->is_done && argv->operands < argv->count)
+        return fx_err_set(err, FX_ECONFIG, "unexpected \"%s\"", argv->words[argv->operands]);
+    if (fx_log_parse_level(*log_level, &level, err) == FX_OK)
+        fx_log_open(program->name, level);
+    return err->code;
 }
 
 enum fx_code args_split(const char *text, char *name, size_t size, const char **value,

@@ -65,6 +65,15 @@ struct fx_argv {
 FX_MUST_CHECK enum fx_code args_parse(const struct fx_program *program, struct fx_argv *argv,
                                       void *target, struct fx_err *err);
 
+/*
+ * args_parse for a program that takes no operands; then its log is open at the level that
+ * *log_level, a field of target, names by then. FX_ECONFIG also for an operand, and for no such
+ * level.
+ */
+FX_MUST_CHECK enum fx_code args_open(const struct fx_program *program, struct fx_argv *argv,
+                                     void *target, const char *const *log_level,
+                                     struct fx_err *err);
+
 /* "key=value" -> key into name, pointer to value. FX_ECONFIG: no '=' or key too long. */
 FX_MUST_CHECK enum fx_code args_split(const char *text, char *name, size_t size, const char **value,
                                       struct fx_err *err);

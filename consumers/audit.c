@@ -67,15 +67,9 @@ static enum fx_code parse(int argc, char **argv, struct options *options, bool *
                           struct fx_err *err)
 {
     struct fx_argv words = {.count = argc, .words = argv};
-    enum fx_log_level level = FX_LOG_INFO;
-    if (args_parse(&program, &words, options, err) != FX_OK)
+    if (args_open(&program, &words, options, &options->log_level, err) != FX_OK)
         return err->code;
     *is_done = words.is_done;
-    if (!words.is_done && words.operands < argc)
-        return fx_err_set(err, FX_ECONFIG, "unexpected \"%s\"", argv[words.operands]);
-    if (fx_log_parse_level(options->log_level, &level, err) != FX_OK)
-        return err->code;
-    fx_log_open(program.name, level);
     if (!text_is_identifier(options->schema_name))
         return fx_err_set(err, FX_ECONFIG, "--schema-name is 1 to 63 of a-z, 0-9 and _");
     return FX_OK;

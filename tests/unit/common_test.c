@@ -361,6 +361,31 @@ static void args_refuse_and_name_what_is_wrong(void **state)
     assert_holds(err.text, "--since: 'never'");
 }
 
+/* What --brokers says stands for a level here: any field may. */
+static void args_open_takes_no_operand_and_knows_its_levels(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words[4];
+        enum fx_code code;
+        const char *text;
+    } cases[] = {
+        {{"fx-test", "-b", "warn"}, FX_OK, ""},
+        {{"fx-test", "-bwarn", "more"}, FX_ECONFIG, "unexpected \"more\""},
+        {{"fx-test", "-b", "loud"}, FX_ECONFIG, "loud"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct options options = {0};
+        struct fx_err err = FX_ERR_INIT;
+        char *words[4];
+        memcpy(words, cases[i].words, sizeof words);
+        struct fx_argv argv = {.count = 3, .words = words};
+        assert_int_equal(args_open(&program, &argv, &options, &options.brokers, &err),
+                         cases[i].code);
+        assert_holds(err.text, cases[i].text);
+    }
+}
+
 static void args_split_key_and_value(void **state)
 {
     (void)state;
@@ -431,6 +456,7 @@ int main(void)
         cmocka_unit_test(args_take_every_type),
         cmocka_unit_test(args_prefer_argv_to_the_environment),
         cmocka_unit_test(args_refuse_and_name_what_is_wrong),
+        cmocka_unit_test(args_open_takes_no_operand_and_knows_its_levels),
         cmocka_unit_test(args_split_key_and_value),
         cmocka_unit_test(retry_doubles_its_ceiling_up_to_the_bound),
         cmocka_unit_test(retry_stays_within_its_bounds),
