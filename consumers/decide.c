@@ -110,17 +110,13 @@ static enum fx_code read_definition(struct decide *decide, struct fx_err *err)
 /* One fx-setup at a time, as setup_database.c has it, and as the owner if the schema is its. */
 static enum fx_code begin(struct decide *decide, struct fx_err *err)
 {
-    const char *values[] = {decide->place->schema_name};
+    bool is_owner;
     if (sql_run(decide->conn,
                 "SET statement_timeout = '60s'; BEGIN ISOLATION LEVEL READ COMMITTED; "
                 "SELECT pg_advisory_xact_lock(hashtextextended('fx-setup', 0))",
                 err) != FX_OK)
         return err->code;
-    return sql_execute(decide->conn,
-                       "SELECT set_config('role', 'fangxian_owner', true) FROM pg_namespace n "
-                       "JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = $1 AND "
-                       "r.rolname = 'fangxian_owner' AND pg_has_role(r.oid, 'MEMBER')",
-                       1, values, err);
+    return sql_act_as_owner(decide->conn, decide->place->schema_name, &is_owner, err);
 }
 
 static enum fx_code attempt(struct decide *decide, const struct asked *chosen, struct fx_err *err)

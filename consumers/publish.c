@@ -148,22 +148,11 @@ static bool is_at_edge(const struct publish *publish, int row)
 static enum fx_code begin(struct publish *publish, struct fx_err *err)
 {
     const char *lock[] = {publish->published};
-    const char *values[] = {publish->schema_name};
-    PGresult *rows = NULL;
     if (sql_run(publish->conn, "BEGIN; " SESSION, err) != FX_OK ||
         sql_execute(publish->conn, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", 1, lock,
-                    err) != FX_OK ||
-        pg_query(publish->conn,
-                 &(struct pg_statement){
-                     "SELECT set_config('role', 'fangxian_owner', true) FROM pg_namespace n "
-                     "JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = $1 AND "
-                     "r.rolname = 'fangxian_owner' AND pg_has_role(r.oid, 'MEMBER')",
-                     1, values},
-                 &rows, err) != FX_OK)
+                    err) != FX_OK)
         return err->code;
-    publish->is_owner = PQntuples(rows) == 1;
-    PQclear(rows);
-    return FX_OK;
+    return sql_act_as_owner(publish->conn, publish->schema_name, &publish->is_owner, err);
 }
 
 static enum fx_code check_cut_off(struct publish *publish, int64_t asked_ms, int64_t over_ms,

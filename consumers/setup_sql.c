@@ -110,6 +110,23 @@ enum fx_code sql_execute(PGconn *conn, const char *sql, int count, const char *c
     return code;
 }
 
+enum fx_code sql_act_as_owner(PGconn *conn, const char *schema_name, bool *is_owner,
+                              struct fx_err *err)
+{
+    const char *values[] = {schema_name};
+    struct pg_statement statement = {
+        "SELECT set_config('role', 'fangxian_owner', true) FROM pg_namespace n "
+        "JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = $1 AND "
+        "r.rolname = 'fangxian_owner' AND pg_has_role(r.oid, 'MEMBER')",
+        1, values};
+    PGresult *rows = NULL;
+    if (pg_query(conn, &statement, &rows, err) != FX_OK)
+        return err->code;
+    *is_owner = PQntuples(rows) == 1;
+    PQclear(rows);
+    return FX_OK;
+}
+
 enum fx_code sql_run_list(PGconn *conn, const struct buf *list, struct fx_err *err)
 {
     if (buf_check(list, err) != FX_OK)
