@@ -116,8 +116,8 @@ static int compare_rows(const void *left, const void *right, void *context)
 }
 
 /* The cells as rows, in order. FX_EMEMORY. */
-static enum fx_code sort_rows(struct levels *levels, const struct cells *cells,
-                              const struct order *order, struct fx_err *err)
+static enum fx_code sort_rows(struct levels *levels, const struct cells *cells, struct order *order,
+                              struct fx_err *err)
 {
     int level = order->level;
     int count = cells_count(cells);
@@ -132,15 +132,15 @@ static enum fx_code sort_rows(struct levels *levels, const struct cells *cells,
     for (int i = 0; i < count; i++)
         rows[i] = cells_at(cells, i);
     if (count > 1)
-        qsort_r(rows, (size_t)count, sizeof *rows, compare_rows, (void *)(uintptr_t)order);
+        qsort_r(rows, (size_t)count, sizeof *rows, compare_rows, order);
     return FX_OK;
 }
 
 /* Whether two of the sorted rows have one key: a source that reported from two regions. */
-static bool has_twins(struct cell *const *rows, int count, const struct order *order)
+static bool has_twins(struct cell *const *rows, int count, struct order *order)
 {
     for (int i = 1; i < count; i++)
-        if (compare_rows(&rows[i - 1], &rows[i], (void *)(uintptr_t)order) == 0)
+        if (compare_rows(&rows[i - 1], &rows[i], order) == 0)
             return true;
     return false;
 }
