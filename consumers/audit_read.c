@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit_read.h"
 
-#include "../common/day.h"
-#include "../common/log.h"
+#include "audit_fetch.h"
 #include "audit_query.h"
 #include "audit_recount.h"
 
@@ -14,55 +13,6 @@
     "SET LOCAL statement_timeout = '10min'; SET LOCAL timezone = 'Asia/Shanghai'; "                \
     "SET LOCAL datestyle = 'ISO'; SET LOCAL jit = off"
 
-#define OID_BOOL 16
-#define OID_INT8 20
-#define OID_INT2 21
-#define OID_INT4 23
-#define OID_TIMESTAMPTZ 1184
-#define INSTANT_SIZE 48
-
-static enum audit_type type_of(Oid oid)
-{
-    if (oid == OID_BOOL)
-        return AUDIT_BOOLEAN;
-    return oid == OID_INT8 || oid == OID_INT4 || oid == OID_INT2 ? AUDIT_NUMBER : AUDIT_TEXT;
-}
-
-/* "2022-02-10 08:30:00.5+08" -> "2022-02-10T08:30:00.5+08:00". Returns out. */
-static const char *to_iso(const char *instant, char out[INSTANT_SIZE])
-{
-    size_t size = strlen(instant);
-    if (size < 14 || size + 4 > INSTANT_SIZE || instant[10] != ' ')
-        return instant; /* infinity */
-    memcpy(out, instant, size + 1);
-    out[10] = 'T';
-    if (out[size - 3] == '+' || out[size - 3] == '-')
-        memcpy(out + size, ":00", 4);
-    return out;
-}
-
-/* Appends all rows of the result; the first call decides the columns. */
-static enum fx_code append_result(struct audit_rows *rows, const PGresult *result,
-                                  struct fx_err *err)
-{
-    int columns = PQnfields(result);
-    for (int i = rows->column_count; i < columns; i++)
-        audit_rows_column(rows, PQfname(result, i), type_of(PQftype(result, i)));
-    for (int row = 0; row < PQntuples(result); row++) {
-        const char *cells[AUDIT_COLUMNS_MAX];
-        char instants[AUDIT_COLUMNS_MAX][INSTANT_SIZE];
-        for (int i = 0; i < columns; i++) {
-            const char *value = PQgetvalue(result, row, i);
-            cells[i] = PQftype(result, i) == OID_TIMESTAMPTZ ? to_iso(value, instants[i]) : value;
-            if (PQgetisnull(result, row, i))
-                cells[i] = NULL;
-        }
-        if (audit_rows_add(rows, cells, err) != FX_OK)
-            return err->code;
-    }
-    return FX_OK;
-}
-
 struct reading {
     PGconn *conn;
     const struct audit_scope *scope;
@@ -70,27 +20,10 @@ struct reading {
     char record[80]; /* the quoted record schema */
 };
 
-/* Appends what the statement returns. */
-static enum fx_code read_statement(const struct reading *reading,
-                                   const struct pg_statement *statement, struct audit_rows *rows,
-                                   struct fx_err *err)
-{
-    PGresult *result = NULL;
-    int64_t began_ms = day_monotonic_ms();
-    if (pg_query(reading->conn, statement, &result, err) != FX_OK)
-        return err->code;
-    enum fx_code code = append_result(rows, result, err);
-    fx_log(FX_LOG_DEBUG, "query", "rows=%d last_column=%s ms=%lld", PQntuples(result),
-           PQnfields(result) > 0 ? PQfname(result, PQnfields(result) - 1) : "-",
-           (long long)(day_monotonic_ms() - began_ms));
-    PQclear(result);
-    return code;
-}
-
 static enum fx_code read_plain(const struct reading *reading, const char *sql,
                                struct audit_rows *rows, struct fx_err *err)
 {
-    return read_statement(reading, &(struct pg_statement){sql, 0, NULL}, rows, err);
+    return audit_fetch(reading->conn, &(struct pg_statement){sql, 0, NULL}, rows, err);
 }
 
 /* Appends what the head and sql return; "%s" in sql stands for the record schema. */
@@ -109,8 +42,8 @@ static enum fx_code read_scoped(const struct reading *reading, const char *sql,
     buf_append_text(&text, mark == NULL ? sql : mark + 2);
     enum fx_code code = buf_check(&text, err);
     if (code == FX_OK)
-        code =
-            read_statement(reading, &(struct pg_statement){buf_text(&text), 4, values}, rows, err);
+        code = audit_fetch(reading->conn, &(struct pg_statement){buf_text(&text), 4, values}, rows,
+                           err);
     buf_release(&text);
     return code;
 }

@@ -6,12 +6,12 @@
 #include "../common/day.h"
 #include "../common/log.h"
 #include "../common/text.h"
+#include "audit_fetch.h"
 #include "publish.h"
 #include "report_freeze.h"
 #include "report_options.h"
 #include "report_output.h"
 #include "report_page.h"
-#include "report_pg.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -151,7 +151,7 @@ static enum fx_code choose_region(PGconn *conn, const char *asked, struct audit_
     *region = asked;
     if (asked != NULL)
         return FX_OK;
-    if (report_pg_read(conn, &statement, root, err) != FX_OK)
+    if (audit_fetch(conn, &statement, root, err) != FX_OK)
         return err->code;
     if (root->count != 1)
         return fx_err_set(err, FX_ECONFIG, "the tree has %d roots: say which --region",

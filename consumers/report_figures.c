@@ -2,6 +2,7 @@
 #include "report_figures.h"
 
 #include "../common/day.h"
+#include "audit_fetch.h"
 #include "report_pg.h"
 #include "report_query.h"
 
@@ -29,7 +30,7 @@ static enum fx_code read_into(const struct reading *reading, enum report_query q
                               struct fx_err *err)
 {
     struct pg_statement statement = {report_query(query), report_query_parameters(query), values};
-    return report_pg_read(reading->conn, &statement, rows, err);
+    return audit_fetch(reading->conn, &statement, rows, err);
 }
 
 /* "2022-02-10T08:00:00.000+08:00" -> "2022-02-10T08:00:00+08:00" */
@@ -292,8 +293,8 @@ static enum fx_code read_group(const struct reading *reading, const struct repor
         report_query_last(&sql, &reading->installed, measures);
     enum fx_code code = buf_check(&sql, err);
     if (code == FX_OK)
-        code = report_pg_read(reading->conn, &(struct pg_statement){buf_text(&sql), 3, values},
-                              &answer, err);
+        code = audit_fetch(reading->conn, &(struct pg_statement){buf_text(&sql), 3, values},
+                           &answer, err);
     for (int i = 0; code == FX_OK && i < count; i++)
         code = add_answer(reading, &measures[i], &answer, 2 + i, err);
     audit_rows_release(&answer);
@@ -456,7 +457,7 @@ enum fx_code report_figures_log(PGconn *conn, const struct report *report, const
     struct pg_statement statement = {report_query(REPORT_QUERY_LOG), 3, values};
     enum fx_code code = buf_check(&codes, err);
     if (code == FX_OK)
-        code = report_pg_read(conn, &statement, log, err);
+        code = audit_fetch(conn, &statement, log, err);
     buf_release(&codes);
     return code;
 }

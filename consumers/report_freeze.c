@@ -4,9 +4,9 @@
 #include "../common/day.h"
 #include "../common/log.h"
 #include "../common/retry.h"
+#include "audit_fetch.h"
 #include "report_compare.h"
 #include "report_page.h"
-#include "report_pg.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,7 +144,7 @@ static enum fx_code record_cut_off(const struct report_store *store, const char 
              "ON CONFLICT (as_of) DO NOTHING RETURNING fence_all()",
              store->record);
     enum fx_code code =
-        report_pg_read(store->conn, &(struct pg_statement){sql, 1, &as_of}, &rows, err);
+        audit_fetch(store->conn, &(struct pg_statement){sql, 1, &as_of}, &rows, err);
     audit_rows_release(&rows);
     return code;
 }
@@ -222,8 +222,7 @@ static enum fx_code prepare(const struct report_store *store, struct fx_err *err
              "SELECT pg_catalog.bool_and(has_table_privilege(t, 'INSERT')) FROM unnest(ARRAY["
              "'%s.report', '%s.report_text', '%s.cutoff']) t",
              store->record, store->record, store->record);
-    enum fx_code code =
-        report_pg_read(store->conn, &(struct pg_statement){sql, 0, NULL}, &rows, err);
+    enum fx_code code = audit_fetch(store->conn, &(struct pg_statement){sql, 0, NULL}, &rows, err);
     if (code == FX_OK && rows.cells[0][0] != 't')
         code = fx_err_set(err, FX_ECONFIG,
                           "--freeze needs a login in fangxian_writer or fangxian_owner");

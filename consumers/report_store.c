@@ -2,6 +2,7 @@
 #include "report_store.h"
 
 #include "../common/text.h"
+#include "audit_fetch.h"
 #include "report_csv.h"
 #include "report_pg.h"
 
@@ -21,7 +22,7 @@ enum fx_code report_store_open(PGconn *conn, struct report_store *store, struct 
         "d.record_schema)) IS NOT NULL, current_schema FROM definition d",
         0, NULL};
     *store = (struct report_store){.conn = conn};
-    enum fx_code code = report_pg_read(conn, &statement, &rows, err);
+    enum fx_code code = audit_fetch(conn, &statement, &rows, err);
     if (code == FX_OK && (rows.count != 1 || rows.cells[2][0] != 't'))
         code = fx_err_set(err, FX_ECONFIG, "the schema is not set up for reports: run fx-setup");
     else if (code == FX_OK && !text_is_identifier(rows.cells[0]))
@@ -52,7 +53,7 @@ static enum fx_code run(const struct report_store *store, const struct pg_statem
     enum fx_code code = buf_check(&sql, err);
     struct pg_statement full = {buf_text(&sql), statement->count, statement->values};
     if (code == FX_OK)
-        code = report_pg_read(store->conn, &full, rows, err);
+        code = audit_fetch(store->conn, &full, rows, err);
     buf_release(&sql);
     return code;
 }
