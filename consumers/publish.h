@@ -41,7 +41,7 @@
  *   - Cut-offs only go forward, at most one an hour, and never in an hour that is not over.
  *   - One hierarchy below the city, the reporting units: nothing by statistical counties.
  *   - All of a snapshot is read in one REPEATABLE READ transaction; it is there whole or not.
- *   - It and fx-setup wait for each other (--publish a minute, fx-setup and --freeze 5 s a try), so
+ *   - It and fx-setup wait for each other (a minute; --freeze 5 s a try), so
  *     that no swap and no other definition comes between its tables.
  *   - Role fangxian_public has USAGE on this schema and SELECT on its tables, and nothing anywhere
  *     else; fangxian_analyst reads it, too.

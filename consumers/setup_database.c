@@ -146,12 +146,14 @@ static enum fx_code make_all(struct setup *setup, struct fx_err *err)
     return code;
 }
 
-/* One fx-setup at a time in a database: roles and record schemas may be shared. */
+/* One fx-setup at a time in a database: roles and record schemas may be shared. Another one, or a
+ * snapshot that is published, takes longer than what a session waits for any other lock. */
 static const char begin[] =
     "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
     "SET client_min_messages = warning; SET check_function_bodies = on; "
-    "SET temp_buffers = '32MB'; BEGIN; "
-    "SELECT pg_advisory_xact_lock(hashtextextended('fx-setup', 0))";
+    "SET temp_buffers = '32MB'; BEGIN; SET LOCAL lock_timeout = '60s'; "
+    "SELECT pg_advisory_xact_lock(hashtextextended('fx-setup', 0)); "
+    "SET LOCAL lock_timeout TO DEFAULT";
 
 static enum fx_code run_transaction(struct setup *setup, struct fx_err *err)
 {

@@ -4,6 +4,7 @@ read."""
 
 import json
 import re
+import time
 from datetime import date
 
 import psycopg
@@ -301,15 +302,29 @@ def test_a_dimension_that_is_gone_asks_for_another_name(empty):
     assert "checkpoint_detail" in tables(empty)
 
 
+def waits_for_setup(system, program):
+    query = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT"
+    query += " l.granted AND l.locktype = 'advisory' AND a.application_name = %s"
+    return system.value(query, program)
+
+
+def test_fx_setup_waits_longer_for_its_like_than_for_another_lock(empty):
+    with psycopg.connect() as other:
+        other.execute("SELECT pg_advisory_xact_lock(hashtextextended('fx-setup', 0))")
+        process = empty.start("fx-setup", "--no-topics", "--check")
+        wait_until(lambda: waits_for_setup(empty, "fx-setup"), 10, "fx-setup to wait")
+        time.sleep(5.5)  # a session's lock_timeout is 5 s
+        assert process.is_running(), process.result()
+    assert process.wait() in (0, 1) and "ev=checked" in process.result().err
+
+
 def test_a_snapshot_waits_for_fx_setup(empty):
     """And looks only then: here at a schema that became a rebuild meanwhile."""
     publish(empty)
     with psycopg.connect() as other:
         other.execute("SELECT pg_advisory_xact_lock(hashtextextended('fx-setup', 0))")
         process = empty.start("fx-report", "--publish")
-        query = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT"
-        query += " l.granted AND l.locktype = 'advisory' AND a.application_name = 'fx-report'"
-        wait_until(lambda: empty.value(query), seconds=10, what="fx-report waits")
+        wait_until(lambda: waits_for_setup(empty, "fx-report"), 10, "fx-report to wait")
         other.execute(f"UPDATE {empty.schema}.definition SET is_rebuild = true")
     assert process.wait() == 2 and "counted anew" in process.result().err
     empty.db.execute(f"UPDATE {empty.schema}.definition SET is_rebuild = false")
