@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* decode_compile - a writer's schema and the current one as steps and ops. */
-#include "decode_ops.h"
+#include "straight.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +94,7 @@ static void compile_ops(struct decoder *decoder)
         struct op *op = &decoder->ops[decoder->op_count];
         *op = (struct op){.first = at, .count = 1, .to = step->to, .min = step->min};
         op->max = step->max;
+        op->is_name = step->is_name_checked;
         if (compile_word(decoder, op))
             continue;
         if (step->type == FIELD_STRING && !step->is_nullable && step->to >= 0)
@@ -105,12 +106,15 @@ static void compile_ops(struct decoder *decoder)
     }
 }
 
-static bool is_in_a_row(const struct sum *sum)
+/* count stays 0 where the parts are in no row. */
+static struct sum_row find_row(const struct sum *sum, int index)
 {
+    struct sum_row row = {index, sum->total, sum->parts[0], 0};
     for (int i = 1; i < sum->part_count; i++)
         if (sum->parts[i] != sum->parts[0] + i)
-            return false;
-    return true;
+            return row;
+    row.count = sum->part_count;
+    return row;
 }
 
 enum fx_code decoder_open(const struct schema *writer, const struct schema *current,
@@ -131,7 +135,7 @@ enum fx_code decoder_open(const struct schema *writer, const struct schema *curr
         if (fresh->steps[i].to >= 0)
             fresh->is_null[fresh->steps[i].to] = fresh->steps[i].is_nullable;
     for (int i = 0; i < current->sum_count; i++)
-        fresh->is_row[i] = is_in_a_row(&current->sums[i]);
+        fresh->sums[i] = find_row(&current->sums[i], i);
     for (int i = 0; i < current->field_count; i++)
         if (schema_field(writer, current->fields[i].name) < 0)
             fresh->defaults[fresh->default_count++] = i;
@@ -139,6 +143,7 @@ enum fx_code decoder_open(const struct schema *writer, const struct schema *curr
         decoder_close(fresh);
         return err->code;
     }
+    fresh->straight = straight_find_decode(fresh);
     *decoder = fresh;
     return FX_OK;
 }

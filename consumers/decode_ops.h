@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * decode_ops - what a decoder is made of: decode_compile.c makes it from two schemas, decode.c runs
- * it. Private to them.
+ * it, straight_make.c writes it down as C. Private to them.
  */
 #ifndef FX_DECODE_OPS_H
 #define FX_DECODE_OPS_H
 
 #include "decode.h"
 
+#define FX_INLINE static inline __attribute__((always_inline))
 #define WORD 8
 #define HIGH_BITS UINT64_C(0x8080808080808080)
 #define LOW_BITS UINT64_C(0x0101010101010101)
@@ -48,7 +49,20 @@ struct op {
     int64_t max;     /* these, and OP_TEXT */
     uint64_t mask;   /* OP_WORD: its bytes */
     uint64_t limits; /* OP_WORD: the highest value of each, with the high bit set */
+    bool is_name;    /* OP_TEXT: more than UTF-8 */
 };
+
+/* A sum whose parts are fields in a row. */
+struct sum_row {
+    int sum; /* its index in the schema */
+    int total;
+    int first;
+    int count; /* 0: its parts are in no row */
+};
+
+/* A decoder's whole way as code made for it (straight.h); size is at least WORD. */
+typedef bool straight_decode(const struct decoder *decoder, const uint8_t *bytes, size_t size,
+                             struct decoded *out);
 
 struct decoder {
     const struct schema *current;
@@ -59,7 +73,14 @@ struct decoder {
     bool is_null[SCHEMA_FIELDS_MAX]; /* what is_null begins with: an op says what differs */
     int defaults[SCHEMA_FIELDS_MAX]; /* fields the writer does not have */
     int default_count;
-    bool is_row[SCHEMA_SUMS_MAX]; /* the sum's parts are fields in a row */
+    struct sum_row sums[SCHEMA_SUMS_MAX];
+    straight_decode *straight; /* NULL: there is none */
 };
+
+/* Fields that the writer does not have. */
+void decode_fill_defaults(const struct decoder *decoder, struct decoded *out);
+
+/* All sums; to be called only where every part is within its bounds. */
+void decode_check_sums(const struct decoder *decoder, struct decoded *out);
 
 #endif

@@ -1,61 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "measure.h"
+#include "straight.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum test {
-    TEST_SYMBOLS, /* bit of the symbol (or boolean) in mask */
-    TEST_RANGE,   /* low <= value <= high */
-    TEST_LIST,    /* one of the condition's numbers */
-    TEST_TEXTS,   /* one of the condition's texts */
-    TEST_IS_NULL,
-    TEST_IS_NOT_NULL
-};
-
-struct predicate {
-    enum test test;
-    int bit;         /* of the operations' needs */
-    bool is_negated; /* TEST_SYMBOLS has the negation in mask already */
-    int field;
-    uint64_t mask;
-    int64_t low;
-    int64_t high;
-    const struct condition *condition;
-};
-
-struct operation {
-    uint64_t needs; /* bits of predicates that must hold */
-    enum aggregate aggregate;
-    int field; /* -1: count */
-    int slot;
-};
-
-/* Sums without conditions, of fields in a row that are never null, into slots in a row. */
-struct row {
-    int field;
-    int slot;
-    int count;
-};
-
-/*
- * What an event says is as good as random, so a branch on it is guessed wrong again and again and
- * costs more than what it saves. The tests and operations that most columns are made of therefore
- * run without one: a condition is a mask, all ones or zero, and what is null is the number 0. In
- * predicates the symbols' tests come first, then the ranges; in operations counts, then sums.
- */
-struct measure {
-    struct predicate predicates[PLAN_PREDICATES_MAX];
-    int symbol_count; /* predicates that are TEST_SYMBOLS */
-    int range_count;  /* behind them: TEST_RANGE */
-    int predicate_count;
-    struct row *rows;
-    int row_count;
-    int count_count; /* operations that count */
-    int sum_count;   /* behind them: that sum */
-    int operation_count;
-    struct operation operations[];
-};
 
 static bool is_same_condition(const struct condition *a, const struct condition *b)
 {
@@ -250,6 +197,7 @@ enum fx_code measure_open(const struct schema *schema, const struct rollup *roll
         return err->code;
     }
     arrange(fresh, schema);
+    fresh->straight = straight_find_measure(fresh);
     *measure = fresh;
     return FX_OK;
 }
@@ -303,22 +251,22 @@ static bool holds(const struct predicate *predicate, const struct decoded *field
     return false;
 }
 
+uint64_t measure_test(const struct predicate *one, const struct decoded *fields)
+{
+    return (uint64_t)holds(one, fields) << one->bit;
+}
+
 static uint64_t test_all(const struct measure *measure, const struct decoded *fields)
 {
     uint64_t bits = 0;
     const struct predicate *one = measure->predicates;
     const struct predicate *end = one + measure->symbol_count;
-    for (; one < end; one++) {
-        uint64_t is_there = !fields->is_null[one->field];
-        bits |= (one->mask >> fields->numbers[one->field] & is_there) << one->bit;
-    }
-    for (end += measure->range_count; one < end; one++) {
-        int64_t number = fields->numbers[one->field];
-        bool is_in = (number >= one->low) & (number <= one->high) & !fields->is_null[one->field];
-        bits |= (uint64_t)is_in << one->bit;
-    }
+    for (; one < end; one++)
+        bits |= test_symbols(one, fields);
+    for (end += measure->range_count; one < end; one++)
+        bits |= test_range(one, fields);
     for (end = measure->predicates + measure->predicate_count; one < end; one++)
-        bits |= (uint64_t)holds(one, fields) << one->bit;
+        bits |= measure_test(one, fields);
     return bits;
 }
 
@@ -337,43 +285,18 @@ static void keep_last(int64_t *slots, int64_t value, const struct plan_target *t
     memcpy(&slots[1], order, sizeof order);
 }
 
-/* Extremes and last: a reversal does not undo them. */
-static void keep_extreme(const struct operation *operation, const struct plan_target *target,
-                         int64_t *slot)
+void measure_keep(const struct operation *operation, const struct plan_target *target,
+                  int64_t *slot)
 {
-    const struct event *event = target->event;
-    if (target->sign < 0 || event->fields.is_null[operation->field])
-        return;
-    int64_t value = event->fields.numbers[operation->field];
+    int64_t value = target->event->fields.numbers[operation->field];
     if (operation->aggregate == AGGREGATE_LAST)
         keep_last(slot, value, target);
-    else if (*slot == CELL_NONE ||
-             (operation->aggregate == AGGREGATE_MAX ? value > *slot : value < *slot))
+    else if (*slot == CELL_NONE || value < *slot)
         *slot = value;
 }
 
-static void add_row(const struct row *row, const int64_t *numbers, int64_t sign, int64_t *slots)
-{
-    numbers += row->field;
-    slots += row->slot;
-    int i = 0;
-    for (; sign == 1 && i + 4 <= row->count; i += 4) {
-        slots[i] += numbers[i];
-        slots[i + 1] += numbers[i + 1];
-        slots[i + 2] += numbers[i + 2];
-        slots[i + 3] += numbers[i + 3];
-    }
-    for (; i < row->count; i++)
-        slots[i] += sign * numbers[i];
-}
-
-/* All ones where nothing that operation needs is missing. */
-static int64_t mask_of(const struct operation *operation, uint64_t missing)
-{
-    return -(int64_t)((operation->needs & missing) == 0);
-}
-
-void measure_add(const struct measure *measure, const struct plan_target *target, struct cell *cell)
+/* Any measure's way. */
+static void walk(const struct measure *measure, const struct plan_target *target, struct cell *cell)
 {
     const int64_t *numbers = target->event->fields.numbers;
     int64_t *slots = cell->slots;
@@ -384,10 +307,17 @@ void measure_add(const struct measure *measure, const struct plan_target *target
     const struct operation *one = measure->operations;
     const struct operation *end = one + measure->count_count;
     for (; one < end; one++)
-        slots[one->slot] += sign & mask_of(one, missing);
+        add_count(one, missing, sign, slots);
     for (end += measure->sum_count; one < end; one++)
-        slots[one->slot] += sign * numbers[one->field] & mask_of(one, missing);
+        add_sum(one, missing, sign, numbers, slots);
     for (end = measure->operations + measure->operation_count; one < end; one++)
-        if (mask_of(one, missing) != 0)
-            keep_extreme(one, target, &slots[one->slot]);
+        keep(one, missing, target, slots);
+}
+
+void measure_add(const struct measure *measure, const struct plan_target *target, struct cell *cell)
+{
+    if (measure->straight != NULL)
+        measure->straight(measure, target, cell);
+    else
+        walk(measure, target, cell);
 }
