@@ -152,6 +152,7 @@ bool arrive_message(void *context, const struct intake_message *message)
     struct intake_message timed = *message;
     timed.append_ms = trusted_ms(pipeline, part, message);
     pipeline->latest = (struct refused){part->topic, part->partition, message->offset};
+    pipeline->latest_append_ms = timed.append_ms;
     if (take_event(pipeline, part, &timed, &pipeline->doubt) != FX_OK)
         return false; /* half done, perhaps: everything uncommitted is dropped */
     if (timed.append_ms > part->append_high_ms)

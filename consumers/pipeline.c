@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FLUSH_PACE 3
+#define PACE_FRESH 1
+#define PACE_BEHIND 9
+#define BEHIND_MS 10000
 #define FLUSH_WAIT_MAX_MS 1000
 #define CLAIM_WAIT_MIN_MS 100
 #define CLAIM_WAIT_MAX_MS 10000
@@ -153,16 +155,23 @@ static int keep_ahead(const struct pipeline *pipeline, struct refused *list, int
     return kept;
 }
 
+/* How long PostgreSQL is left alone. Nobody looks for an event of a backlog yet: fewer and larger
+ * flushes get through it sooner. */
+static int64_t pace_ms(const struct pipeline *pipeline, int64_t took_ms)
+{
+    bool is_behind = pipeline->now_ms - pipeline->latest_append_ms > BEHIND_MS;
+    int64_t wait_ms = (took_ms < 1 ? 1 : took_ms) * (is_behind ? PACE_BEHIND : PACE_FRESH);
+    return wait_ms < FLUSH_WAIT_MAX_MS ? wait_ms : FLUSH_WAIT_MAX_MS;
+}
+
 static void flush_committed(struct pipeline *pipeline)
 {
     int64_t took_ms =
         pipeline->flush_began_ms < 0 ? 0 : pipeline->now_ms - pipeline->flush_began_ms;
-    int64_t wait_ms = (took_ms < 1 ? 1 : took_ms) * FLUSH_PACE;
     pipeline->is_in_flight = false;
     fx_log(FX_LOG_DEBUG, "flush", "messages=%lld ms=%lld", (long long)pipeline->flight_events,
            (long long)took_ms);
-    pipeline->flush_next_ms =
-        pipeline->now_ms + (wait_ms < FLUSH_WAIT_MAX_MS ? wait_ms : FLUSH_WAIT_MAX_MS);
+    pipeline->flush_next_ms = pipeline->now_ms + pace_ms(pipeline, took_ms);
     pipeline->stats.flushes++;
     pipeline->stats.flush_ms_last = took_ms;
     pipeline->stats.committed += pipeline->flight_events;

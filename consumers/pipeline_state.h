@@ -95,6 +95,7 @@ struct pipeline {
         suspects[PIPELINE_REFUSED_MAX]; /* where the refused flush ended: see pipeline.c */
     int suspect_count;
     struct refused latest; /* the last message taken */
+    int64_t latest_append_ms;
     struct refused flight_latest;
     struct flush_position *positions; /* room for part_count */
     struct level_table *tables;       /* room for every table of every rollup */
