@@ -15,8 +15,8 @@
  * Pace. Idle: the first event after a pause is flushed at once. Busy: one flush at a time, and
  * PostgreSQL is left alone as long as the last one took; nine times as long, at most a second, in a
  * backlog (Kafka has had the newest event taken for ten seconds). Meanwhile events accumulate up to
- * bytes_max, then Kafka is left waiting. With until_end the last ones that are wanted are flushed at
- * once. A clock that is far from the broker's only makes one pace of the other.
+ * bytes_max, then Kafka is left waiting. With until_end the last ones that are wanted are flushed
+ * at once. A clock that is far from the broker's only makes one pace of the other.
  *
  * Time. An event counts in the bucket of occurred_at, however late. A clock more than 10 minutes
  * ahead of the append time, or before the kind's not_before, counts in the append hour and is

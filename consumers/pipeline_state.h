@@ -91,8 +91,7 @@ struct pipeline {
     int64_t taken_max; /* no more than this many per flush; less after a refusal */
     struct refused refused[PIPELINE_REFUSED_MAX];
     int refused_count;
-    struct refused
-        suspects[PIPELINE_REFUSED_MAX]; /* where the refused flush ended: see pipeline.c */
+    struct refused suspects[PIPELINE_REFUSED_MAX]; /* the refused flush's end: see pipeline.c */
     int suspect_count;
     struct refused latest; /* the last message taken */
     int64_t latest_append_ms;
