@@ -182,6 +182,15 @@ enum fx_code follow_next(struct follow *follow, enum lines_found *found, const c
     return FX_OK;
 }
 
+enum fx_code follow_sync(const struct follow *follow, struct fx_err *err)
+{
+    /* Some file systems cannot sync, or need not: read-only ones. */
+    if (follow->file < 0 || fdatasync(follow->file) == 0 || errno == EINVAL || errno == ENOTSUP ||
+        errno == EROFS)
+        return FX_OK;
+    return fx_err_set(err, FX_EDISK, "%s: %s", follow->path, strerror(errno));
+}
+
 void follow_close(struct follow *follow)
 {
     if (follow->file >= 0)

@@ -7,6 +7,9 @@
  * believed only if the last line in front of it still has its checksum; one within a line that is
  * too long is known as such, and that line is told once whatever crashes. If the file of a position
  * was rotated away while nobody followed, it is looked for by its inode in the same directory.
+ *
+ * Whoever writes the file need not sync it: follow_sync does, before a position becomes durable
+ * that a power cut would otherwise leave behind the file's end, where nothing believes it.
  */
 #ifndef FX_FOLLOW_H
 #define FX_FOLLOW_H
@@ -30,6 +33,9 @@ FX_MUST_CHECK enum fx_code follow_open(struct follow *follow, const char *path,
 /* The next line; LINES_NONE: none at present. Moves at behind it. */
 FX_MUST_CHECK enum fx_code follow_next(struct follow *follow, enum lines_found *found,
                                        const char **text, size_t *size, struct fx_err *err);
+
+/* Brings what was read of the file at hand to the disk. FX_EDISK. */
+FX_MUST_CHECK enum fx_code follow_sync(const struct follow *follow, struct fx_err *err);
 
 void follow_close(struct follow *follow);
 

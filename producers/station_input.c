@@ -263,6 +263,8 @@ enum fx_code input_note(struct input *input, struct fx_err *err)
 {
     if (input->kind == INPUT_STDIN)
         return FX_OK;
+    if (input->kind == INPUT_FOLLOW && follow_sync(&input->follow, err) != FX_OK)
+        return err->code;
     const struct outbox_position *at = input->kind == INPUT_FOLLOW ? &input->follow.at : &input->at;
     return outbox_set_position(input->station->outbox, position_name(input), at, err);
 }

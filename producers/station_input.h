@@ -21,7 +21,7 @@ FX_MUST_CHECK enum fx_code input_open(struct station *station, struct answers *a
 /* Takes up to limit lines that are there at once. On error the batch was not rolled back. */
 FX_MUST_CHECK enum fx_code input_take(struct input *input, int64_t limit, struct fx_err *err);
 
-/* Notes the position in the open batch; station_commit calls it. */
+/* Syncs a followed file and notes the position in the open batch; station_commit calls it. */
 FX_MUST_CHECK enum fx_code input_note(struct input *input, struct fx_err *err);
 
 /* The batch was rolled back: go back to the position that is stored. FX_EDISK if it cannot. */
