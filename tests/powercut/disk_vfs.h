@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* disk_vfs - the inside of disk.c, for disk_vfs.c alone. */
+#ifndef FX_POWERCUT_DISK_VFS_H
+#define FX_POWERCUT_DISK_VFS_H
+
+#include "disk.h"
+
+void disk_put(struct disk_bytes *to, size_t offset, const void *from, size_t size);
+void disk_note(struct disk *disk, const struct disk_op *op, const void *bytes);
+
+#endif
