@@ -200,6 +200,19 @@ static void play_short(enum mode mode, uint64_t seed)
 
 /* ---- long worlds ---- */
 
+/* How many calls there are to be, more than from unless a process was killed there: often up to a
+ * sync, when most is uncertain, or shortly after the kill, before the next process syncs. */
+static int pick_call(const struct disk *disk, int from)
+{
+    int op_count = from + 1 + dice_below(&world.dice, disk->op_count - from);
+    if (from > 0 && dice_chance(&world.dice, 60))
+        op_count = from + dice_below(&world.dice, 4);
+    else if (dice_chance(&world.dice, 50))
+        while (op_count < disk->op_count && disk->ops[op_count].kind != OP_SYNC)
+            op_count++;
+    return op_count < disk->op_count ? op_count : disk->op_count;
+}
+
 static void play_long(enum mode mode, uint64_t seed)
 {
     static struct disk_image image;
@@ -212,7 +225,7 @@ static void play_long(enum mode mode, uint64_t seed)
             return;
         world.cut.kind = dice_chance(&world.dice, 30) ? CUT_NONE : CUT_RANDOM;
         world.cut.choice = dice_u64(&world.dice);
-        world.cut.op_count = from + 1 + dice_below(&world.dice, disk->op_count - from);
+        world.cut.op_count = pick_call(disk, from);
         journal_cut(&world.journal, world.cut.op_count);
         cuts += world.cut.kind != CUT_NONE;
         boundaries++;
