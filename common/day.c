@@ -2,6 +2,7 @@
 #include "day.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,8 +132,9 @@ static bool take_offset(const char **text, int64_t *offset_ms)
 enum fx_code day_parse(const char *text, int64_t *instant_ms, struct fx_err *err)
 {
     char *end;
+    errno = 0;
     long long number = strtoll(text, &end, 10);
-    if (end != text && *end == '\0') {
+    if (end != text && *end == '\0' && errno == 0) {
         *instant_ms = number;
         return FX_OK;
     }
@@ -154,13 +156,12 @@ enum fx_code day_parse(const char *text, int64_t *instant_ms, struct fx_err *err
 
 char *day_format(int64_t instant_ms, char out[DAY_TEXT_SIZE])
 {
-    int64_t local_ms = instant_ms + DAY_ZONE_OFFSET_MS;
-    time_t seconds = (time_t)(day_bucket_ms(local_ms, 1000) / 1000);
+    int64_t rest_ms = instant_ms % 1000 + (instant_ms % 1000 < 0 ? 1000 : 0);
+    time_t seconds = instant_ms / 1000 - (instant_ms % 1000 < 0) + DAY_ZONE_OFFSET_MS / 1000;
     struct tm parts;
     gmtime_r(&seconds, &parts);
     size_t length = strftime(out, DAY_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(out + length, DAY_TEXT_SIZE - length, ".%03d+08:00",
-             (int)(local_ms - day_bucket_ms(local_ms, 1000)));
+    snprintf(out + length, DAY_TEXT_SIZE - length, ".%03d+08:00", (int)rest_ms);
     return out;
 }
 

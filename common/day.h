@@ -17,7 +17,7 @@
 #define DAY_MS INT64_C(86400000)
 #define DAY_ZONE_OFFSET_MS (8 * DAY_HOUR_MS)
 #define DAY_2020_MS INT64_C(1577836800000) /* 2020-01-01T00:00Z */
-#define DAY_TEXT_SIZE 32
+#define DAY_TEXT_SIZE 40                   /* of any instant, however far away */
 
 int64_t day_now_ms(void);       /* wall clock */
 int64_t day_monotonic_ms(void); /* for intervals */
@@ -31,7 +31,7 @@ int64_t day_local_start_ms(int64_t instant_ms);
 /*
  * Parses "2022-02-10T08:30:00Z", with optional fraction and offset ("+08:00"), "2022-02-10" or
  * "2022-02-10 08:30[:00]" (both in the reporting zone when no offset is given), or an integer of
- * milliseconds since 1970. FX_EINPUT: none of these; *instant_ms untouched.
+ * milliseconds since 1970 that fits. FX_EINPUT: none of these; *instant_ms untouched.
  */
 FX_MUST_CHECK enum fx_code day_parse(const char *text, int64_t *instant_ms, struct fx_err *err);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "err.h"
 
+#include "text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,25 @@ void fx_err_clear(struct fx_err *err)
     err->text[0] = '\0';
 }
 
+/* A text may have been cut within a character, at its end or where a format cuts ("%.40s"). */
+static void mend_characters(char *text)
+{
+    size_t left = strlen(text);
+    if (text_is_utf8(text, left))
+        return;
+    while (left > 0) {
+        size_t size = 1;
+        while (size < 4 && size < left && !text_is_utf8(text, size))
+            size++;
+        if (!text_is_utf8(text, size)) {
+            *text = '?';
+            size = 1;
+        }
+        text += size;
+        left -= size;
+    }
+}
+
 enum fx_code fx_err_set(struct fx_err *err, enum fx_code code, const char *format, ...)
 {
     fx_assert(code != FX_OK && code < FX_CODE_COUNT);
@@ -21,6 +42,7 @@ enum fx_code fx_err_set(struct fx_err *err, enum fx_code code, const char *forma
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
+    mend_characters(err->text);
     err->code = code;
     return code;
 }
@@ -41,6 +63,7 @@ enum fx_code fx_err_wrap(struct fx_err *err, const char *format, ...)
         memcpy(err->text + used + 2, cause, size < room ? size : room);
         err->text[used + 2 + (size < room ? size : room)] = '\0';
     }
+    mend_characters(err->text);
     return err->code;
 }
 

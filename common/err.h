@@ -40,7 +40,8 @@ enum fx_code {
 
 struct fx_err {
     enum fx_code code;          /* FX_OK until something failed */
-    char text[FX_ERR_TEXT_MAX]; /* ASCII or UTF-8, always terminated, cut when longer */
+    char text[FX_ERR_TEXT_MAX]; /* UTF-8, always terminated, cut when longer; '?' for a byte that is
+                                 * none */
 };
 
 /* An error that is not set yet. */

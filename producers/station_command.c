@@ -12,6 +12,8 @@
 
 #define RUNS_SHOWN_MAX 100
 #define REASON_MAX 500
+#define RUN_DIGITS 12
+#define NUMBER_DIGITS_MAX 18 /* fit an int64_t whatever they are */
 
 static const char prefix[] = "{\"command\":";
 
@@ -25,31 +27,40 @@ bool command_is_one(const char *text, size_t size)
 /* SOURCE:RUN:rest; out-parameters point into or are parsed from copy. */
 static enum fx_code split_number(char *copy, uint64_t *run, char **rest, struct fx_err *err)
 {
-    char *end = NULL;
     char *first = strchr(copy, ':');
     char *second = first == NULL ? NULL : strchr(first + 1, ':');
     if (second == NULL)
         return fx_err_set(err, FX_ECONFIG, "wants SOURCE:RUN:NUMBER");
     *first = '\0';
     *second = '\0';
-    *run = strtoull(first + 1, &end, 16);
-    if (strlen(first + 1) != 12 || *end != '\0' || strspn(first + 1, "+-xX ") != 0)
+    if (strlen(first + 1) != RUN_DIGITS ||
+        strspn(first + 1, "0123456789abcdefABCDEF") != RUN_DIGITS)
         return fx_err_set(err, FX_ECONFIG, "a run has 12 hexadecimal digits");
+    *run = strtoull(first + 1, NULL, 16);
     if (!text_is_name(copy, strlen(copy), SCHEMA_SOURCE_MAX))
         return fx_err_set(err, FX_ECONFIG, "that is no source's name");
     *rest = second + 1;
     return FX_OK;
 }
 
+/* Digits alone. Returns what follows them, NULL if there are none or more than fit. */
+static const char *take_number(const char *text, int64_t *number)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits < 1 || digits > NUMBER_DIGITS_MAX)
+        return NULL;
+    *number = strtoll(text, NULL, 10);
+    return text + digits;
+}
+
 /* "7" or "7-12" */
 static enum fx_code parse_range(const char *text, int64_t *first, int64_t *last, struct fx_err *err)
 {
-    char *end = NULL;
-    *first = strtoll(text, &end, 10);
+    const char *end = take_number(text, first);
     *last = *first;
-    if (*end == '-')
-        *last = strtoll(end + 1, &end, 10);
-    if (*end != '\0' || *first < 1 || *last < *first)
+    if (end != NULL && *end == '-')
+        end = take_number(end + 1, last);
+    if (end == NULL || *end != '\0' || *first < 1 || *last < *first)
         return fx_err_set(err, FX_ECONFIG, "wants numbers from 1, as 7 or 7-12");
     return FX_OK;
 }

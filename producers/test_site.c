@@ -38,7 +38,10 @@ static enum fx_code complete(json_t *json, struct record_line *line, struct fx_e
         return err->code;
     if (sampled_ms > at_ms)
         return record_refuse(line, "sampled_at", err, "lies after the event's own time");
-    json_int_t minutes = (at_ms - sampled_ms) / MINUTE_MS;
+    int64_t since_ms = 0;
+    if (__builtin_sub_overflow(at_ms, sampled_ms, &since_ms))
+        return record_refuse(line, "sampled_at", err, "lies too far before the event's own time");
+    json_int_t minutes = since_ms / MINUTE_MS;
     if (json_object_set_new(json, "minutes_since_sampling", json_integer(minutes)) != 0 ||
         json_object_del(json, "sampled_at") != 0)
         return fx_err_set(err, FX_EMEMORY, "no memory for a line");

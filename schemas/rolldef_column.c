@@ -380,6 +380,9 @@ static enum fx_code parse_item(const struct parsing *parsing, const json_t *entr
                                const struct item *item, struct fx_err *err)
 {
     json_t *fresh = NULL;
+    if (strlen(item->text) >= ROLLUP_NAME_MAX)
+        return fx_err_set(err, FX_ECONFIG, "each \"%.64s…\": more than %d bytes", item->text,
+                          ROLLUP_NAME_MAX - 1);
     if (make_entry(entry, item, &fresh, err) != FX_OK)
         return err->code;
     enum fx_code code = parse_plain(parsing, fresh, err);

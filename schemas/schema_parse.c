@@ -49,11 +49,18 @@ static bool is_avro_name(const char *name)
            !(name[0] >= '0' && name[0] <= '9');
 }
 
+/* Names of lower case, parted by dots; "" is none. */
 static bool is_namespace(const char *name)
 {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz_0123456789.";
-    return name[0] == '\0' || (strspn(name, allowed) == strlen(name) && name[0] != '.' &&
-                               name[strlen(name) - 1] != '.' && strstr(name, "..") == NULL);
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz_";
+    for (const char *at = name; *at != '\0'; at++) {
+        bool is_first = at == name || at[-1] == '.';
+        bool is_letter = strchr(letters, *at) != NULL;
+        bool is_inner = (*at >= '0' && *at <= '9') || (*at == '.' && at[1] != '\0');
+        if (!is_letter && (is_first || !is_inner))
+            return false;
+    }
+    return true;
 }
 
 static enum fx_code take_type_name(struct parsing *parsing, const json_t *type, struct fx_err *err)

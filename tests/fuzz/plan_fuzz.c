@@ -9,12 +9,10 @@
  * with a message that names it and the input.
  */
 #include "fuzz_dump.h"
+#include "fuzz_files.h"
 #include "fuzz_make.h"
 
 #include "../../schemas/wire.h"
-
-#include <dirent.h>
-#include <unistd.h>
 
 int LLVMFuzzerInitialize(int *count, char ***arguments);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -83,40 +81,6 @@ static void check(const char *name, const uint8_t *bytes, size_t size)
     input.name = NULL;
 }
 
-static void check_file(const char *path)
-{
-    static uint8_t bytes[65536];
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        fail_msg("%s cannot be read", path);
-    size_t size = fread(bytes, 1, sizeof bytes, file);
-    fclose(file);
-    const char *slash = strrchr(path, '/');
-    check(slash == NULL ? path : slash + 1, bytes, size);
-}
-
-static int is_visible(const struct dirent *entry)
-{
-    return entry->d_name[0] != '.';
-}
-
-static void check_path(const char *path)
-{
-    struct dirent **entries = NULL;
-    int count = scandir(path, &entries, is_visible, alphasort);
-    if (count < 0) {
-        check_file(path);
-        return;
-    }
-    for (int i = 0; i < count; i++) {
-        char name[1024];
-        snprintf(name, sizeof name, "%s/%s", path, entries[i]->d_name);
-        check_file(name);
-        free(entries[i]);
-    }
-    free(entries);
-}
-
 /* A third as they are made, the others changed once to four times. */
 static void check_random(uint64_t seed, long count)
 {
@@ -159,7 +123,7 @@ int main(int argc, char **argv)
     if (is_random)
         check_random(strtoull(argv[at + 1], NULL, 10), strtol(argv[at + 2], NULL, 10));
     for (; !is_random && at < argc; at++)
-        check_path(argv[at]);
+        fuzz_visit_files(argv[at], check);
     if (!is_dumped)
         report();
     fuzz_close();

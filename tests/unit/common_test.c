@@ -34,6 +34,28 @@ static void err_cuts_long_texts(void **state)
     assert_memory_equal(err.text, "outside: xxx", 12);
 }
 
+/* A format or the end of the text may cut within a character. */
+static void err_texts_are_utf8(void **state)
+{
+    (void)state;
+    struct fx_err err = FX_ERR_INIT;
+    assert_int_equal(fx_err_set(&err, FX_EINPUT, "\"%.4s\" is no code", "卡口"), FX_EINPUT);
+    assert_string_equal(err.text, "\"卡?\" is no code");
+    fx_err_wrap(&err, "%.5s", "é卡");
+    assert_string_equal(err.text, "é卡: \"卡?\" is no code");
+    fx_err_wrap(&err, "%s", "\xff\xf0\x9f\x98.\xed\xa0\x80");
+    assert_string_equal(err.text, "????.???: é卡: \"卡?\" is no code");
+    for (int size = 1; size <= 3; size++) {
+        char longer[FX_ERR_TEXT_MAX + 8] = "xxx";
+        for (int i = size; i + 3 < (int)sizeof longer; i += 3)
+            memcpy(longer + i, "卡", 4);
+        fx_err_clear(&err);
+        fx_err_set(&err, FX_EINPUT, "%s", longer);
+        assert_int_equal(strlen(err.text), FX_ERR_TEXT_MAX - 1);
+        assert_true(text_is_utf8(err.text, strlen(err.text)));
+    }
+}
+
 static void err_codes_have_names_and_statuses(void **state)
 {
     (void)state;
@@ -103,6 +125,7 @@ static void day_parses_every_form(void **state)
         {"2024-02-29T00:00:00Z", INT64_C(1709164800000)},
         {"1644481800125", INT64_C(1644481800125)},
         {"-1", -1},
+        {"9223372036854775807", INT64_MAX},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct fx_err err = FX_ERR_INIT;
@@ -134,6 +157,8 @@ static void day_refuses_what_is_no_time(void **state)
         "2022-02-10T",
         "2022-02-10T08:30:00+24:00",
         "12 34",
+        "9223372036854775808",
+        "-99999999999999999999",
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct fx_err err = FX_ERR_INIT;
@@ -153,6 +178,8 @@ static void day_formats_in_the_reporting_zone(void **state)
     int64_t again = 0;
     assert_int_equal(day_parse(day_format(INT64_C(1709164799999), text), &again, &err), FX_OK);
     assert_true(again == INT64_C(1709164799999));
+    assert_string_equal(day_format(INT64_MAX, text), "292278994-08-17T15:12:55.807+08:00");
+    assert_string_equal(day_format(INT64_MIN, text), "-292275055-05-17T00:47:04.192+08:00");
 }
 
 static void day_buckets_towards_minus_infinity(void **state)
@@ -441,6 +468,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(err_keeps_the_first_cause),
         cmocka_unit_test(err_cuts_long_texts),
+        cmocka_unit_test(err_texts_are_utf8),
         cmocka_unit_test(err_codes_have_names_and_statuses),
         cmocka_unit_test(buf_grows_and_keeps_its_bytes),
         cmocka_unit_test(buf_remembers_a_failed_append),

@@ -118,6 +118,8 @@ static void a_sampling_that_cannot_be_is_refused(void **state)
     /* more than a year: the schema's own bound */
     expect_refused(",\"sampled_at\":\"2020-02-10T08:30:00+08:00\"", "minutes_since_sampling",
                    "is above 525600");
+    expect_refused(",\"at\":9223372036854775807,\"sampled_at\":-9223372036854775808", "sampled_at",
+                   "lies too far before");
     /* the line's time is wrong: that is told, and nothing is computed from it */
     expect_refused(",\"at\":\"noon\",\"sampled_at\":1", "occurred_at", "is not a time");
 }

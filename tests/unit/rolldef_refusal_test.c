@@ -86,6 +86,9 @@ static const struct {
     {COLUMN("\"count\":true,\"each\":[1]"), "\"each\" lists strings only"},
     {COLUMN("\"count\":true,\"each\":{\"a\":1}"), "each \"a\" has no doc"},
     {COLUMN("\"count\":true,\"each\":[\"a\",\"b\"]"), "each \"b\": two columns are named"},
+    {COLUMNS("{\"each\":[\"a234567890123456789012345678901234567890123456789012345_personsX\"],"
+             "\"name\":\"{}\",\"count\":true}"),
+     "more than 63 bytes"},
     {COLUMN("\"count\":true,\"each\":[\"a\"],\"doc\":\"{doc}\""), "while each gives none"},
     {COLUMN("\"count\":true,\"each\":[\"a\"],\"within\":{}"), "\"each\" and \"within\""},
     {COLUMNS("{\"each\":[\"a-b\"],\"name\":\"{}_persons\",\"count\":true}"),

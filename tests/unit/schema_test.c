@@ -204,6 +204,9 @@ static void envelope_gets_its_bounds(void **state)
     scratch_close(&scratch);
 }
 
+#define NAMED_SPACE(space)                                                                         \
+    "{\"type\":\"record\",\"name\":\"k\",\"namespace\":\"" space "\",\"fields\":[]}"
+
 static const struct {
     const char *json;
     const char *part;
@@ -236,6 +239,11 @@ static const struct {
     {RECORD(",\"sum\":[]", ""), "unknown key \"sum\" (did you mean \"sums\"?)"},
     {RECORD(",\"not_before\":\"soon\"", ""), "\"not_before\": 'soon' is not a time"},
     {RECORD(",\"not_before\":5", ""), "\"not_before\" is not a string"},
+    {NAMED_SPACE("a.1b"), "\"a.1b\" is no namespace"},
+    {NAMED_SPACE(".a"), "\".a\" is no namespace"},
+    {NAMED_SPACE("a..b"), "\"a..b\" is no namespace"},
+    {NAMED_SPACE("a."), "\"a.\" is no namespace"},
+    {NAMED_SPACE("A"), "\"A\" is no namespace"},
     {RECORD("", FIELD("x", "\"type\":\"double\"")), "field x: type \"double\" is not int"},
     {RECORD("", FIELD("x", "\"type\":\"bytes\"")), "field x: type \"bytes\" is not int"},
     {RECORD("", FIELD("x", "\"type\":{\"type\":\"array\",\"items\":\"int\"}")),

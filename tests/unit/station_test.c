@@ -2,6 +2,7 @@
 #include "../../common/day.h"
 #include "../../producers/event.h"
 #include "../../producers/rejects.h"
+#include "../../producers/station_command.h"
 #include "post_talk.h"
 
 #include <librdkafka/rdkafka.h>
@@ -236,6 +237,52 @@ static void a_resend_says_how_many(void **state)
     close(writer);
 }
 
+static void check_typed(const char *text, const char *command)
+{
+    const struct station_options options = {.resend = text};
+    struct fx_err err = FX_ERR_INIT;
+    struct buf line = BUF_INIT;
+    enum fx_code code = command_format(&options, &line, &err);
+    assert_int_equal(code, command == NULL ? FX_ECONFIG : FX_OK);
+    if (command == NULL)
+        assert_holds(err.text, "--resend: ");
+    else
+        assert_string_equal(buf_text(&line), command);
+    buf_release(&line);
+}
+
+/* As fx-setup reads them: a number that is cut, or taken for another, would resend something else.
+ */
+static void numbers_are_typed_in_one_form(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "CP-1:0123456789ab",
+        "CP-1:0x0123456789:1",
+        "CP-1:123456789ab:1",
+        "CP-1:0123456789ag:1",
+        "CP 1:0123456789ab:1",
+        ":0123456789ab:1",
+        "CP-1:0123456789ab:",
+        "CP-1:0123456789ab: 7",
+        "CP-1:0123456789ab:+7",
+        "CP-1:0123456789ab:-7",
+        "CP-1:0123456789ab:7-",
+        "CP-1:0123456789ab:7- 9",
+        "CP-1:0123456789ab:9-7",
+        "CP-1:0123456789ab:0",
+        "CP-1:0123456789ab:7:9",
+        "CP-1:\t123456789ab:1",
+        "CP-1:0123456789ab:9223372036854775808",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        check_typed(wrong[i], NULL);
+    check_typed("CP-1:0123456789AB:7-12", "{\"command\":\"resend\",\"source\":\"CP-1\","
+                                          "\"run\":\"0123456789ab\",\"first\":7,\"last\":12}\n");
+    check_typed("CP-1:000000000000:7", "{\"command\":\"resend\",\"source\":\"CP-1\","
+                                       "\"run\":\"000000000000\",\"first\":7,\"last\":7}\n");
+}
+
 /* ---- the clock ---- */
 
 /* The times of the events in an outbox nobody has open, by number of the only run. */
@@ -403,6 +450,7 @@ int main(int argc, char **argv)
                                        TEST(status_counts),
                                        TEST(an_event_is_reversed_once),
                                        TEST(a_resend_says_how_many),
+                                       cmocka_unit_test(numbers_are_typed_in_one_form),
                                        TEST(a_clock_does_not_go_back),
                                        cmocka_unit_test(rejects_need_a_disk),
                                        TEST(a_daemon_outlives_a_full_disk)};
