@@ -53,7 +53,7 @@ static void put_files(const struct fuzz_text *text)
     clear_folder();
     if (folder[0] != '\0' && strcmp(folder, name) != 0)
         fuzz_remove(folder, NULL);
-    snprintf(folder, sizeof folder, "%s", name);
+    text_copy(folder, sizeof folder, name);
     while (file_count < VERSIONS_MAX - 1) {
         const char *end = left == 0 ? NULL : memmem(at, left, SEPARATOR, strlen(SEPARATOR));
         if (end == NULL)

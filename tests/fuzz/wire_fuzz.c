@@ -201,8 +201,8 @@ static void check_json(const struct event *event)
     struct buf out = BUF_INIT;
     json_error_t error;
     event_append_json(event, &out);
-    json_t *json = json_loadb((char *)out.data, out.size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
-                              &error);
+    json_t *json =
+        json_loadb((char *)out.data, out.size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (json == NULL)
         fail_msg("no JSON, by column %d: %s", error.column, error.text);
     assert_int_equal(json_object_size(json), event->schema->field_count);
