@@ -10,6 +10,8 @@
  */
 #include "fuzz_target.h"
 
+#include <signal.h>
+
 #ifdef FX_LIBFUZZER
 
 int LLVMFuzzerInitialize(int *count, char ***arguments);
@@ -59,6 +61,28 @@ static void keep_input(void)
         is_kept &= fclose(file) == 0;
     fprintf(stderr, "input %s, %zu bytes, %s %s\n", checked.name, checked.size,
             is_kept ? "is kept as" : "could not be kept as", path);
+    checked.name = NULL; /* once */
+}
+
+static void keep_and_die(int number)
+{
+    keep_input();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* Of a sanitizer's runtime, where there is one: it ends a process past atexit and signals. */
+void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
+/* However it ends, an input that is being checked is kept. */
+static void watch_the_end(void)
+{
+    atexit(keep_input);
+    signal(SIGABRT, keep_and_die);
+    if (__sanitizer_set_death_callback != NULL)
+        __sanitizer_set_death_callback(keep_input);
+    else
+        signal(SIGSEGV, keep_and_die);
 }
 
 static void check(const char *name, const uint8_t *bytes, size_t size)
@@ -191,7 +215,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s [--random SEED COUNT] PATH...\n", argv[0]);
         return 2;
     }
-    atexit(keep_input);
+    watch_the_end();
     fuzz_target.open();
     for (; at < argc; at++)
         fuzz_visit_files(argv[at], is_random ? collect : check);
