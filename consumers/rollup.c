@@ -92,7 +92,7 @@ static const struct fx_program program = {
     "fx-setup), 3 a person must decide,\n"
     "4 Kafka or PostgreSQL unreachable at the start"};
 
-static volatile sig_atomic_t stop;
+static atomic_bool stop; /* lock-free: a signal may set it; workers read it */
 static volatile sig_atomic_t wants_stats;
 static atomic_bool has_failed;
 
@@ -101,7 +101,7 @@ static void on_signal(int number)
     if (number == SIGUSR1)
         wants_stats = 1;
     else
-        stop = 1;
+        atomic_store(&stop, true);
 }
 
 struct crew {

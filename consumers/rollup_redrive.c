@@ -98,7 +98,7 @@ static enum fx_code run_to_end(struct redriving *run, struct fx_err *err)
 {
     run->began_ms = run->moved_ms = day_monotonic_ms();
     while (!redrive_is_done(run->redrive)) {
-        if (*run->options->stop)
+        if (atomic_load(run->options->stop))
             redrive_drain(run->redrive);
         if (redrive_step(run->redrive, day_now_ms(), IDLE_WAIT_MS, err) != FX_OK ||
             check_patience(run, err) != FX_OK)
@@ -125,7 +125,7 @@ enum fx_code rollup_redrive(const struct worker_options *options, enum reason re
         store_count_rejected(own.store, reason, &run.total, err) == FX_OK &&
         redrive_open(&own, &run.redrive, err) == FX_OK && run_to_end(&run, err) == FX_OK) {
         const struct redrive_stats *stats = redrive_stats(run.redrive);
-        bool is_cut_short = *options->stop && stats->rows < run.total;
+        bool is_cut_short = atomic_load(options->stop) && stats->rows < run.total;
         *is_clean = sum_rejected(stats) == 0 && stats->gone == 0 && !is_cut_short;
     }
     redrive_close(run.redrive);

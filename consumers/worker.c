@@ -64,7 +64,7 @@ static bool is_given_up(const struct worker *worker, const struct pipeline *pipe
 
 static bool is_stopping(const struct worker *worker)
 {
-    return *worker->options.stop || atomic_load(worker->options.has_failed);
+    return atomic_load(worker->options.stop) || atomic_load(worker->options.has_failed);
 }
 
 static void run_pipeline(struct worker *worker, struct pipeline *pipeline, struct fx_err *err)

@@ -29,8 +29,8 @@ struct worker_options {
     int runs_max;
     int events_max;
     bool until_end;
-    int64_t give_up_ms; /* how long the services may be away at the start */
-    const volatile sig_atomic_t *stop;
+    int64_t give_up_ms;      /* how long the services may be away at the start */
+    const atomic_bool *stop; /* set by a signal, whichever thread it finds */
     atomic_bool *has_failed; /* of any worker */
     struct worker *first;    /* whom to let join before; NULL: nobody */
 };
