@@ -6,7 +6,7 @@
 #include "../../consumers/decode_ops.h"
 #include "../../schemas/wire.h"
 
-#define RECORDS 25000 /* of each kind */
+#define RECORDS 12500 /* of each kind, read both ways */
 #define MUTATIONS 4   /* of each record */
 
 static struct catalog catalog;
