@@ -4,6 +4,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#define NUMBER_DIGITS_MAX 18 /* whatever they are, they fit an int64_t */
+#define RUN_DIGITS 12
+
 /* Bytes of the sequence that begins at bytes; 0 when it is not well formed. */
 static size_t sequence_size(const uint8_t *bytes, size_t left)
 {
@@ -98,6 +101,51 @@ bool text_is_identifier(const char *text)
     if (size < 1 || size > 63 || (text[0] >= '0' && text[0] <= '9'))
         return false;
     return strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == size;
+}
+
+bool text_number(const char *bytes, size_t size, int64_t *number)
+{
+    if (size < 1 || size > NUMBER_DIGITS_MAX)
+        return false;
+    int64_t value = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] < '0' || bytes[i] > '9')
+            return false;
+        value = value * 10 + (bytes[i] - '0');
+    }
+    *number = value;
+    return true;
+}
+
+bool text_range(const char *bytes, size_t size, int64_t *first, int64_t *last)
+{
+    const char *dash = memchr(bytes, '-', size);
+    if (dash == NULL) {
+        if (!text_number(bytes, size, first))
+            return false;
+        *last = *first;
+        return true;
+    }
+    size_t before = (size_t)(dash - bytes);
+    return text_number(bytes, before, first) && text_number(dash + 1, size - before - 1, last) &&
+           *first <= *last;
+}
+
+bool text_run(const char *bytes, size_t size, int64_t *run)
+{
+    int64_t value = 0;
+    if (size != RUN_DIGITS)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        static const char digits[] = "0123456789abcdefABCDEF";
+        const char *digit = memchr(digits, bytes[i], sizeof digits - 1);
+        if (digit == NULL)
+            return false;
+        int64_t at = digit - digits;
+        value = value * 16 + (at < 16 ? at : at - 6);
+    }
+    *run = value;
+    return true;
 }
 
 char *text_lower(char *out, size_t size, const char *text)

@@ -90,7 +90,7 @@ FX_INLINE uint64_t test_presence(const struct predicate *one, const struct decod
     return (uint64_t)(is_null == (one->test == TEST_IS_NULL)) << one->bit;
 }
 
-/* Any predicate. */
+/* A predicate that is neither of symbols nor a range. */
 uint64_t measure_test(const struct predicate *one, const struct decoded *fields);
 
 FX_INLINE void add_row(const struct row *row, const int64_t *restrict numbers, int64_t sign,

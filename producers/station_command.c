@@ -12,8 +12,6 @@
 
 #define RUNS_SHOWN_MAX 100
 #define REASON_MAX 500
-#define RUN_DIGITS 12
-#define NUMBER_DIGITS_MAX 18 /* fit an int64_t whatever they are */
 
 static const char prefix[] = "{\"command\":";
 
@@ -25,7 +23,7 @@ bool command_is_one(const char *text, size_t size)
 /* ---- what a person types ---- */
 
 /* SOURCE:RUN:rest; out-parameters point into or are parsed from copy. */
-static enum fx_code split_number(char *copy, uint64_t *run, char **rest, struct fx_err *err)
+static enum fx_code split_number(char *copy, int64_t *run, char **rest, struct fx_err *err)
 {
     char *first = strchr(copy, ':');
     char *second = first == NULL ? NULL : strchr(first + 1, ':');
@@ -33,34 +31,18 @@ static enum fx_code split_number(char *copy, uint64_t *run, char **rest, struct 
         return fx_err_set(err, FX_ECONFIG, "wants SOURCE:RUN:NUMBER");
     *first = '\0';
     *second = '\0';
-    if (strlen(first + 1) != RUN_DIGITS ||
-        strspn(first + 1, "0123456789abcdefABCDEF") != RUN_DIGITS)
+    if (!text_run(first + 1, strlen(first + 1), run))
         return fx_err_set(err, FX_ECONFIG, "a run has 12 hexadecimal digits");
-    *run = strtoull(first + 1, NULL, 16);
     if (!text_is_name(copy, strlen(copy), SCHEMA_SOURCE_MAX))
         return fx_err_set(err, FX_ECONFIG, "that is no source's name");
     *rest = second + 1;
     return FX_OK;
 }
 
-/* Digits alone. Returns what follows them, NULL if there are none or more than fit. */
-static const char *take_number(const char *text, int64_t *number)
-{
-    size_t digits = strspn(text, "0123456789");
-    if (digits < 1 || digits > NUMBER_DIGITS_MAX)
-        return NULL;
-    *number = strtoll(text, NULL, 10);
-    return text + digits;
-}
-
 /* "7" or "7-12" */
 static enum fx_code parse_range(const char *text, int64_t *first, int64_t *last, struct fx_err *err)
 {
-    const char *end = take_number(text, first);
-    *last = *first;
-    if (end != NULL && *end == '-')
-        end = take_number(end + 1, last);
-    if (end == NULL || *end != '\0' || *first < 1 || *last < *first)
+    if (!text_range(text, strlen(text), first, last) || *first < 1)
         return fx_err_set(err, FX_ECONFIG, "wants numbers from 1, as 7 or 7-12");
     return FX_OK;
 }
@@ -70,7 +52,7 @@ enum fx_code command_format(const struct station_options *options, struct buf *l
 {
     char copy[256];
     char *rest = NULL;
-    uint64_t run = 0;
+    int64_t run = 0;
     int64_t first = 0;
     int64_t last = 0;
     const char *text = options->resend != NULL ? options->resend : options->reverse;
@@ -84,7 +66,7 @@ enum fx_code command_format(const struct station_options *options, struct buf *l
         return fx_err_wrap(err, options->resend != NULL ? "--resend" : "--reverse");
     }
     buf_append_format(line, "%s\"%s\",\"source\":\"%s\",\"run\":\"%012" PRIx64 "\"", prefix,
-                      options->resend != NULL ? "resend" : "reverse", copy, run);
+                      options->resend != NULL ? "resend" : "reverse", copy, (uint64_t)run);
     if (options->resend != NULL) {
         buf_append_format(line, ",\"first\":%" PRId64 ",\"last\":%" PRId64 "}\n", first, last);
     } else {
