@@ -12,7 +12,7 @@
  *     (fuzz_accept.h), and as JSON is a line that says the same again.
  */
 #include "fuzz_accept.h"
-#include "fuzz_target.h"
+#include "fuzz_event.h"
 
 #define main test_site_main
 #include "../../producers/test_site.c"
@@ -107,18 +107,8 @@ static void check_refused(const struct record_line *line, const struct fx_err *e
 static void compare_values(const struct event *wanted, const struct event *found)
 {
     assert_ptr_equal(wanted->schema, found->schema);
-    for (int i = 0; i < wanted->schema->field_count; i++) {
-        const struct field *field = &wanted->schema->fields[i];
-        const struct event_value *a = &wanted->values[i];
-        const struct event_value *b = &found->values[i];
-        bool is_same = a->is_null == b->is_null;
-        if (is_same && !a->is_null)
-            is_same = field->type == FIELD_STRING
-                          ? a->size == b->size && memcmp(a->text, b->text, (size_t)a->size) == 0
-                          : a->number == b->number;
-        if (!is_same)
-            fail_msg("field %s is not what the line said", field->name);
-    }
+    for (int i = 0; i < wanted->schema->field_count; i++)
+        fuzz_same_value(&wanted->schema->fields[i], &wanted->values[i], &found->values[i]);
 }
 
 /* A program gives these; a line may not. Times beyond what their text can say become numbers. */

@@ -10,10 +10,9 @@
  *     values; what that takes is written again as the same bytes (in the newest version: as an
  *     event of the same values), and as JSON that can be read.
  */
-#include "fuzz_target.h"
+#include "fuzz_event.h"
 
 #include "../../consumers/decode.h"
-#include "../../producers/event.h"
 
 #include <jansson.h>
 
@@ -162,18 +161,6 @@ static void check_partition(const uint8_t *bytes, size_t size)
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-static void assert_same_value(const struct field *field, const struct event_value *a,
-                              const struct event_value *b)
-{
-    bool is_same = a->is_null == b->is_null;
-    if (is_same && !a->is_null)
-        is_same = field->type == FIELD_STRING
-                      ? a->size == b->size && memcmp(a->text, b->text, (size_t)a->size) == 0
-                      : a->number == b->number;
-    if (!is_same)
-        fail_msg("field %s is not the same again", field->name);
-}
-
 static void check_again(const struct writer *writer, const uint8_t *bytes, size_t size,
                         const struct event *event)
 {
@@ -193,7 +180,7 @@ static void check_again(const struct writer *writer, const uint8_t *bytes, size_
     }
     assert_ok(event_decode(writer->kind, again, again_size, &twice, &err));
     for (int i = 0; i < event->schema->field_count; i++)
-        assert_same_value(&event->schema->fields[i], &event->values[i], &twice.values[i]);
+        fuzz_same_value(&event->schema->fields[i], &event->values[i], &twice.values[i]);
 }
 
 static void check_json(const struct event *event)
@@ -217,7 +204,7 @@ static void compare_decoders(const struct decoded *decoded, const struct event *
         const struct decoded_text *text = &decoded->texts[i];
         const struct event_value other = {decoded->numbers[i], text->bytes, (int)text->size,
                                           decoded->is_null[i]};
-        assert_same_value(&event->schema->fields[i], &event->values[i], &other);
+        fuzz_same_value(&event->schema->fields[i], &event->values[i], &other);
     }
 }
 

@@ -1,29 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fake_avro.c"
 #include "fake_kinds.h"
+#include "real_catalog.h"
 
-#include "../../consumers/catalog.h"
 #include "../../consumers/decode_ops.h"
 #include "../../schemas/wire.h"
 
 #define RECORDS 12500 /* of each kind, read both ways */
 #define MUTATIONS 4   /* of each record */
-
-static struct catalog catalog;
-
-static int load_catalog(void **state)
-{
-    (void)state;
-    assert_ok(catalog_load(FX_SCHEMAS_DIR, &catalog, &err));
-    return 0;
-}
-
-static int release_catalog(void **state)
-{
-    (void)state;
-    catalog_release(&catalog);
-    return 0;
-}
 
 static struct decoder *open_decoder(const struct schema *writer, const struct schema *current)
 {

@@ -1,25 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the code made at build time does is decode_test's and plan_test's; here is whose it is. */
-#include "fake_base.h"
+#include "real_catalog.h"
 
-#include "../../consumers/catalog.h"
 #include "../../consumers/straight.h"
-
-static struct catalog catalog;
-
-static int load_catalog(void **state)
-{
-    (void)state;
-    assert_ok(catalog_load(FX_SCHEMAS_DIR, &catalog, &err));
-    return 0;
-}
-
-static int release_catalog(void **state)
-{
-    (void)state;
-    catalog_release(&catalog);
-    return 0;
-}
 
 static void every_rollup_has_code_of_its_own(void **state)
 {
