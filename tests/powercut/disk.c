@@ -8,36 +8,11 @@ struct disk *disk_used;
 struct disk_counts disk_counts;
 bool disk_is_tracing;
 
-/* ---- contents ---- */
-
-static void grow(struct disk_bytes *bytes, size_t size)
-{
-    if (size <= bytes->room)
-        return;
-    bytes->room = size * 2 < 65536 ? 65536 : size * 2;
-    bytes->data = realloc(bytes->data, bytes->room);
-    assert_non_null(bytes->data);
-}
-
-/* What lies between the old end and offset reads as zero. */
-void disk_put(struct disk_bytes *to, size_t offset, const void *from, size_t size)
-{
-    if (size == 0)
-        return;
-    grow(to, offset + size);
-    if (offset > to->size)
-        memset(to->data + to->size, 0, offset - to->size);
-    memcpy(to->data + offset, from, size);
-    if (to->size < offset + size)
-        to->size = offset + size;
-}
-
 void disk_copy_image(struct disk_image *to, const struct disk_image *from)
 {
     for (int i = 0; i < DISK_FILES; i++) {
         to->files[i].is_there = from->files[i].is_there;
-        to->files[i].bytes.size = 0;
-        disk_put(&to->files[i].bytes, 0, from->files[i].bytes.data, from->files[i].bytes.size);
+        disk_copy_bytes(&to->files[i].bytes, &from->files[i].bytes);
     }
 }
 

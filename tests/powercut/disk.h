@@ -21,7 +21,7 @@
 #ifndef FX_POWERCUT_DISK_H
 #define FX_POWERCUT_DISK_H
 
-#include "../unit/fake_base.h"
+#include "../lib/memory_file.h"
 
 #define DISK_SECTOR 512
 #define DISK_PATH_MAX 256
@@ -36,12 +36,6 @@ struct disk_op {
     size_t offset; /* OP_TRUNCATE: the size left */
     size_t size;
     size_t at; /* of its bytes in written */
-};
-
-struct disk_bytes {
-    uint8_t *data;
-    size_t size;
-    size_t room;
 };
 
 struct disk_file {

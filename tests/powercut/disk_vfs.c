@@ -2,8 +2,6 @@
 /* disk_vfs - what SQLite calls. Nothing here fails: that is the simulator's part (tests/sim). */
 #include "disk_vfs.h"
 
-#include <sqlite3.h>
-
 struct handle {
     sqlite3_file base;
     enum disk_name name;
@@ -21,23 +19,9 @@ static void note(enum disk_op_kind kind, enum disk_name name)
     disk_note(disk_used, &op, NULL);
 }
 
-static int file_close(sqlite3_file *base)
-{
-    (void)base;
-    return SQLITE_OK;
-}
-
 static int file_read(sqlite3_file *base, void *out, int size, sqlite3_int64 offset)
 {
-    const struct disk_bytes *now = &file_of((const struct handle *)base)->bytes;
-    size_t there = (size_t)offset >= now->size ? 0 : now->size - (size_t)offset;
-    size_t wanted = (size_t)size;
-    if (there > wanted)
-        there = wanted;
-    if (there > 0)
-        memcpy(out, now->data + offset, there);
-    memset((uint8_t *)out + there, 0, wanted - there);
-    return there == wanted ? SQLITE_OK : SQLITE_IOERR_SHORT_READ;
+    return disk_read(&file_of((const struct handle *)base)->bytes, out, size, offset);
 }
 
 static int file_write(sqlite3_file *base, const void *bytes, int size, sqlite3_int64 offset)
@@ -74,40 +58,6 @@ static int file_size(sqlite3_file *base, sqlite3_int64 *size)
     return SQLITE_OK;
 }
 
-static int file_lock(sqlite3_file *base, int level)
-{
-    (void)base;
-    (void)level;
-    return SQLITE_OK;
-}
-
-static int file_is_reserved(sqlite3_file *base, int *is_reserved)
-{
-    (void)base;
-    *is_reserved = 0;
-    return SQLITE_OK;
-}
-
-static int file_control(sqlite3_file *base, int what, void *argument)
-{
-    (void)base;
-    (void)what;
-    (void)argument;
-    return SQLITE_NOTFOUND;
-}
-
-static int file_sector_size(sqlite3_file *base)
-{
-    (void)base;
-    return 4096; /* as unix' VFS says */
-}
-
-static int file_characteristics(sqlite3_file *base)
-{
-    (void)base;
-    return SQLITE_IOCAP_POWERSAFE_OVERWRITE; /* as unix' VFS says */
-}
-
 /* ---- the file system ---- */
 
 static enum disk_name name_of(const char *path)
@@ -125,19 +75,9 @@ static enum disk_name name_of(const char *path)
 static int system_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int flags,
                        int *flags_out)
 {
-    static const sqlite3_io_methods methods = {.iVersion = 1,
-                                               .xClose = file_close,
-                                               .xRead = file_read,
-                                               .xWrite = file_write,
-                                               .xTruncate = file_truncate,
-                                               .xSync = file_sync,
-                                               .xFileSize = file_size,
-                                               .xLock = file_lock,
-                                               .xUnlock = file_lock,
-                                               .xCheckReservedLock = file_is_reserved,
-                                               .xFileControl = file_control,
-                                               .xSectorSize = file_sector_size,
-                                               .xDeviceCharacteristics = file_characteristics};
+    static const sqlite3_io_methods methods = {MEMORY_FILE_METHODS,  .xRead = file_read,
+                                               .xWrite = file_write, .xTruncate = file_truncate,
+                                               .xSync = file_sync,   .xFileSize = file_size};
     struct handle *handle = (struct handle *)base;
     (void)vfs;
     base->pMethods = NULL;
@@ -179,25 +119,12 @@ static int system_access(sqlite3_vfs *vfs, const char *path, int flags, int *is_
     return SQLITE_OK;
 }
 
-static int system_full_path(sqlite3_vfs *vfs, const char *path, int size, char *out)
-{
-    (void)vfs;
-    snprintf(out, (size_t)size, "%s", path);
-    return SQLITE_OK;
-}
-
 static int system_random(sqlite3_vfs *vfs, int size, char *out)
 {
     (void)vfs;
     for (int i = 0; i < size; i++)
         out[i] = (char)dice_below(&disk_used->dice, 256);
     return size;
-}
-
-static int system_sleep(sqlite3_vfs *vfs, int microseconds)
-{
-    (void)vfs;
-    return microseconds;
 }
 
 static int system_time(sqlite3_vfs *vfs, double *days)
@@ -209,18 +136,13 @@ static int system_time(sqlite3_vfs *vfs, double *days)
 
 void disk_register(void)
 {
-    static sqlite3_vfs vfs = {.iVersion = 1,
-                              .szOsFile = sizeof(struct handle),
+    static sqlite3_vfs vfs = {.szOsFile = sizeof(struct handle),
                               .mxPathname = DISK_PATH_MAX,
                               .zName = "powercut",
                               .xOpen = system_open,
                               .xDelete = system_delete,
                               .xAccess = system_access,
-                              .xFullPathname = system_full_path,
                               .xRandomness = system_random,
-                              .xSleep = system_sleep,
                               .xCurrentTime = system_time};
-    assert_int_equal(sqlite3_config(SQLITE_CONFIG_SINGLETHREAD), SQLITE_OK);
-    assert_int_equal(sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0), SQLITE_OK);
-    assert_int_equal(sqlite3_vfs_register(&vfs, 1), SQLITE_OK);
+    memory_system_register(&vfs);
 }

@@ -5,7 +5,6 @@
 
 #include "disk.h"
 
-void disk_put(struct disk_bytes *to, size_t offset, const void *from, size_t size);
 void disk_note(struct disk *disk, const struct disk_op *op, const void *bytes);
 
 #endif

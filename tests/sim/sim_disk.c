@@ -3,8 +3,6 @@
 
 #include "sim_post.h"
 
-#include <sqlite3.h>
-
 #define SECTOR 512
 
 struct handle {
@@ -15,35 +13,7 @@ struct handle {
 
 struct disk disks[DISKS];
 
-/* ---- contents ---- */
-
-static void grow(struct disk_bytes *bytes, size_t size)
-{
-    if (size <= bytes->room)
-        return;
-    bytes->room = size * 2 < 65536 ? 65536 : size * 2;
-    bytes->data = realloc(bytes->data, bytes->room);
-    assert_non_null(bytes->data);
-}
-
-/* What lies between the old end and offset reads as zero. */
-static void put(struct disk_bytes *to, size_t offset, const uint8_t *from, size_t size)
-{
-    if (size == 0)
-        return;
-    grow(to, offset + size);
-    if (offset > to->size)
-        memset(to->data + to->size, 0, offset - to->size);
-    memcpy(to->data + offset, from, size);
-    if (to->size < offset + size)
-        to->size = offset + size;
-}
-
-static void copy_bytes(struct disk_bytes *to, const struct disk_bytes *from)
-{
-    to->size = 0;
-    put(to, 0, from->data, from->size);
-}
+/* ---- calls since the last fsync ---- */
 
 static void note(struct disk_file *file, enum disk_op_kind kind, size_t offset, size_t size)
 {
@@ -64,7 +34,7 @@ static void forget_ops(struct disk_file *file)
 static void apply(struct disk_file *file, const struct disk_op *op)
 {
     if (op->kind == DISK_WRITE)
-        put(&file->synced, op->offset, file->pending.data + op->at, op->size);
+        disk_put(&file->synced, op->offset, file->pending.data + op->at, op->size);
     else if (op->kind == DISK_TRUNCATE && op->offset < file->synced.size)
         file->synced.size = op->offset;
     else if (op->kind != DISK_TRUNCATE)
@@ -136,7 +106,7 @@ static void cut_power(struct disk_file *file)
     if (!file->is_durable)
         file->synced.size = 0;
     file->is_there = file->is_durable;
-    copy_bytes(&file->now, &file->synced);
+    disk_copy_bytes(&file->now, &file->synced);
 }
 
 void disk_reset(struct disk *disk)
@@ -166,13 +136,13 @@ void disk_copy(struct disk *to, const struct disk *from, bool is_power_cut)
     for (int i = 0; i < DISK_FILES; i++) {
         struct disk_file *copy = &to->files[i];
         const struct disk_file *file = &from->files[i];
-        copy_bytes(&copy->now, &file->now);
-        copy_bytes(&copy->synced, is_power_cut ? &file->synced : &file->now);
+        disk_copy_bytes(&copy->now, &file->now);
+        disk_copy_bytes(&copy->synced, is_power_cut ? &file->synced : &file->now);
         copy->is_there = file->is_there;
         copy->is_durable = is_power_cut ? file->is_durable : file->is_there;
         if (!is_power_cut)
             continue;
-        copy_bytes(&copy->pending, &file->pending);
+        disk_copy_bytes(&copy->pending, &file->pending);
         for (int op = 0; op < file->op_count; op++) {
             note(copy, DISK_WRITE, 0, 0);
             copy->ops[op] = file->ops[op];
@@ -210,35 +180,21 @@ static size_t used(const struct disk *disk)
 
 /* ---- a file ---- */
 
-static int file_close(sqlite3_file *base)
-{
-    (void)base;
-    return SQLITE_OK;
-}
-
 static int file_read(sqlite3_file *base, void *out, int size, sqlite3_int64 offset)
 {
     const struct handle *handle = (const struct handle *)base;
-    const struct disk_bytes *now = &handle->file->now;
     if (handle->disk->is_dead || fails(handle->disk, SIM_failed_reads))
         return SQLITE_IOERR_READ;
-    size_t there = (size_t)offset >= now->size ? 0 : now->size - (size_t)offset;
-    size_t wanted = (size_t)size;
-    if (there > wanted)
-        there = wanted;
-    if (there > 0)
-        memcpy(out, now->data + offset, there);
-    memset((uint8_t *)out + there, 0, wanted - there);
-    return there == wanted ? SQLITE_OK : SQLITE_IOERR_SHORT_READ;
+    return disk_read(&handle->file->now, out, size, offset);
 }
 
 static void write_some(struct disk_file *file, const uint8_t *bytes, size_t offset, size_t size)
 {
     if (size == 0)
         return;
-    put(&file->now, offset, bytes, size);
+    disk_put(&file->now, offset, bytes, size);
     note(file, DISK_WRITE, offset, size);
-    put(&file->pending, file->pending.size, bytes, size);
+    disk_put(&file->pending, file->pending.size, bytes, size);
 }
 
 static int file_write(sqlite3_file *base, const void *bytes, int size, sqlite3_int64 offset)
@@ -310,40 +266,6 @@ static int file_size(sqlite3_file *base, sqlite3_int64 *size)
     return SQLITE_OK;
 }
 
-static int file_lock(sqlite3_file *base, int level)
-{
-    (void)base;
-    (void)level;
-    return SQLITE_OK;
-}
-
-static int file_is_reserved(sqlite3_file *base, int *is_reserved)
-{
-    (void)base;
-    *is_reserved = 0;
-    return SQLITE_OK;
-}
-
-static int file_control(sqlite3_file *base, int what, void *argument)
-{
-    (void)base;
-    (void)what;
-    (void)argument;
-    return SQLITE_NOTFOUND;
-}
-
-static int file_sector_size(sqlite3_file *base)
-{
-    (void)base;
-    return 4096; /* as unix' VFS says */
-}
-
-static int file_characteristics(sqlite3_file *base)
-{
-    (void)base;
-    return SQLITE_IOCAP_POWERSAFE_OVERWRITE; /* as unix' VFS says */
-}
-
 /* ---- the file system ---- */
 
 /* ".../post-2-wal" */
@@ -371,19 +293,9 @@ const char *disk_path(const struct disk *disk, char out[DISK_PATH_MAX])
 static int system_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int flags,
                        int *flags_out)
 {
-    static const sqlite3_io_methods methods = {.iVersion = 1,
-                                               .xClose = file_close,
-                                               .xRead = file_read,
-                                               .xWrite = file_write,
-                                               .xTruncate = file_truncate,
-                                               .xSync = file_sync,
-                                               .xFileSize = file_size,
-                                               .xLock = file_lock,
-                                               .xUnlock = file_lock,
-                                               .xCheckReservedLock = file_is_reserved,
-                                               .xFileControl = file_control,
-                                               .xSectorSize = file_sector_size,
-                                               .xDeviceCharacteristics = file_characteristics};
+    static const sqlite3_io_methods methods = {MEMORY_FILE_METHODS,  .xRead = file_read,
+                                               .xWrite = file_write, .xTruncate = file_truncate,
+                                               .xSync = file_sync,   .xFileSize = file_size};
     struct handle *handle = (struct handle *)base;
     (void)vfs;
     base->pMethods = NULL;
@@ -433,25 +345,12 @@ static int system_access(sqlite3_vfs *vfs, const char *path, int flags, int *is_
     return SQLITE_OK;
 }
 
-static int system_full_path(sqlite3_vfs *vfs, const char *path, int size, char *out)
-{
-    (void)vfs;
-    snprintf(out, (size_t)size, "%s", path);
-    return SQLITE_OK;
-}
-
 static int system_random(sqlite3_vfs *vfs, int size, char *out)
 {
     (void)vfs;
     for (int i = 0; i < size; i++)
         out[i] = (char)dice_below(&posts.dice, 256);
     return size;
-}
-
-static int system_sleep(sqlite3_vfs *vfs, int microseconds)
-{
-    (void)vfs;
-    return microseconds;
 }
 
 static int system_time(sqlite3_vfs *vfs, double *days)
@@ -463,18 +362,13 @@ static int system_time(sqlite3_vfs *vfs, double *days)
 
 void disk_register(void)
 {
-    static sqlite3_vfs vfs = {.iVersion = 1,
-                              .szOsFile = sizeof(struct handle),
+    static sqlite3_vfs vfs = {.szOsFile = sizeof(struct handle),
                               .mxPathname = DISK_PATH_MAX,
                               .zName = "sim",
                               .xOpen = system_open,
                               .xDelete = system_delete,
                               .xAccess = system_access,
-                              .xFullPathname = system_full_path,
                               .xRandomness = system_random,
-                              .xSleep = system_sleep,
                               .xCurrentTime = system_time};
-    assert_int_equal(sqlite3_config(SQLITE_CONFIG_SINGLETHREAD), SQLITE_OK);
-    assert_int_equal(sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0), SQLITE_OK);
-    assert_int_equal(sqlite3_vfs_register(&vfs, 1), SQLITE_OK);
+    memory_system_register(&vfs);
 }

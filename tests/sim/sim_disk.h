@@ -17,18 +17,13 @@
 #ifndef FX_SIM_DISK_H
 #define FX_SIM_DISK_H
 
+#include "../lib/memory_file.h"
 #include "sim.h"
 
 #define DISKS 3
 #define DISK_PATH_MAX 128
 
 enum disk_file_kind { DISK_DATABASE, DISK_WAL, DISK_JOURNAL, DISK_FILES };
-
-struct disk_bytes {
-    uint8_t *data;
-    size_t size;
-    size_t room;
-};
 
 enum disk_op_kind { DISK_CREATE, DISK_DELETE, DISK_WRITE, DISK_TRUNCATE };
 
