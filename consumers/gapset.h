@@ -22,7 +22,8 @@ enum gap_cause { GAP_MISSING, GAP_REJECTED, GAP_WRITTEN_OFF, GAP_BEFORE_BASE, GA
 struct gap {
     int64_t first;
     int64_t last;
-    int64_t opened_ms; /* append time of the record that showed it */
+    int64_t opened_ms; /* append time of the record that showed it; joined: its first part's, and
+                          what is right of a number taken out keeps that */
     enum gap_cause cause;
     bool is_stored; /* the database holds a row with this first */
 };

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How it grows: events per second and CPU against partitions, posts, places and workers, each alone
-beside a middle case; a plot of it, what limits each, and what it comes to for a nation."""
+"""How it grows: events per second and CPU against partitions, posts, places, bytes an event and
+workers, each alone beside a middle case; a plot of it, what limits each, and what it comes to for a
+nation."""
 
+import contextlib
 import csv
+import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import lab
 import plot
@@ -15,12 +18,13 @@ from report import number
 PARTITIONS, SOURCES, WORKERS = 8, 1000, 2  # the middle case
 NATION_PER_S, BACKLOG = 43_000, 233_000_000  # samples in the peak hour; after 90 minutes away
 CITY_PLACES = 66
+REMARK_BYTES, SIZE_BYTES = 1024, 2_000_000_000  # of a string at most; of a topic, about
 COUNTIES_PER_CITY, TOWNS_PER_COUNTY = 8, 14
 
 
 @dataclass
 class Point:
-    what: str  # the axis
+    what: str  # the axis; bytes: of an event, as it lies in Kafka
     x: int
     rate: float
     cpu: float  # seconds per million events, this and the next two
@@ -81,18 +85,50 @@ def by_sources(bench, events):
             yield measure(bench, topic, "posts", sources)
 
 
+@contextlib.contextmanager
+def own_schemas():
+    """A copy of what is in schemas/, to be changed."""
+    schemas = lab.OUT / "tmp" / "schemas"
+    shutil.copytree(SCHEMAS, schemas)
+    try:
+        yield schemas
+    finally:
+        shutil.rmtree(schemas)
+
+
 def by_places(bench, events):
     for places in bench.pick([45_000], [1000, 10_000, 45_000]):
-        schemas = lab.OUT / "tmp" / f"schemas-{places}"
-        shutil.copytree(SCHEMAS, schemas, dirs_exist_ok=True)
-        write_places(schemas / "regions.csv", places)
-        # one city's example of who reports does not fit other places
-        (schemas / "sources.csv").unlink(missing_ok=True)
-        with bench.lab(schemas=schemas) as topic:
-            # a post in each place
-            topic.fill(max(events, 4 * places), max(SOURCES, places))
-            yield measure(bench, topic, "places", places)
-        shutil.rmtree(schemas)
+        with own_schemas() as schemas:
+            write_places(schemas / "regions.csv", places)
+            # one city's example of who reports does not fit other places
+            (schemas / "sources.csv").unlink(missing_ok=True)
+            with bench.lab(schemas=schemas) as topic:
+                # a post in each place
+                topic.fill(max(events, 4 * places), max(SOURCES, places))
+                yield measure(bench, topic, "places", places)
+
+
+def write_remarks(path, size):
+    """Adds fields of so many bytes in all, that every event bears and nobody counts."""
+    schema = json.loads(path.read_text())
+    for number, first in enumerate(range(0, size, REMARK_BYTES)):
+        length = min(REMARK_BYTES, size - first)
+        schema["fields"].append({
+            "name": f"remark_{number}", "type": "string", "default": "x" * length,
+            "max_length": length, "doc": "for its size alone 备注",
+        })
+    path.write_text(json.dumps(schema, ensure_ascii=False))
+
+
+def by_sizes(bench, events):
+    """Events of another schema than the program was built with are read by its plan as it is
+    walked: of 100 bytes more, for comparison with the longer ones."""
+    for more in bench.pick([1000], [100, 300, 1000, 3000]):
+        with own_schemas() as schemas:
+            write_remarks(schemas / "checkpoint/1.avsc", more)
+            with bench.lab(schemas=schemas) as topic:
+                topic.fill(min(events, SIZE_BYTES // more), SOURCES)
+                yield measure(bench, topic, "bytes", topic.bytes // topic.events)
 
 
 def by_workers(bench, events):
@@ -100,18 +136,21 @@ def by_workers(bench, events):
     with bench.lab() as topic:
         topic.fill(events, SOURCES)
         for workers in (1, 4, 2):
-            yield measure(bench, topic, "workers", workers, workers)
+            point = measure(bench, topic, "workers", workers, workers)
+            yield point
+        yield replace(point, what="bytes", x=topic.bytes // topic.events)
 
 
 def axes(points):
     """Axis -> its points; the middle case is one of each."""
     middle = next(p for p in points if (p.what, p.x) == ("workers", WORKERS))
+    same = [
+        replace(middle, what=what, x=x)
+        for what, x in (("partitions", PARTITIONS), ("posts", SOURCES), ("places", CITY_PLACES))
+    ]
     found = {}
-    for what, x in (("partitions", PARTITIONS), ("posts", SOURCES), ("places", CITY_PLACES)):
-        mine = [p for p in points if p.what == what]
-        found[what] = sorted([*mine, Point(what, x, *list(vars(middle).values())[2:])],
-                             key=lambda p: p.x)
-    found["workers"] = sorted((p for p in points if p.what == "workers"), key=lambda p: p.x)
+    for p in sorted([*points, *same], key=lambda p: p.x):
+        found.setdefault(p.what, []).append(p)
     return found, middle
 
 
@@ -159,7 +198,7 @@ def run(bench):
     events = bench.pick(max(20_000, bench.events // 6), max(20_000, bench.events // 4))
     cores = len(os.sched_getaffinity(0))
     points = []
-    for axis in (by_workers, by_partitions, by_sources, by_places):
+    for axis in (by_workers, by_partitions, by_sources, by_places, by_sizes):
         points += axis(bench, events)
     found, middle = axes(points)
     headers = ["", "M events/s", "CPU s/M", "broker s/M", "PostgreSQL s/M", "rows/flush"]

@@ -28,7 +28,7 @@ class Lab(System):
     def __init__(self, services, partitions=8, schemas=SCHEMAS):
         super().__init__("bench", schemas, partitions, is_set_up=False)
         self.services = services
-        self.events = 0
+        self.events = self.bytes = 0
         self.sources = 0
         self.groups = []
 
@@ -37,9 +37,10 @@ class Lab(System):
 
     def fill(self, events, sources, *args, kind="checkpoint", spread_ms=None):
         """Fills a kind's topic; events of a day are as dense in any number of them."""
-        self.run(*self.fill_words(events, sources, *args, kind=kind, spread_ms=spread_ms),
-                 seconds=RUN_S)
+        words = self.fill_words(events, sources, *args, kind=kind, spread_ms=spread_ms)
+        said = self.run(*words, seconds=RUN_S).out
         self.events, self.sources = self.events + events, sources
+        self.bytes += int(re.search(r"\bbytes=(\d+)", said)[1])
 
     def fill_words(self, events, sources, *args, kind="checkpoint", spread_ms=None):
         if spread_ms is None:

@@ -60,8 +60,11 @@ def read(db, schema, table, key):
     out = {}
     for values in cursor:
         row = {n: v for n, v in zip(names, values) if n not in IGNORED}
-        if row.get("cause") == "written_off":
-            del row["opened_at"]  # decided about a gap that was, or was not, there already
+        if row.get("cause") in ("written_off", "rejected"):
+            # The first is decided about a gap that was, or was not, there already. Of the second,
+            # what lies right of a number that was re-driven keeps the time of the whole; each
+            # number's own is in rejected_event.
+            del row["opened_at"]
         out[tuple(row.pop(name) for name in key)] = row
     return out
 

@@ -13,15 +13,15 @@ import figures  # noqa: E402
 import load  # noqa: E402
 from lib.system import System  # noqa: E402
 
-shown = []
+pytest_plugins = ["lib.closing"]
 
 
 @pytest.fixture(scope="session")
-def show():
+def show(note):
     """show(figure): a line of its own at the end; whether it is met."""
 
     def add(figure):
-        shown.append(str(figure))
+        note(str(figure))
         return figure.is_met
 
     return add
@@ -57,13 +57,3 @@ def city():
 def pytest_collection_modifyitems(items):
     """test_speed.py copies the day over others; nothing else is asked of it after that."""
     items.sort(key=lambda item: item.path.name == "test_speed.py")
-
-
-def pytest_unconfigure(config):
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None:
-        return
-    for line in shown:
-        print(line)
-    count = {name: len(reporter.stats.get(name, [])) for name in ("passed", "failed", "error")}
-    print(f"{count['passed']} passed, {count['failed'] + count['error']} failed", flush=True)
