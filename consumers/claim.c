@@ -158,7 +158,10 @@ static enum fx_code grow_parts(struct pipeline *pipeline, int count, struct fx_e
     struct flush_position *positions = realloc(pipeline->positions, room * sizeof *positions);
     if (positions != NULL)
         pipeline->positions = positions;
-    if (parts == NULL || positions == NULL)
+    struct refused *suspects = realloc(pipeline->suspects, room * sizeof *suspects);
+    if (suspects != NULL)
+        pipeline->suspects = suspects;
+    if (parts == NULL || positions == NULL || suspects == NULL)
         return fx_err_set(err, FX_EMEMORY, "no memory for %d partitions", count);
     pipeline->part_room = count;
     return FX_OK;

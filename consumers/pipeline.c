@@ -86,6 +86,7 @@ void pipeline_close(struct pipeline *pipeline)
     marks_release(&pipeline->marks);
     free(pipeline->parts);
     free(pipeline->positions);
+    free(pipeline->suspects);
     free(pipeline->tables);
     free(pipeline->hours);
     free(pipeline->days);
@@ -199,7 +200,7 @@ static void note_refusal(struct pipeline *pipeline)
         return;
     pipeline->suspect_count = 0;
     if (pipeline->flight_events > 1) {
-        for (int i = 0; i < pipeline->part_count && i < PIPELINE_REFUSED_MAX; i++)
+        for (int i = 0; i < pipeline->part_count; i++)
             pipeline->suspects[pipeline->suspect_count++] =
                 (struct refused){pipeline->parts[i].topic, pipeline->parts[i].partition,
                                  pipeline->parts[i].sent_next - 1};

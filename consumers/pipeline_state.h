@@ -18,7 +18,7 @@
 #define PIPELINE_MARKS_MAX 65536
 #define PIPELINE_REFUSED_MAX 64
 #define PIPELINE_PARTS_MAX 4096
-#define LAST_RECORD_MAX 512
+#define LAST_RECORD_MAX (WIRE_EVENT_MAX + SCHEMA_SOURCE_MAX + 24) /* all that can be an event */
 
 /* An assigned partition. */
 struct part {
@@ -91,7 +91,7 @@ struct pipeline {
     int64_t taken_max; /* no more than this many per flush; less after a refusal */
     struct refused refused[PIPELINE_REFUSED_MAX];
     int refused_count;
-    struct refused suspects[PIPELINE_REFUSED_MAX]; /* the refused flush's end: see pipeline.c */
+    struct refused *suspects; /* room for part_count: the refused flush's ends, see pipeline.c */
     int suspect_count;
     struct refused latest; /* the last message taken */
     int64_t latest_append_ms;

@@ -106,7 +106,7 @@ static void on_signal(int number)
 
 struct crew {
     struct worker *workers;
-    int count;
+    _Atomic int count;     /* the page of metrics is written while it grows */
     struct mender *mender; /* NULL: nobody is asked to send again */
 };
 
