@@ -121,7 +121,9 @@ const char audit_query_sources_day[] =
 const char audit_query_definitions[] =
     "SELECT d.rollup, f.topic_prefix || '.' || replace(d.kind, '_', '-') AS topic, "
     "d.counted_by LIKE '%source%' AS by_source, d.counted_by LIKE '%region%' AS by_region, "
-    "d.region_field = 'region' AND d.counted_since IS NULL AS counts_all, d.dimensions "
+    "d.region_field = 'region' AND d.counted_since IS NULL AS counts_all, d.dimensions, "
+    "to_regclass(d.rollup || '_city_total') IS NOT NULL AS has_region_totals, "
+    "to_regclass(d.rollup || '_source_total') IS NOT NULL AS has_source_totals "
     "FROM rollup_definition d CROSS JOIN definition f ORDER BY d.rollup";
 
 /* bounds: a line per field, "name type min max …" (setup_bounds.c). */

@@ -329,6 +329,100 @@ static void append_negative(struct buf *out, const struct audit_rollup *rollup)
     buf_append_text(out, ") negative" LIMIT);
 }
 
+/* What follows a column's name in totals: "", or "_at" of a last value, which only those of sources
+ * have; NULL: it is in none. */
+static const char *total_suffix(const struct audit_rollup *rollup, int row, bool is_source)
+{
+    bool is_ours = strcmp(column(rollup, row, "rollup"), definition(rollup, "rollup")) == 0;
+    if (is_ours && is_sum(rollup, row))
+        return "";
+    bool is_last = strcmp(column(rollup, row, "aggregate"), "last") == 0;
+    return is_ours && is_source && is_last ? "_at" : NULL;
+}
+
+/* A table's cells, added up by all of its key but the bucket. */
+static void append_added_up(struct buf *out, const struct audit_rollup *rollup, const char *suffix)
+{
+    bool is_source = strcmp(suffix, "source") == 0;
+    const char *key = is_source ? "source" : "region";
+    buf_append_format(out, "(SELECT t.%s", key);
+    each_dimension(out, rollup, ", t.@");
+    buf_append_text(out, ", min(t.bucket_start) AS first_bucket");
+    for (int i = 0; i < rollup->columns->count; i++) {
+        const char *name = column(rollup, i, "name");
+        const char *at = total_suffix(rollup, i, is_source);
+        if (at == NULL)
+            continue;
+        if (at[0] == '\0')
+            buf_append_format(out,
+                              ", CASE WHEN count(t.\"%s\") = count(*) THEN sum(t.\"%s\") END AS "
+                              "\"%s\"",
+                              name, name, name);
+        else
+            buf_append_format(out,
+                              ", max(t.bucket_start) FILTER (WHERE t.\"%s\" IS NOT NULL) AS "
+                              "\"%s_at\"",
+                              name, name);
+    }
+    buf_append_format(out, " FROM \"%s_%s\" t GROUP BY t.%s", definition(rollup, "rollup"), suffix,
+                      key);
+    each_dimension(out, rollup, ", t.@");
+    buf_append_byte(out, ')');
+}
+
+/* One table's totals p and the sums s of its cells. */
+static void append_totals_of(struct buf *out, const struct audit_rollup *rollup, const char *suffix)
+{
+    bool is_source = strcmp(suffix, "source") == 0;
+    const char *name = definition(rollup, "rollup");
+    const char *key = is_source ? "source" : "region";
+    buf_append_format(out,
+                      "SELECT 'a total is all its cells' AS rule, '%s_%s_total' AS \"table\", "
+                      "concat_ws(' ', coalesce(p.%s, s.%s)",
+                      name, suffix, key, key);
+    each_dimension(out, rollup, ", coalesce(p.@, s.@)");
+    buf_append_format(out,
+                      ") AS key, v.name AS \"column\", v.found, v.expected, NULL::text AS "
+                      "explanation FROM \"%s_%s_total\" p FULL JOIN ",
+                      name, suffix);
+    append_added_up(out, rollup, suffix);
+    buf_append_format(out, " s ON p.%s = s.%s", key, key);
+    each_dimension(out, rollup, " AND p.@ = s.@");
+    buf_append_format(out,
+                      " CROSS JOIN LATERAL (VALUES (NULL::text, (p.%s IS NULL) <> (s.%s IS NULL), "
+                      "CASE WHEN p.%s IS NULL THEN 'no row' ELSE 'a row' END, 'one on both sides'),"
+                      " ('first_bucket', p.first_bucket <> s.first_bucket, p.first_bucket::text, "
+                      "s.first_bucket::text)",
+                      key, key, key);
+    for (int i = 0; i < rollup->columns->count; i++) {
+        const char *of = column(rollup, i, "name");
+        const char *at = total_suffix(rollup, i, is_source);
+        if (at != NULL)
+            buf_append_format(out,
+                              ", ('%s%s', p.\"%s%s\" %s s.\"%s%s\", p.\"%s%s\"::text, "
+                              "s.\"%s%s\"::text)",
+                              of, at, of, at, at[0] == '\0' ? "<>" : "IS DISTINCT FROM", of, at, of,
+                              at, of, at);
+    }
+    buf_append_text(out, ") v (name, is_breach, found, expected) WHERE v.is_breach");
+}
+
+static void append_totals(struct buf *out, const struct audit_rollup *rollup)
+{
+    static const char *const suffixes[] = {"town", "county", "city", "source"};
+    const char *between = "SELECT " COLUMNS " FROM (";
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        bool is_source = strcmp(suffixes[i], "source") == 0;
+        if (!is(rollup, is_source ? "has_source_totals" : "has_region_totals"))
+            continue;
+        buf_append_text(out, between);
+        append_totals_of(out, rollup, suffixes[i]);
+        between = " UNION ALL ";
+    }
+    if (between[0] == ' ')
+        buf_append_text(out, ") totals" LIMIT);
+}
+
 void audit_recount_sql(const struct audit_rollup *rollup, enum audit_recount recount,
                        struct buf *out)
 {
@@ -342,4 +436,6 @@ void audit_recount_sql(const struct audit_rollup *rollup, enum audit_recount rec
         append_events(out, rollup);
     if (recount == AUDIT_NEGATIVE)
         append_negative(out, rollup);
+    if (recount == AUDIT_TOTALS)
+        append_totals(out, rollup);
 }

@@ -13,6 +13,7 @@
  *   a source's events = counted numbers - 2 * reversals, where a column counts every event
  *   no cell is negative, unless its field may be: a reversal that counted before its original
  *             makes one, and explanation names the original
+ *   a total   =  the sum of all its cells, where there are totals (levels.h)
  */
 #ifndef FX_AUDIT_RECOUNT_H
 #define FX_AUDIT_RECOUNT_H
@@ -25,10 +26,18 @@
 /* Ledger, gaps, days, positions, reversals. */
 const char *audit_ledger_sql(void);
 
-enum audit_recount { AUDIT_CHILDREN, AUDIT_ROOTS, AUDIT_EVENTS, AUDIT_NEGATIVE, AUDIT_RECOUNTS };
+enum audit_recount {
+    AUDIT_CHILDREN,
+    AUDIT_ROOTS,
+    AUDIT_EVENTS,
+    AUDIT_NEGATIVE,
+    AUDIT_TOTALS,
+    AUDIT_RECOUNTS
+};
 
-/* Rows of rollup_definition: rollup, topic, by_source, by_region, counts_all (booleans),
- * dimensions; and of rollup_column: rollup, name, aggregate, rule, may_be_negative. */
+/* Rows of rollup_definition: rollup, topic, by_source, by_region, counts_all, has_region_totals,
+ * has_source_totals (booleans), dimensions; and of rollup_column: rollup, name, aggregate, rule,
+ * may_be_negative. */
 struct audit_rollup {
     const struct audit_rows *definitions;
     int row;

@@ -62,8 +62,10 @@ static void append_catalog(struct buf *out, const struct catalog *catalog)
         append_kind(out, &entry->kind);
         for (int r = 0; r < entry->rollups.count; r++) {
             append_text(out, entry->rollups.rollups[r].name);
-            buf_append_format(out, "rollup %016" PRIx64 "\n",
-                              entry->rollups.rollups[r].fingerprint);
+            /* a worker that keeps no totals would leave them behind the hours */
+            buf_append_format(out, "rollup %016" PRIx64 " totals %d\n",
+                              entry->rollups.rollups[r].fingerprint,
+                              rollup_has_change(&entry->rollups.rollups[r]));
         }
     }
     append_kind(out, &catalog->heartbeat);

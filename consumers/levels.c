@@ -17,6 +17,18 @@ bool levels_has(const struct rollup *rollup, int level)
     return level == LEVEL_SOURCE ? rollup->by_source : rollup->by_region;
 }
 
+bool levels_has_total(const struct rollup *rollup, int level)
+{
+    return levels_has(rollup, level) &&
+           (rollup_has_change(rollup) || (level == LEVEL_SOURCE && rollup_has_last(rollup)));
+}
+
+bool levels_is_totalled(const struct rollup_column *column, int level)
+{
+    return column->aggregate == AGGREGATE_COUNT || column->aggregate == AGGREGATE_SUM ||
+           (column->aggregate == AGGREGATE_LAST && level == LEVEL_SOURCE);
+}
+
 const char *levels_suffix(int level)
 {
     return level == LEVEL_SOURCE ? "source" : region_level_name((enum region_level)level);

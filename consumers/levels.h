@@ -49,6 +49,15 @@ FX_MUST_CHECK enum fx_code levels_derive(struct levels *levels, const struct cel
 /* Whether the definition has a table of this level: "by". */
 bool levels_has(const struct rollup *rollup, int level);
 
+/*
+ * Whether it also has a table of totals at this level, <rollup>_<level>_total: where there are
+ * stocks. A total is all that was ever counted of a region or source and dimensions: every column
+ * that is totalled, and the first bucket that has a row. Of a last value, which only the table by
+ * source has, it is the newest bucket that holds one.
+ */
+bool levels_has_total(const struct rollup *rollup, int level);
+bool levels_is_totalled(const struct rollup_column *column, int level);
+
 /* "city", "county", "town", "source": the suffix of the table's name. */
 const char *levels_suffix(int level);
 

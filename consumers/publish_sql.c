@@ -106,7 +106,7 @@ bool publish_add_column(struct publish_rollup *rollup, const struct publish_colu
     column.gloss = rollup_unit_gloss(unit);
     if (column.source == PUBLISH_DERIVED) {
         column.rule = PUBLISH_NOT;
-        if (rollup->is_by_region && views_stock_name(stock, column.name)) {
+        if (rollup->is_by_region && rollup_stock_name(stock, column.name)) {
             snprintf(column.name, sizeof column.name, "%s", stock);
             column.source = PUBLISH_STOCK;
             column.rule = publish_rule_of(unit);

@@ -12,7 +12,7 @@
  *   setup_database.c    connection, transaction, files of SQL, the definition row
  *   setup_version.c     schema_version; setup_bounds.c compares what fields may hold
  *   setup_definition.c  what is refused; rollup_definition and rollup_column
- *   setup_tables.c      the rollup tables
+ *   setup_tables.c      the rollup tables; setup_totals.c their totals
  *   setup_load.c        regions.csv, sources.csv
  *   setup_install.c     runs the generated views and schemas/views/
  *   setup_views.c, setup_sums.c, setup_parts.c, setup_stocks.c    the generated views, as text
@@ -99,6 +99,7 @@ FX_MUST_CHECK enum fx_code setup_definitions(struct setup *setup, struct fx_err 
 FX_MUST_CHECK enum fx_code setup_regions(struct setup *setup, struct fx_err *err);
 FX_MUST_CHECK enum fx_code setup_sources(struct setup *setup, struct fx_err *err);
 FX_MUST_CHECK enum fx_code setup_rollup_tables(struct setup *setup, struct fx_err *err);
+FX_MUST_CHECK enum fx_code setup_totals(struct setup *setup, struct fx_err *err);
 FX_MUST_CHECK enum fx_code setup_rollup_views(struct setup *setup, struct fx_err *err);
 
 /* Roles are the cluster's: a user who may not create them gets a warning, no error. */

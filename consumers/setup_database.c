@@ -134,6 +134,8 @@ static enum fx_code make_all(struct setup *setup, struct fx_err *err)
     if (code == FX_OK)
         code = setup_rollup_tables(setup, err);
     if (code == FX_OK)
+        code = setup_totals(setup, err);
+    if (code == FX_OK)
         code = setup_rollup_views(setup, err);
     if (code == FX_OK)
         code = setup_grants(setup, err);

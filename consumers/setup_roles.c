@@ -191,7 +191,8 @@ enum fx_code setup_roles(struct setup *setup, struct fx_err *err)
 /* Rollup tables of the schema, as a condition over pg_class c. */
 #define IS_ROLLUP                                                                                  \
     "EXISTS (SELECT FROM rollup_definition d, (VALUES ('_town'), ('_county'), ('_city'), "         \
-    "('_source')) l (suffix) WHERE c.relname = d.rollup || l.suffix)"
+    "('_source')) l (suffix), (VALUES (''), ('_total')) x (suffix) WHERE "                         \
+    "c.relname = d.rollup || l.suffix || x.suffix)"
 
 static const struct {
     const char *relations; /* condition over pg_class c */

@@ -15,7 +15,7 @@ static const char *const taken[] = {
     "starts",        "ends",           "cells",        "sources_expected",
     "sources_heard", "missing_events", "complete",     "silent_minutes",
     "cut_off",       "withheld",       "whole",        "is_direct",
-    "units",
+    "units",         "first_bucket",
 };
 
 static enum fx_code check_name(const struct rollup *rollup, const char *name, struct fx_err *err)

@@ -15,6 +15,9 @@
  *   <rollup>_direct                     a node's own part: the node minus the sum of its children
  *   <rollup>_parts                      what adds up to a node: its own part and its children
  *   <rollup>_statistical                the same figures by the counties of the national statistics
+ *   <rollup>_total_before(T)            where there is a "change": all that was counted before T,
+ *                                       per region or source and dimensions
+ *   <rollup>_last_before(T)             last values before T, per source and dimensions
  *   <rollup>_stock_at(T)                running totals of "change" and last values before T
  *   <rollup>_stock                      the same up to where all is counted
  * and for rollups by source: <rollup>_source_daily, <rollup>_source_hourly, with silent_minutes.
@@ -72,13 +75,10 @@ extern const struct views_step views_hour;
 /* Appends every view and function of the rollup to the list of statements (setup_sql.h). */
 void views_append(struct buf *out, const struct views_target *target);
 
-/* Appends _direct, _parts and _statistical, and _stock_at with _stock if the rollup has stocks. */
+/* Appends _direct, _parts and _statistical; and if the rollup has stocks _total_before,
+ * _last_before, _stock_at and _stock. */
 void views_append_parts(struct buf *out, const struct views_target *target);
 void views_append_stock(struct buf *out, const struct views_target *target);
-
-/* "net_change_persons" -> "census_persons", "active_change_persons" -> "active_persons" into out;
- * false: the derived column is no change of a stock. */
-bool views_stock_name(char out[ROLLUP_NAME_MAX], const char *derived);
 
 /* What the parts share. Each column is written with a comma in front. */
 

@@ -38,6 +38,7 @@ void store_close(struct store *store)
     store_disconnect(store);
     for (int i = 0; i < STORE_ARRAYS_MAX; i++)
         array_release(&store->arrays[i]);
+    free(store->rows);
     free(store);
 }
 
@@ -61,23 +62,34 @@ static enum fx_code prepare(struct store *store, const char *name, const char *s
     return err->code;
 }
 
+static enum fx_code prepare_table(struct store *store, const struct schema *schema,
+                                  const struct rollup *rollup, int level, struct fx_err *err)
+{
+    struct buf sql = BUF_INIT;
+    char name[STORE_NAME_MAX];
+    store_rollup_name(store->options.catalog, rollup, level, name);
+    if (store_rollup_sql(schema, rollup, level, &sql, err) == FX_OK)
+        (void)(prepare(store, name, buf_text(&sql), err) == FX_OK);
+    if (err->code == FX_OK && levels_has_total(rollup, level)) {
+        buf_reset(&sql);
+        store_total_name(store->options.catalog, rollup, level, name);
+        if (store_total_sql(schema, rollup, level, &sql, err) == FX_OK)
+            (void)(prepare(store, name, buf_text(&sql), err) == FX_OK);
+    }
+    buf_release(&sql);
+    return err->code == FX_OK ? FX_OK
+                              : fx_err_wrap(err, "table %s_%s", rollup->name, levels_suffix(level));
+}
+
 static enum fx_code prepare_rollups(struct store *store, const struct catalog_kind *kind,
                                     struct fx_err *err)
 {
-    struct buf sql = BUF_INIT;
     for (int i = 0; i < kind->rollups.count * LEVEL_COUNT && err->code == FX_OK; i++) {
         const struct rollup *rollup = &kind->rollups.rollups[i / LEVEL_COUNT];
         int level = i % LEVEL_COUNT;
-        char name[STORE_NAME_MAX];
-        if (!levels_has(rollup, level))
-            continue;
-        buf_reset(&sql);
-        store_rollup_name(store->options.catalog, rollup, level, name);
-        if (store_rollup_sql(kind_current(&kind->kind), rollup, level, &sql, err) == FX_OK &&
-            prepare(store, name, buf_text(&sql), err) != FX_OK)
-            fx_err_wrap(err, "table %s_%s", rollup->name, levels_suffix(level));
+        if (levels_has(rollup, level))
+            (void)(prepare_table(store, kind_current(&kind->kind), rollup, level, err) == FX_OK);
     }
-    buf_release(&sql);
     return err->code;
 }
 

@@ -8,7 +8,7 @@
  *   claim   one READ COMMITTED transaction: SELECT … FOR UPDATE of the partitions' position rows
  *           in order, a fresh random generation, then ledger and gaps. The only way to read.
  *   flush   one transaction, one pipeline, one Sync: compare-and-set of the positions, ledger,
- *           gaps, rejected events, reversals, rollups, COMMIT. Only the tag COMMIT means
+ *           gaps, rejected events, reversals, rollups, totals, COMMIT. Only the tag COMMIT means
  *           committed: COMMIT of a failed transaction answers ROLLBACK without an error.
  *
  * The compare-and-set waits for an old backend's row lock and re-checks, so it fences stopped

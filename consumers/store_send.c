@@ -6,10 +6,6 @@
 
 #include <string.h>
 
-/* Rows of one statement: arrays of more would be as much memory again as what they are sent from.
- */
-#define SEND_ROWS_MAX 2048
-
 void store_begin_arrays(struct store *store, const enum array_type *types, int count)
 {
     fx_assert(count <= STORE_ARRAYS_MAX);
@@ -134,11 +130,11 @@ static enum fx_code send_runs(struct store *store, const struct flush *flush, st
         ARRAY_TIMESTAMPTZ, ARRAY_TEXT, ARRAY_TIMESTAMPTZ, ARRAY_DATE, ARRAY_INT8};
     int count;
     const int *dirty = ledger_dirty(flush->ledger, &count);
-    for (int first = 0; first < count && err->code == FX_OK; first += SEND_ROWS_MAX) {
+    for (int first = 0; first < count && err->code == FX_OK; first += STORE_ROWS_MAX) {
         if (first > 0)
             store_drain(store);
         store_begin_arrays(store, types, 20);
-        for (int i = first; i < count && i < first + SEND_ROWS_MAX; i++)
+        for (int i = first; i < count && i < first + STORE_ROWS_MAX; i++)
             add_run(store, flush, ledger_entry(flush->ledger, dirty[i]));
         (void)(store_send_arrays(store, "runs", 20, err) == FX_OK);
     }
@@ -305,21 +301,17 @@ static void add_column(struct array *to, const struct level_table *table, int sl
     }
 }
 
-static void add_keys(struct store *store, const struct flush *flush,
-                     const struct level_table *table)
+void store_add_key(struct store *store, const struct flush *flush, const struct level_table *table,
+                   const struct cell_key *key)
 {
     struct array *a = store->arrays;
-    const struct names *sources = ledger_names(flush->ledger);
-    for (int r = 0; r < table->count; r++) {
-        const struct cell_key *key = &table->rows[r]->key;
-        array_add_text(&a[0], table->level == LEVEL_SOURCE
-                                  ? names_text(sources, key->source)
-                                  : flush->regions->nodes[key->region].code);
-        array_add_instant(&a[1], key->bucket_ms);
-        for (int d = 0; d < table->rollup->dimension_count; d++)
-            array_add_text(&a[2 + d],
-                           plan_dimension_text(table->plan, table->rollup, d, key->dimensions[d]));
-    }
+    array_add_text(&a[0], table->level == LEVEL_SOURCE
+                              ? names_text(ledger_names(flush->ledger), key->source)
+                              : flush->regions->nodes[key->region].code);
+    array_add_instant(&a[1], key->bucket_ms);
+    for (int d = 0; d < table->rollup->dimension_count; d++)
+        array_add_text(&a[2 + d],
+                       plan_dimension_text(table->plan, table->rollup, d, key->dimensions[d]));
 }
 
 static enum fx_code send_rows(struct store *store, const struct flush *flush,
@@ -330,7 +322,8 @@ static enum fx_code send_rows(struct store *store, const struct flush *flush,
     const struct rollup *rollup = table->rollup;
     int count = 2 + rollup->dimension_count;
     store_begin_arrays(store, types, count);
-    add_keys(store, flush, table);
+    for (int r = 0; r < table->count; r++)
+        store_add_key(store, flush, table, &table->rows[r]->key);
     for (int i = 0; i < rollup->column_count; i++) {
         bool is_last = rollup->columns[i].aggregate == AGGREGATE_LAST;
         int width = is_last ? 4 : 1;
@@ -350,13 +343,13 @@ static enum fx_code send_table(struct store *store, const struct flush *flush,
                                const struct level_table *table, struct fx_err *err)
 {
     struct level_table part = *table;
-    for (int first = 0; first < table->count && err->code == FX_OK; first += SEND_ROWS_MAX) {
+    for (int first = 0; first < table->count && err->code == FX_OK; first += STORE_ROWS_MAX) {
         if (first > 0)
             store_drain(store);
         part.rows = table->rows + first;
         part.count = table->count - first;
-        if (part.count > SEND_ROWS_MAX)
-            part.count = SEND_ROWS_MAX;
+        if (part.count > STORE_ROWS_MAX)
+            part.count = STORE_ROWS_MAX;
         (void)(send_rows(store, flush, &part, err) == FX_OK);
     }
     return err->code;
@@ -381,6 +374,8 @@ static enum fx_code send_all(struct store *store, const struct flush *flush, str
         code = parts[i](store, flush, err);
     for (int i = 0; code == FX_OK && i < flush->table_count; i++)
         code = send_table(store, flush, &flush->tables[i], err);
+    for (int i = 0; code == FX_OK && i < flush->table_count; i++)
+        code = store_send_totals(store, flush, &flush->tables[i], err);
     if (code == FX_OK)
         code = store_send_corrections(store, flush, err);
     if (code == FX_OK)

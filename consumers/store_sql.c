@@ -141,15 +141,27 @@ const struct store_statement store_statements[] = {
     {NULL, NULL},
 };
 
+/* Which of the catalog's rollups it is. */
+static int unit_of(const struct catalog *catalog, const struct rollup *rollup)
+{
+    int unit = 0;
+    for (int k = 0; k < catalog->kind_count; unit += catalog->kinds[k++].rollups.count)
+        for (int i = 0; i < catalog->kinds[k].rollups.count; i++)
+            if (&catalog->kinds[k].rollups.rollups[i] == rollup)
+                return unit + i;
+    return unit;
+}
+
 void store_rollup_name(const struct catalog *catalog, const struct rollup *rollup, int level,
                        char name[STORE_NAME_MAX])
 {
-    int unit = 0;
-    for (int k = 0; k < catalog->kind_count; k++) {
-        for (int i = 0; i < catalog->kinds[k].rollups.count; i++, unit++)
-            if (&catalog->kinds[k].rollups.rollups[i] == rollup)
-                snprintf(name, STORE_NAME_MAX, "rollup_%d_%d", unit, level);
-    }
+    snprintf(name, STORE_NAME_MAX, "rollup_%d_%d", unit_of(catalog, rollup), level);
+}
+
+void store_total_name(const struct catalog *catalog, const struct rollup *rollup, int level,
+                      char name[STORE_NAME_MAX])
+{
+    snprintf(name, STORE_NAME_MAX, "total_%d_%d", unit_of(catalog, rollup), level);
 }
 
 /* "name" in the select list; what is added where in the upsert. */
@@ -240,6 +252,57 @@ enum fx_code store_rollup_sql(const struct schema *schema, const struct rollup *
         buf_append_format(sql, "UPDATE SET %s", assignments + 2);
     sql->is_failed = sql->is_failed || keys.is_failed || select.is_failed || set.is_failed;
     buf_release(&keys);
+    buf_release(&select);
+    buf_release(&set);
+    return buf_check(sql, err);
+}
+
+/* One column of a total: its name, its parameter, what the upsert does. */
+static void append_total(struct buf *names, struct buf *select, struct buf *set,
+                         const struct rollup_column *column, int parameter)
+{
+    const char *name = column->name;
+    if (column->aggregate == AGGREGATE_LAST) {
+        buf_append_format(names, ", %s_at", name);
+        buf_append_format(select, ", to_timestamp(c%d / 1000)", parameter);
+        buf_append_format(set, ", %s_at = greatest(t.%s_at, excluded.%s_at)", name, name, name);
+        return;
+    }
+    buf_append_format(names, ", %s", name);
+    buf_append_format(select, ", c%d", parameter);
+    buf_append_format(set, ", %s = t.%s + excluded.%s", name, name, name);
+}
+
+enum fx_code store_total_sql(const struct schema *schema, const struct rollup *rollup, int level,
+                             struct buf *sql, struct fx_err *err)
+{
+    struct buf keys = BUF_INIT;
+    struct buf names = BUF_INIT;
+    struct buf select = BUF_INIT;
+    struct buf set = BUF_INIT;
+    int parameter = 3;
+    buf_append_text(&keys, level == LEVEL_SOURCE ? "source" : "region");
+    buf_append_text(&select, "c1");
+    for (int i = 0; i < rollup->dimension_count; i++) {
+        buf_append_format(&keys, ", \"%s\"", schema->fields[rollup->dimensions[i]].name);
+        buf_append_format(&select, ", c%d", parameter++);
+    }
+    buf_append_text(&select, ", c2");
+    for (int i = 0; i < rollup->column_count; i++)
+        if (levels_is_totalled(&rollup->columns[i], level))
+            append_total(&names, &select, &set, &rollup->columns[i], parameter++);
+    buf_append_format(sql, "INSERT INTO %s_%s_total AS t (%s, first_bucket%s) SELECT %s",
+                      rollup->name, levels_suffix(level), buf_text(&keys), buf_text(&names),
+                      buf_text(&select));
+    append_unnest(sql, rollup, parameter - 1);
+    buf_append_format(sql,
+                      " ON CONFLICT (%s) DO UPDATE SET first_bucket = least(t.first_bucket, "
+                      "excluded.first_bucket)%s",
+                      buf_text(&keys), buf_text(&set));
+    sql->is_failed =
+        sql->is_failed || keys.is_failed || names.is_failed || select.is_failed || set.is_failed;
+    buf_release(&keys);
+    buf_release(&names);
     buf_release(&select);
     buf_release(&set);
     return buf_check(sql, err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store_state - what store.c (connection, poll), store_claim.c (reads), store_accept.c (losses) and
- * store_send.c (writes) share. Private to them.
+ * store_state - what store.c (connection, poll), store_claim.c (reads), store_accept.c (losses),
+ * store_send.c and store_total.c (writes) share. Private to them.
  */
 #ifndef FX_STORE_STATE_H
 #define FX_STORE_STATE_H
@@ -12,6 +12,7 @@
 
 #define STORE_ARRAYS_MAX (3 + ROLLUP_DIMENSIONS_MAX + 4 * ROLLUP_COLUMNS_MAX)
 #define STORE_NAME_MAX 32
+#define STORE_ROWS_MAX 2048 /* of one statement: arrays of more would be as much memory again */
 
 struct store {
     struct store_options options;
@@ -24,6 +25,8 @@ struct store {
     struct fx_err failure; /* first error of the flush in flight */
     enum store_conflict conflict;
     struct array arrays[STORE_ARRAYS_MAX];
+    struct cell **rows; /* of a table, in the order of its totals; kept from flush to flush */
+    int rows_room;
     char record_schema[64]; /* of what was decided, as the last claim found it */
 };
 
@@ -41,6 +44,13 @@ FX_MUST_CHECK enum fx_code store_rollup_sql(const struct schema *schema,
 void store_rollup_name(const struct catalog *catalog, const struct rollup *rollup, int level,
                        char name[STORE_NAME_MAX]);
 
+/* store_sql.c: the same for its table of totals. Parameters: region or source, first bucket,
+ * dimensions; a bigint per count and sum; of sources, per last value its newest bucket in ms. */
+FX_MUST_CHECK enum fx_code store_total_sql(const struct schema *schema, const struct rollup *rollup,
+                                           int level, struct buf *sql, struct fx_err *err);
+void store_total_name(const struct catalog *catalog, const struct rollup *rollup, int level,
+                      char name[STORE_NAME_MAX]);
+
 /* store_send.c: the parameters of one statement as arrays, then the statement: by the name it was
  * prepared under, or as text. */
 void store_begin_arrays(struct store *store, const enum array_type *types, int count);
@@ -48,6 +58,15 @@ FX_MUST_CHECK enum fx_code store_send_arrays(struct store *store, const char *na
                                              struct fx_err *err);
 FX_MUST_CHECK enum fx_code store_send_arrays_sql(struct store *store, const char *sql, int count,
                                                  struct fx_err *err);
+
+/* store_send.c: region or source, bucket and dimensions of one of the table's rows, into the first
+ * arrays. */
+void store_add_key(struct store *store, const struct flush *flush, const struct level_table *table,
+                   const struct cell_key *key);
+
+/* store_total.c: what the table's rows add to its table of totals; nothing if it has none. */
+FX_MUST_CHECK enum fx_code store_send_totals(struct store *store, const struct flush *flush,
+                                             const struct level_table *table, struct fx_err *err);
 
 /* store_note.c: what a flush notes beside the figures. */
 FX_MUST_CHECK enum fx_code store_send_marks(struct store *store, const struct flush *flush,

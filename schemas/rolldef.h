@@ -101,6 +101,15 @@ void rollup_set_release(struct rollup_set *set);
 /* The aggregate's name in definitions: "count", "sum", "min", "max", "last". */
 const char *aggregate_name(enum aggregate aggregate);
 
+/* The stock that a derived column changes: "net_change_persons" -> "census_persons",
+ * "active_change_persons" -> "active_persons" into out; false: it is no change of a stock. */
+bool rollup_stock_name(char out[ROLLUP_NAME_MAX], const char *derived);
+
+/* Whether the rollup has stocks of regions (running sums of changes), and of sources (last values).
+ */
+bool rollup_has_change(const struct rollup *rollup);
+bool rollup_has_last(const struct rollup *rollup);
+
 /* Chinese gloss of a unit: "person_times" -> "人次". "" if it has none. */
 const char *rollup_unit_gloss(const char *unit);
 

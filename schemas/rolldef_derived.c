@@ -5,11 +5,13 @@
 #include "document.h"
 #include "rolldef_column.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
 #define DIGITS "0123456789"
+#define CHANGE "_change_"
 
 static const struct rollup_column *find_column(const struct rollup *rollup, const char *name)
 {
@@ -164,4 +166,33 @@ enum fx_code derived_parse(const json_t *entries, struct rollup *rollup, struct 
         return fx_err_wrap(err, "derived[%zu] \"%.64s\"", i, name == NULL ? "" : name);
     }
     return FX_OK;
+}
+
+bool rollup_stock_name(char out[ROLLUP_NAME_MAX], const char *derived)
+{
+    const char *change = strstr(derived, CHANGE);
+    if (change == NULL || change == derived || change[strlen(CHANGE)] == '\0')
+        return false;
+    int stem = (int)(change - derived);
+    bool is_net = stem == 3 && strncmp(derived, "net", 3) == 0;
+    int size = snprintf(out, ROLLUP_NAME_MAX, "%.*s_%s", is_net ? 6 : stem,
+                        is_net ? "census" : derived, change + strlen(CHANGE));
+    return size > 0 && size < ROLLUP_NAME_MAX;
+}
+
+bool rollup_has_change(const struct rollup *rollup)
+{
+    char name[ROLLUP_NAME_MAX];
+    for (int i = 0; rollup->by_region && i < rollup->derived_count; i++)
+        if (rollup_stock_name(name, rollup->derived[i].name))
+            return true;
+    return false;
+}
+
+bool rollup_has_last(const struct rollup *rollup)
+{
+    for (int i = 0; rollup->by_source && i < rollup->column_count; i++)
+        if (rollup->columns[i].aggregate == AGGREGATE_LAST)
+            return true;
+    return false;
 }

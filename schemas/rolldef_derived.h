@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rolldef_derived - the "derived" columns of a rollup's views. Private to rolldef.c.
+ * rolldef_derived - the "derived" columns of a rollup's views, and which of them make stocks. The
+ * header is private to rolldef.c.
  */
 #ifndef FX_ROLLDEF_DERIVED_H
 #define FX_ROLLDEF_DERIVED_H

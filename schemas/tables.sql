@@ -11,7 +11,8 @@
 -- the dimensions, the columns; of by source: <rollup>_source with source instead of region and,
 -- beside each "last" column, <column>_last = {counted ms, run, seq} of the event it came from. A
 -- column added later is NULL in the rows that were there before, and stays NULL there: a flush
--- adds with + alone (NULL + 3 is NULL), so a number shown has counted all its events.
+-- adds with + alone (NULL + 3 is NULL), so a number shown has counted all its events. Where there are
+-- stocks, <rollup>_<level>_total beside each: what all its cells add up to (schemas/README.md).
 
 -- Raises unless ok. A flush is one pipeline with one Sync: the first failed check aborts the rest
 -- of it, and the SQLSTATE tells the worker what to do.

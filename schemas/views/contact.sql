@@ -17,34 +17,30 @@ CREATE OR REPLACE FUNCTION contact_funnel_at(at timestamptz)
     LANGUAGE sql STABLE SET jit = off -- compiling it takes seconds, running it does not
 BEGIN ATOMIC
     WITH clock AS MATERIALIZED (
-        SELECT x.edge, date_trunc('day', x.edge - interval '1 microsecond', 'Asia/Shanghai')
-                   AS starts
-        FROM (SELECT bucket_edge('contact', contact_funnel_at.at) AS edge) x
-    ), cell AS (
-        -- every table once, whatever is asked for; IS TRUE: in its order, not through an index
-        SELECT t.level, t.region, t.tier, sum(t.listed_persons) AS listed,
-               sum(t.located_persons) AS located, sum(t.handed_off_persons) AS handed_off,
-               sum(t.controlled_persons) AS controlled, sum(t.sampled_persons) AS sampled,
-               sum(t.negative_persons) AS negative, sum(t.positive_persons) AS positive,
-               sum(t.became_case_persons) AS became_case, sum(t.closed_persons) AS closed,
-               sum(t.controlled_within_24h_persons) AS within_24h,
-               sum(t.listed_persons) FILTER (
-                   WHERE t.bucket_start >= (SELECT c.starts FROM clock c)) AS listed_on_day
-        FROM (SELECT 'town' AS level, x.* FROM contact_town x
-              UNION ALL SELECT 'county', x.* FROM contact_county x
-              UNION ALL SELECT 'city', x.* FROM contact_city x) t
-        WHERE (t.bucket_start < (SELECT c.edge FROM clock c)) IS TRUE
-        GROUP BY t.level, t.region, t.tier
+        SELECT c.* FROM stock_clock('contact', contact_funnel_at.at) c
+    ), today AS (
+        SELECT t.region, t.tier, sum(t.listed_persons) AS listed
+        FROM (SELECT region, tier, bucket_start, listed_persons FROM contact_town
+              UNION ALL SELECT region, tier, bucket_start, listed_persons FROM contact_county
+              UNION ALL SELECT region, tier, bucket_start, listed_persons FROM contact_city) t
+        WHERE t.bucket_start >= (SELECT c.starts FROM clock c)
+          AND t.bucket_start < (SELECT c.edge FROM clock c)
+        GROUP BY t.region, t.tier
     ), summed AS MATERIALIZED (
-        SELECT c.level, c.region, coalesce(c.tier, 'ALL') AS tier, sum(c.listed)::bigint AS listed,
-               sum(c.located)::bigint AS located, sum(c.handed_off)::bigint AS handed_off,
-               sum(c.controlled)::bigint AS controlled, sum(c.sampled)::bigint AS sampled,
-               sum(c.negative)::bigint AS negative, sum(c.positive)::bigint AS positive,
-               sum(c.became_case)::bigint AS became_case, sum(c.closed)::bigint AS closed,
-               sum(c.within_24h)::bigint AS within_24h,
-               coalesce(sum(c.listed_on_day), 0)::bigint AS listed_on_day
-        FROM cell c
-        GROUP BY c.level, c.region, ROLLUP (c.tier)
+        SELECT t.level, t.region, coalesce(t.tier, 'ALL') AS tier,
+               sum(t.listed_persons)::bigint AS listed, sum(t.located_persons)::bigint AS located,
+               sum(t.handed_off_persons)::bigint AS handed_off,
+               sum(t.controlled_persons)::bigint AS controlled,
+               sum(t.sampled_persons)::bigint AS sampled,
+               sum(t.negative_persons)::bigint AS negative,
+               sum(t.positive_persons)::bigint AS positive,
+               sum(t.became_case_persons)::bigint AS became_case,
+               sum(t.closed_persons)::bigint AS closed,
+               sum(t.controlled_within_24h_persons)::bigint AS within_24h,
+               coalesce(sum(d.listed), 0)::bigint AS listed_on_day
+        FROM contact_total_before(contact_funnel_at.at) t
+        LEFT JOIN today d ON d.region = t.region AND d.tier = t.tier
+        GROUP BY t.level, t.region, ROLLUP (t.tier)
     )
     SELECT c.of_level, c.region, c.name, c.name_latin, v.tier, c.expected, c.heard, c.missing,
            c.complete, v.listed, v.located, v.handed_off, v.controlled, v.sampled, v.negative,
@@ -54,11 +50,9 @@ BEGIN ATOMIC
            round(100.0 * v.located / nullif(v.listed, 0), 1),
            round(100.0 * v.controlled / nullif(v.listed - v.handed_off, 0), 1),
            round(100.0 * v.within_24h / nullif(v.controlled, 0), 1), v.listed_on_day
-    FROM kind_clock k
-    CROSS JOIN clock o
-    CROSS JOIN LATERAL stock_status('contact', k.topic, false, o.edge) c
-    JOIN summed v ON v.level = c.of_level AND v.region = c.region
-    WHERE k.kind = 'contact';
+    FROM clock k
+    CROSS JOIN LATERAL stock_status('contact', k.topic, false, k.edge) c
+    JOIN summed v ON v.level = c.of_level AND v.region = c.region;
 END;
 COMMENT ON FUNCTION contact_funnel_at(timestamptz) IS
     'the three lists from listing to closing, up to the last edge of a bucket by then, as '

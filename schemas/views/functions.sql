@@ -231,26 +231,74 @@ END;
 COMMENT ON FUNCTION source_status(text, text, timestamptz, timestamptz) IS
     'who was expected and heard, and what is missing, per source 各来源应报、已报与缺失';
 
+-- Numbers of all days before day that are missing, rejected or lost, per source that has some; where
+-- it is registered on that day, else where it says it is.
+CREATE OR REPLACE FUNCTION missing_before(kind text, topic text, day date)
+    RETURNS TABLE (source text, region text, missing bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER ROWS 5
+BEGIN ATOMIC
+    WITH gone AS (
+        SELECT g.source, g.last_seq - g.first_seq + 1 AS missing
+        FROM gap_range g
+        WHERE g.topic = missing_before.topic AND g.cause IN ('missing', 'rejected')
+          AND g.day < missing_before.day
+        UNION ALL
+        SELECT l.source, j.lost_last_seq - l.high
+        FROM kind_clock k
+        CROSS JOIN run_chain c
+        CROSS JOIN LATERAL judge_runs(c.topic, c.source, k.judged_at) j
+        JOIN source_ledger l ON l.topic = c.topic AND l.source = c.source AND l.run = j.run
+        WHERE k.kind = missing_before.kind AND c.topic = missing_before.topic
+          AND NOT c.is_chain AND j.lost_last_seq > l.high
+          AND coalesce(l.day, (coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at)
+                                   AT TIME ZONE 'Asia/Shanghai')::date) < missing_before.day
+    )
+    SELECT x.source,
+           coalesce((SELECT s.region FROM source s
+                     WHERE s.kind = missing_before.kind AND s.source = x.source
+                     ORDER BY missing_before.day BETWEEN s.valid_from
+                                  AND coalesce(s.valid_to, 'infinity'::date) DESC,
+                              s.valid_from DESC
+                     LIMIT 1),
+                    (SELECT r.code FROM source_ledger l JOIN region r ON r.code = l.region
+                     WHERE l.topic = missing_before.topic AND l.source = x.source
+                     ORDER BY coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) DESC
+                     LIMIT 1)),
+           x.missing
+    FROM (SELECT g.source, sum(g.missing)::bigint AS missing FROM gone g GROUP BY g.source) x;
+END;
+COMMENT ON FUNCTION missing_before(text, text, date) IS
+    'numbers of earlier days that are not counted, per source 此前各日缺失事件';
+
 -- The same summed up the tree: one row per region of a level (NULL: of every level), over the
--- sources at the node or below. expected and heard count the expected ones. A source whose place is
--- unknown is charged to every root. is_everywhere: the rollup's region is a role (whence a person
--- came), not the source's place, so all sources of the kind answer for every node. It becomes a part
--- of the query that asks it, so that source_status is planned once, not once per day.
-CREATE OR REPLACE FUNCTION region_status(kind text, topic text, level text, is_everywhere boolean,
-                                         starts timestamptz, ends timestamptz)
-    RETURNS TABLE (of_level text, region text, name text, name_latin text, is_registered boolean,
-                   expected bigint, heard bigint, missing bigint, complete boolean,
-                   silent_minutes bigint)
+-- sources at the node or below; and where the level is NULL or "source", the sources themselves.
+-- expected and heard of a region count the expected ones. A source whose place is unknown is charged
+-- to every root. is_everywhere: the rollup's region is a role (whence a person came), not the
+-- source's place, so all sources of the kind answer for every node. is_stock: missing counts the
+-- numbers of all days before, too, and complete needs them. It becomes a part of the query that asks
+-- it, so that source_status is planned once, not once per day.
+CREATE OR REPLACE FUNCTION place_status(kind text, topic text, level text, is_everywhere boolean,
+                                        starts timestamptz, ends timestamptz, is_stock boolean)
+    RETURNS TABLE (of_level text, region text, source text, name text, name_latin text,
+                   is_registered boolean, expected bigint, heard bigint, missing bigint,
+                   complete boolean, silent_minutes bigint)
     LANGUAGE sql STABLE ROWS 10
 BEGIN ATOMIC
     WITH state AS MATERIALIZED (
-        SELECT * FROM source_status(region_status.kind, region_status.topic,
-                                    region_status.starts, region_status.ends)
+        SELECT s.*, s.missing + coalesce(b.missing, 0) AS all_missing,
+               CASE WHEN s.complete IS NOT NULL
+                    THEN s.complete AND coalesce(b.missing, 0) = 0 END AS all_complete
+        FROM source_status(place_status.kind, place_status.topic, place_status.starts,
+                           place_status.ends) s
+        LEFT JOIN (SELECT m.source, m.missing
+                   FROM missing_before(place_status.kind, place_status.topic,
+                                       (place_status.starts AT TIME ZONE 'Asia/Shanghai')::date) m
+                   WHERE place_status.is_stock) b ON b.source = s.source
     ), placed AS (
         -- per place first: a county has many sources and few ancestors
         SELECT s.region, bool_or(s.is_registered) AS is_registered, sum(s.expected) AS expected,
-               sum(s.heard * s.expected) AS heard, sum(s.missing) AS missing,
-               bool_and(s.is_whole OR s.expected = 0) AND sum(s.missing) = 0
+               sum(s.heard * s.expected) AS heard, sum(s.all_missing) AS missing,
+               bool_and(s.is_whole OR s.expected = 0) AND sum(s.all_missing) = 0
                    AND NOT bool_or(s.is_open) AND sum(s.runs_lost + s.runs_cloned) = 0
                    AS is_complete,
                bool_and(s.is_known) AS is_known, sum(s.silent_minutes) AS silent_minutes
@@ -260,14 +308,14 @@ BEGIN ATOMIC
         SELECT a.ancestor, p.*
         FROM placed p
         JOIN region_ancestor a ON a.region = p.region
-        WHERE NOT region_status.is_everywhere
+        WHERE NOT place_status.is_everywhere
         UNION ALL
         SELECT r.code, p.*
         FROM placed p
-        JOIN region r ON region_status.is_everywhere
+        JOIN region r ON place_status.is_everywhere
              OR (p.region IS NULL AND r.parent IS NULL AND r.code <> '-')
     ), summed AS (
-        SELECT c.ancestor, bool_or(c.is_registered) AND NOT region_status.is_everywhere
+        SELECT c.ancestor, bool_or(c.is_registered) AND NOT place_status.is_everywhere
                    AS is_registered,
                sum(c.expected)::bigint AS expected, sum(c.heard)::bigint AS heard,
                sum(c.missing)::bigint AS missing,
@@ -277,12 +325,35 @@ BEGIN ATOMIC
         FROM charged c
         GROUP BY c.ancestor
     )
-    SELECT r.level, r.code, r.name, r.name_latin, coalesce(n.is_registered, false),
+    SELECT r.level, r.code, NULL::text, r.name, r.name_latin, coalesce(n.is_registered, false),
            coalesce(n.expected, 0), coalesce(n.heard, 0), coalesce(n.missing, 0), n.complete,
            n.silent_minutes
     FROM region r
     LEFT JOIN summed n ON n.ancestor = r.code
-    WHERE region_status.level IS NULL OR r.level = region_status.level;
+    WHERE place_status.level IS NULL OR r.level = place_status.level
+    UNION ALL
+    SELECT 'source', s.region, s.source, s.name, NULL, s.is_registered, s.expected, s.heard,
+           s.all_missing, s.all_complete, s.silent_minutes
+    FROM state s
+    WHERE place_status.level IS NULL OR place_status.level = 'source';
+END;
+COMMENT ON FUNCTION place_status(text, text, text, boolean, timestamptz, timestamptz, boolean) IS
+    'who was expected and heard, and what is missing, per region and source 各地区与来源应报、已报与缺失';
+
+-- The regions alone, of one day.
+CREATE OR REPLACE FUNCTION region_status(kind text, topic text, level text, is_everywhere boolean,
+                                         starts timestamptz, ends timestamptz)
+    RETURNS TABLE (of_level text, region text, name text, name_latin text, is_registered boolean,
+                   expected bigint, heard bigint, missing bigint, complete boolean,
+                   silent_minutes bigint)
+    LANGUAGE sql STABLE ROWS 10
+BEGIN ATOMIC
+    SELECT p.of_level, p.region, p.name, p.name_latin, p.is_registered, p.expected, p.heard,
+           p.missing, p.complete, p.silent_minutes
+    FROM place_status(region_status.kind, region_status.topic, region_status.level,
+                      region_status.is_everywhere, region_status.starts, region_status.ends,
+                      false) p
+    WHERE p.of_level <> 'source';
 END;
 COMMENT ON FUNCTION region_status(text, text, text, boolean, timestamptz, timestamptz) IS
     'who was expected and heard, and what is missing, per region 各地区应报、已报与缺失';

@@ -21,65 +21,30 @@ CREATE OR REPLACE FUNCTION quarantine_census_at(at timestamptz)
     LANGUAGE sql STABLE SET jit = off
 BEGIN ATOMIC
     WITH clock AS MATERIALIZED (
-        SELECT k.topic, x.edge, date_trunc('day', x.edge - interval '1 microsecond',
-                                           'Asia/Shanghai') AS starts
-        FROM kind_clock k
-        CROSS JOIN (SELECT bucket_edge('quarantine', quarantine_census_at.at) AS edge) x
-        WHERE k.kind = 'quarantine'
-    ), state AS MATERIALIZED (
+        SELECT c.* FROM stock_clock('quarantine', quarantine_census_at.at) c
+    ), status AS MATERIALIZED (
         SELECT s.*
         FROM clock c
-        CROSS JOIN LATERAL source_status('quarantine', c.topic, c.starts, c.edge) s
-    ), before AS MATERIALIZED (
-        SELECT m.source, m.missing
-        FROM clock c
-        CROSS JOIN LATERAL missing_before('quarantine', c.topic,
-                                          (c.starts AT TIME ZONE 'Asia/Shanghai')::date) m
+        CROSS JOIN LATERAL stock_status('quarantine', c.topic, false, c.edge) s
     ), report AS MATERIALIZED (
-        SELECT t.source, t.place, t.tier, t.headcount_persons AS persons,
-               t.bucket_start AS reported_at
-        FROM (SELECT x.source, x.place, x.tier, max(x.bucket_start) AS bucket_start
-              FROM quarantine_source x
-              WHERE (x.bucket_start < (SELECT c.edge FROM clock c)) IS TRUE
-                AND x.headcount_persons IS NOT NULL
-              GROUP BY x.source, x.place, x.tier) n
-        JOIN quarantine_source t USING (source, bucket_start, place, tier)
+        SELECT l.source, l.place, l.tier, l.headcount_persons AS persons,
+               l.headcount_persons_at AS reported_at
+        FROM quarantine_last_before(quarantine_census_at.at) l
+        WHERE l.headcount_persons IS NOT NULL
     ), cell AS (
-        -- every table once, whatever is asked for; IS TRUE: in its order, not through an index
-        SELECT t.level, t.code, t.place, t.tier,
-               sum(t.admitted_persons + t.transferred_in_persons - t.transferred_out_persons
+        SELECT t.level, coalesce(t.source, t.region) AS code, t.place, t.tier,
+               t.admitted_persons + t.transferred_in_persons - t.transferred_out_persons
                    - t.released_persons - t.hospital_persons - t.became_case_persons
-                   - t.absconded_persons) AS census,
+                   - t.absconded_persons AS census,
                NULL::bigint AS persons, NULL::text AS reporter, NULL::timestamptz AS reported_at
-        FROM (SELECT 'town' AS level, x.region AS code, x.bucket_start, x.place, x.tier,
-                     x.admitted_persons, x.transferred_in_persons, x.transferred_out_persons,
-                     x.released_persons, x.hospital_persons, x.became_case_persons,
-                     x.absconded_persons
-              FROM quarantine_town x
-              UNION ALL
-              SELECT 'county', x.region, x.bucket_start, x.place, x.tier, x.admitted_persons,
-                     x.transferred_in_persons, x.transferred_out_persons, x.released_persons,
-                     x.hospital_persons, x.became_case_persons, x.absconded_persons
-              FROM quarantine_county x
-              UNION ALL
-              SELECT 'city', x.region, x.bucket_start, x.place, x.tier, x.admitted_persons,
-                     x.transferred_in_persons, x.transferred_out_persons, x.released_persons,
-                     x.hospital_persons, x.became_case_persons, x.absconded_persons
-              FROM quarantine_city x
-              UNION ALL
-              SELECT 'source', x.source, x.bucket_start, x.place, x.tier, x.admitted_persons,
-                     x.transferred_in_persons, x.transferred_out_persons, x.released_persons,
-                     x.hospital_persons, x.became_case_persons, x.absconded_persons
-              FROM quarantine_source x) t
-        WHERE (t.bucket_start < (SELECT c.edge FROM clock c)) IS TRUE
-        GROUP BY t.level, t.code, t.place, t.tier
+        FROM quarantine_total_before(quarantine_census_at.at) t
         UNION ALL
         SELECT 'source', r.source, r.place, r.tier, 0, r.persons, r.source, r.reported_at
         FROM report r
         UNION ALL
         SELECT n.level, n.code, r.place, r.tier, 0, r.persons, r.source, r.reported_at
         FROM report r
-        JOIN state s ON s.source = r.source AND (s.expected > 0 OR NOT s.is_registered)
+        JOIN status s ON s.source = r.source AND (s.expected > 0 OR NOT s.is_registered)
         JOIN region_ancestor a ON a.region = s.region
         JOIN region n ON n.code = a.ancestor
     ), summed AS MATERIALIZED (
@@ -89,19 +54,10 @@ BEGIN ATOMIC
         FROM cell c
         GROUP BY c.level, c.code, CUBE (c.place, c.tier)
     )
-    SELECT v.level, c.region, NULL, c.name, c.name_latin, v.place, v.tier, c.expected, c.heard,
+    SELECT v.level, c.region, c.source, c.name, c.name_latin, v.place, v.tier, c.expected, c.heard,
            c.missing, c.complete, v.census, v.persons, v.census - v.persons, v.reporters, v.oldest
-    FROM clock k
-    CROSS JOIN LATERAL stock_status('quarantine', k.topic, false, k.edge) c
-    JOIN summed v ON v.level = c.of_level AND v.code = c.region
-    UNION ALL
-    SELECT v.level, s.region, s.source, s.name, NULL, v.place, v.tier, s.expected, s.heard,
-           s.missing + coalesce(b.missing, 0),
-           CASE WHEN s.complete IS NOT NULL THEN s.complete AND coalesce(b.missing, 0) = 0 END,
-           v.census, v.persons, v.census - v.persons, v.reporters, v.oldest
-    FROM state s
-    LEFT JOIN before b ON b.source = s.source
-    JOIN summed v ON v.level = 'source' AND v.code = s.source;
+    FROM status c
+    JOIN summed v ON v.level = c.of_level AND v.code = coalesce(c.source, c.region);
 END;
 COMMENT ON FUNCTION quarantine_census_at(timestamptz) IS
     'census beside reported headcount at the last edge of a bucket by then, as quarantine_census '
@@ -151,26 +107,23 @@ CREATE OR REPLACE FUNCTION quarantine_rooms_at(at timestamptz)
     LANGUAGE sql STABLE SET jit = off
 BEGIN ATOMIC
     WITH clock AS MATERIALIZED (
-        SELECT k.topic, x.edge, date_trunc('day', x.edge - interval '1 microsecond',
-                                           'Asia/Shanghai') AS starts
-        FROM kind_clock k
-        CROSS JOIN (SELECT bucket_edge('quarantine_place', quarantine_rooms_at.at) AS edge) x
-        WHERE k.kind = 'quarantine'
-    ), state AS MATERIALIZED (
+        SELECT c.* FROM stock_clock('quarantine_place', quarantine_rooms_at.at) c
+    ), status AS MATERIALIZED (
         SELECT s.*
         FROM clock c
-        CROSS JOIN LATERAL source_status('quarantine', c.topic, c.starts, c.edge) s
+        CROSS JOIN LATERAL place_status('quarantine', c.topic, NULL, false, c.starts, c.edge,
+                                        false) s
     ), report AS MATERIALIZED (
-        SELECT x.source, x.place, x.total, x.used, x.reported_at, s.region
-        FROM (SELECT t.source, t.place, t.total_rooms AS total, t.used_rooms AS used,
-                     t.bucket_start AS reported_at
-              FROM (SELECT x.source, x.place, max(x.bucket_start) AS bucket_start
-                    FROM quarantine_place_source x
-                    WHERE (x.bucket_start < (SELECT c.edge FROM clock c)) IS TRUE
-                      AND (x.total_rooms IS NOT NULL OR x.used_rooms IS NOT NULL)
-                    GROUP BY x.source, x.place) n
-              JOIN quarantine_place_source t USING (source, bucket_start, place)) x
-        JOIN state s ON s.source = x.source AND (s.expected > 0 OR NOT s.is_registered)
+        SELECT t.source, t.place, t.total_rooms AS total, t.used_rooms AS used,
+               t.bucket_start AS reported_at
+        FROM (SELECT l.source, l.place,
+                     greatest(l.total_rooms_at, l.used_rooms_at) AS bucket_start
+              FROM quarantine_place_last_before(quarantine_rooms_at.at) l) n
+        JOIN quarantine_place_source t USING (source, bucket_start, place)
+    ), placed AS (
+        SELECT r.*, s.region, s.name, s.expected, s.heard, s.missing, s.complete
+        FROM report r
+        JOIN status s ON s.source = r.source AND (s.expected > 0 OR NOT s.is_registered)
     )
     SELECT q.level, q.region, q.source, q.name, q.name_latin, q.place, q.expected, q.heard,
            q.missing, q.complete, q.total, q.used, q.total - q.used,
@@ -180,17 +133,17 @@ BEGIN ATOMIC
                coalesce(r.place, 'ALL') AS place, c.expected, c.heard, c.missing, c.complete,
                sum(r.total)::bigint AS total, sum(r.used)::bigint AS used, count(*) AS places,
                count(*) FILTER (WHERE r.used > 0) AS used_places, min(r.reported_at) AS oldest
-        FROM clock k
-        CROSS JOIN LATERAL region_status('quarantine', k.topic, NULL, false, k.starts, k.edge) c
+        FROM status c
         JOIN region_ancestor a ON a.ancestor = c.region
-        JOIN report r ON r.region = a.region
+        JOIN placed r ON r.region = a.region
+        WHERE c.source IS NULL
         GROUP BY c.of_level, c.region, c.name, c.name_latin, c.expected, c.heard, c.missing,
                  c.complete, ROLLUP (r.place)
         UNION ALL
-        SELECT 'source', s.region, s.source, s.name, NULL, r.place, s.expected, s.heard,
-               s.missing, s.complete, r.total, r.used, 1, (coalesce(r.used, 0) > 0)::int, r.reported_at
-        FROM report r
-        JOIN state s ON s.source = r.source) q;
+        SELECT 'source', s.region, s.source, s.name, NULL, s.place, s.expected, s.heard,
+               s.missing, s.complete, s.total, s.used, 1, (coalesce(s.used, 0) > 0)::int,
+               s.reported_at
+        FROM placed s) q;
 END;
 COMMENT ON FUNCTION quarantine_rooms_at(timestamptz) IS
     'rooms of quarantine places at the last edge of a bucket by then, as quarantine_rooms '

@@ -2,78 +2,40 @@
 -- Completeness of what is no day of a region: stocks, and the counties of the national statistics.
 -- fx-setup runs this file after functions.sql and before it makes the views.
 
--- Numbers of all days before day that are missing, rejected or lost, per source that has some; where
--- it is registered on that day, else where it says it is.
-CREATE OR REPLACE FUNCTION missing_before(kind text, topic text, day date)
-    RETURNS TABLE (source text, region text, missing bigint)
-    LANGUAGE sql STABLE SECURITY DEFINER ROWS 5
-BEGIN ATOMIC
-    WITH gone AS (
-        SELECT g.source, g.last_seq - g.first_seq + 1 AS missing
-        FROM gap_range g
-        WHERE g.topic = missing_before.topic AND g.cause IN ('missing', 'rejected')
-          AND g.day < missing_before.day
-        UNION ALL
-        SELECT l.source, j.lost_last_seq - l.high
-        FROM kind_clock k
-        JOIN run_chain c ON c.topic = k.topic
-        CROSS JOIN LATERAL judge_runs(c.topic, c.source, k.judged_at) j
-        JOIN source_ledger l ON l.topic = c.topic AND l.source = c.source AND l.run = j.run
-        WHERE k.kind = missing_before.kind AND NOT c.is_chain AND j.lost_last_seq > l.high
-          AND coalesce(l.day, (coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at)
-                                   AT TIME ZONE 'Asia/Shanghai')::date) < missing_before.day
-    )
-    SELECT x.source,
-           coalesce((SELECT s.region FROM source s
-                     WHERE s.kind = missing_before.kind AND s.source = x.source
-                     ORDER BY missing_before.day BETWEEN s.valid_from
-                                  AND coalesce(s.valid_to, 'infinity'::date) DESC,
-                              s.valid_from DESC
-                     LIMIT 1),
-                    (SELECT r.code FROM source_ledger l JOIN region r ON r.code = l.region
-                     WHERE l.topic = missing_before.topic AND l.source = x.source
-                     ORDER BY coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) DESC
-                     LIMIT 1)),
-           x.missing
-    FROM (SELECT g.source, sum(g.missing)::bigint AS missing FROM gone g GROUP BY g.source) x;
-END;
-COMMENT ON FUNCTION missing_before(text, text, date) IS
-    'numbers of earlier days that are not counted, per source 此前各日缺失事件';
-
--- region_status of the day that at ends or lies in, for every level. A stock is the sum of all that
--- ever came, so missing counts the numbers of all days before as well, and complete needs them.
+-- place_status of the day that at ends or lies in, for every level and source. A stock is the sum of
+-- all that ever came, so missing counts the numbers of all days before as well, and complete needs
+-- them.
 CREATE OR REPLACE FUNCTION stock_status(kind text, topic text, is_everywhere boolean,
                                         at timestamptz)
-    RETURNS TABLE (of_level text, region text, name text, name_latin text, expected bigint,
-                   heard bigint, missing bigint, complete boolean)
+    RETURNS TABLE (of_level text, region text, source text, name text, name_latin text,
+                   is_registered boolean, expected bigint, heard bigint, missing bigint,
+                   complete boolean)
     LANGUAGE sql STABLE ROWS 75
 BEGIN ATOMIC
-    WITH clock AS MATERIALIZED (
-        SELECT date_trunc('day', stock_status.at - interval '1 microsecond', 'Asia/Shanghai')
-                   AS starts
-    ), charged AS MATERIALIZED (
-        SELECT r.code AS ancestor, sum(b.missing)::bigint AS missing
-        FROM clock
-        CROSS JOIN LATERAL missing_before(stock_status.kind, stock_status.topic,
-                                          (clock.starts AT TIME ZONE 'Asia/Shanghai')::date) b
-        JOIN region r ON stock_status.is_everywhere
-             OR (b.region IS NULL AND r.parent IS NULL AND r.code <> '-')
-             OR EXISTS (SELECT FROM region_ancestor a
-                        WHERE a.ancestor = r.code AND a.region = b.region)
-        GROUP BY r.code
-    )
-    SELECT s.of_level, s.region, s.name, s.name_latin, s.expected, s.heard,
-           s.missing + coalesce(c.missing, 0),
-           CASE WHEN s.complete IS NOT NULL
-                THEN s.complete AND coalesce(c.missing, 0) = 0 END
-    FROM clock
-    CROSS JOIN LATERAL region_status(stock_status.kind, stock_status.topic, NULL,
-                                     stock_status.is_everywhere, clock.starts,
-                                     stock_status.at) s
-    LEFT JOIN charged c ON c.ancestor = s.region;
+    SELECT s.of_level, s.region, s.source, s.name, s.name_latin, s.is_registered, s.expected,
+           s.heard, s.missing, s.complete
+    FROM place_status(stock_status.kind, stock_status.topic, NULL, stock_status.is_everywhere,
+                      date_trunc('day', stock_status.at - interval '1 microsecond',
+                                 'Asia/Shanghai'), stock_status.at, true) s;
 END;
 COMMENT ON FUNCTION stock_status(text, text, boolean, timestamptz) IS
-    'region_status of a stock: nothing may be missing of any day before either 存量的完整性';
+    'place_status of a stock: nothing may be missing of any day before either 存量的完整性';
+
+-- What a function X_at(at) of a rollup asks first: its topic, the last edge of a bucket by then, and
+-- the start of the day that this edge ends or lies in.
+CREATE OR REPLACE FUNCTION stock_clock(rollup text, at timestamptz)
+    RETURNS TABLE (topic text, edge timestamptz, starts timestamptz)
+    LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+    SELECT k.topic, x.edge,
+           date_trunc('day', x.edge - interval '1 microsecond', 'Asia/Shanghai')
+    FROM rollup_definition d
+    JOIN kind_clock k ON k.kind = d.kind
+    CROSS JOIN (SELECT bucket_edge(stock_clock.rollup, stock_clock.at) AS edge) x
+    WHERE d.rollup = stock_clock.rollup;
+END;
+COMMENT ON FUNCTION stock_clock(text, timestamptz) IS
+    'topic of a rollup, last edge of a bucket by then, start of its day 某时的时段界与当日起点';
 
 -- Figures of the tree, taken apart again: a node's figure holds those of its children, which may
 -- lie in another county of the statistics. Every node adds its figure where it lies itself and takes

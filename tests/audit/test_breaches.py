@@ -145,6 +145,27 @@ CHANGES = {
         "UPDATE quarantine_source SET released_persons = 0 WHERE source = 'P-quarantine-2'",
         ("no cell is negative", "quarantine_source", "released_persons", "-1", "at least 0"),
     ),
+    "total": (
+        "UPDATE quarantine_town_total SET admitted_persons = admitted_persons + 1000",
+        "UPDATE quarantine_town_total SET admitted_persons = admitted_persons - 1000",
+        ("a total is all its cells", "quarantine_town_total", "admitted_persons", None, None),
+    ),
+    "total_of_none": (
+        "UPDATE test_site_source_total SET source = source || '-2' WHERE source LIKE '%%-1'",
+        "UPDATE test_site_source_total SET source = left(source, -2) WHERE source LIKE '%%-1-2'",
+        ("a total is all its cells", "test_site_source_total", None, "no row",
+         "one on both sides"),
+    ),
+    "total_first": (
+        "UPDATE quarantine_city_total SET first_bucket = first_bucket - interval '1 hour'",
+        "UPDATE quarantine_city_total SET first_bucket = first_bucket + interval '1 hour'",
+        ("a total is all its cells", "quarantine_city_total", "first_bucket", None, None),
+    ),
+    "cell_below_its_total": (
+        "UPDATE quarantine_source SET admitted_persons = admitted_persons + 1",
+        "UPDATE quarantine_source SET admitted_persons = admitted_persons - 1",
+        ("a total is all its cells", "quarantine_source_total", "admitted_persons", None, None),
+    ),
     "reversal": (
         "INSERT INTO reversal SELECT topic, source, run, 1, run, 31, now()"
         f" FROM source_ledger WHERE {RUN}",

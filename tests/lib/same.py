@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
-SUFFIXES = ("_town", "_county", "_city", "_source")
+LEVELS = ("_town", "_county", "_city", "_source")
+SUFFIXES = LEVELS + tuple(level + "_total" for level in LEVELS)
 # table: columns that are its key; other columns are cells
 KEYS = {
     "source_ledger": ("topic", "source", "run"),
@@ -37,7 +38,7 @@ class Same:
 
 
 def rollup_tables(db, schema):
-    """{table: key} of every rollup table of the schema."""
+    """{table: key} of every table of a rollup of the schema, totals as well."""
     names = db.execute(
         "SELECT c.relname, array_agg(a.attname::text ORDER BY k.n) FROM pg_class c"
         " JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_index i ON i.indrelid = c.oid"

@@ -59,8 +59,8 @@ def start_worker(system):
 
 def tables(system):
     found = system.rows(
-        "SELECT c.relname AS name FROM pg_class c JOIN {s}.rollup_definition d ON c.relname IN "
-        "(d.rollup || '_town', d.rollup || '_county', d.rollup || '_city', d.rollup || '_source') "
+        "SELECT c.relname AS name FROM pg_class c JOIN {s}.rollup_definition d ON "
+        "c.relname ~ ('^' || d.rollup || '_(town|county|city|source)(_total)?$') "
         "WHERE c.relkind = 'r' AND c.relnamespace = %s::regnamespace",
         system.schema,
     )

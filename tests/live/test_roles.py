@@ -46,8 +46,8 @@ def relations(system, schema):
     return system.rows(
         "SELECT c.oid, c.relname AS name, c.relkind::text AS kind,"
         " c.relowner::regrole::text AS owner,"
-        " EXISTS (SELECT FROM {s}.rollup_definition d, unnest(ARRAY['town', 'county', 'city',"
-        " 'source']) l WHERE c.relname = d.rollup || '_' || l) AS is_rollup,"
+        " EXISTS (SELECT FROM {s}.rollup_definition d WHERE c.relname ~ ('^' || d.rollup ||"
+        " '_(town|county|city|source)(_total)?$')) AS is_rollup,"
         " EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL)"
         " AS has_column_grants,"
         " EXISTS (SELECT FROM aclexplode(c.relacl) x WHERE x.grantee = 0) AS is_public"
@@ -65,7 +65,7 @@ def wanted(rules, relation):
     elif "every table" in rules:
         group = "every table"
     elif relation["is_rollup"]:
-        group = "tables of rollups"
+        group = "tables of rollups, and their totals"
     return rules.get(relation["name"], rules.get(group, {role: set() for role in ROLES}))
 
 

@@ -129,6 +129,15 @@ def earlier(column, columns):
     return name
 
 
+def make_totals(system):
+    """Cells that were not counted are in no total: fx-setup makes them of all that is there."""
+    for row in system.rows("SELECT tablename AS name FROM pg_tables WHERE schemaname = %s"
+                           " AND tablename LIKE '%%\\_total'", system.schema):
+        name = sql.Identifier(system.schema, row["name"])
+        system.db.execute(sql.SQL("DROP TABLE {} CASCADE").format(name))
+    system.setup()
+
+
 def multiply(system, days=DAYS):
     """As if each of the days before had been the reference day, too; numbers in proportion."""
     names = {"s": sql.Identifier(system.schema), "r": sql.Identifier(f"{system.schema}_record")}
@@ -163,6 +172,7 @@ def multiply(system, days=DAYS):
         " FROM {r}.correction t, generate_series(1, {more}) n",
     ):
         system.db.execute(sql.SQL(statement).format(**names))
+    make_totals(system)
     for row in system.rows("SELECT schemaname AS s, tablename AS t FROM pg_tables"
                            " WHERE schemaname IN (%s, %s)", system.schema,
                            f"{system.schema}_record"):

@@ -262,9 +262,12 @@ static void assert_recount(const char *by, const char *kind_of_sum, enum audit_r
     struct audit_rows definitions = AUDIT_ROWS_INIT;
     struct audit_rows fields = AUDIT_ROWS_INIT;
     struct buf sql = BUF_INIT;
-    columns(&definitions, "rollup topic by_source? by_region? counts_all? dimensions");
-    ADD(&definitions, "gate", "p.gate", strchr(by, 's') ? "t" : "f", strchr(by, 'r') ? "t" : "f",
-        "t", "post_type, round");
+    const char *has_sources = strchr(by, 's') ? "t" : "f";
+    const char *has_regions = strchr(by, 'r') ? "t" : "f";
+    columns(&definitions, "rollup topic by_source? by_region? counts_all? dimensions "
+                          "has_source_totals? has_region_totals?");
+    ADD(&definitions, "gate", "p.gate", has_sources, has_regions, "t", "post_type, round",
+        has_sources, has_regions);
     columns(&fields, "rollup name aggregate rule may_be_negative?");
     ADD(&fields, "other", "x", "count", "count", "f");
     ADD(&fields, "gate", "n", kind_of_sum, "sum(persons)", "f");
@@ -276,7 +279,8 @@ static void assert_recount(const char *by, const char *kind_of_sum, enum audit_r
         assert_int_equal(sql.size, 0);
     else
         assert_non_null(strstr(buf_text(&sql), expected));
-    assert_null(strstr(buf_text(&sql), "stock"));
+    if (recount != AUDIT_TOTALS)
+        assert_null(strstr(buf_text(&sql), "stock"));
     assert_null(strstr(buf_text(&sql), "share"));
     buf_release(&sql);
     audit_rows_release(&definitions);
@@ -304,6 +308,21 @@ static void a_recount_compares_what_can_be_compared(void **state)
     assert_recount("rs", "sum", AUDIT_EVENTS, NULL); /* no column counts every event */
 }
 
+static void totals_are_compared_with_their_cells(void **state)
+{
+    (void)state;
+    assert_recount("rs", "sum", AUDIT_TOTALS,
+                   "FROM \"gate_town_total\" p FULL JOIN (SELECT t.region, "
+                   "t.\"post_type\", t.\"round\", ");
+    assert_recount("rs", "sum", AUDIT_TOTALS, "('n', p.\"n\" <> s.\"n\", ");
+    assert_recount("s", "max", AUDIT_TOTALS,
+                   "'one on both sides'), ('first_bucket', p.first_bucket <> s.first_bucket, "
+                   "p.first_bucket::text, s.first_bucket::text), ('free', ");
+    assert_recount("s", "sum", AUDIT_TOTALS,
+                   "('stock_at', p.\"stock_at\" IS DISTINCT FROM s.\"stock_at\", ");
+    assert_recount("", "sum", AUDIT_TOTALS, NULL);
+}
+
 int main(void)
 {
 #define WITH_REPORT(test) cmocka_unit_test_setup_teardown(test, make_report, drop_report)
@@ -323,6 +342,7 @@ int main(void)
         WITH_REPORT(json_holds_everything),
         cmocka_unit_test(a_section_is_queried_or_picked),
         cmocka_unit_test(a_recount_compares_what_can_be_compared),
+        cmocka_unit_test(totals_are_compared_with_their_cells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,6 +98,13 @@ static void hash_covers_what_decides_a_figure(void **state)
     assert_true(changes_hash("checkpoint/checkpoint.rollup.json", "s/\"1h\"/\"15min\"/"));
 }
 
+static void hash_covers_whether_there_are_totals(void **state)
+{
+    (void)state;
+    assert_false(changes_hash("contact/contact.rollup.json", "s/active_change_/net_change_/"));
+    assert_true(changes_hash("contact/contact.rollup.json", "s/net_change_/net_growth_/"));
+}
+
 static void hash_leaves_out_docs_and_regions(void **state)
 {
     (void)state;
@@ -137,6 +144,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(hash_is_32_hex_digits_and_stable, copy_schemas,
                                         remove_schemas),
         cmocka_unit_test_setup_teardown(hash_covers_what_decides_a_figure, copy_schemas,
+                                        remove_schemas),
+        cmocka_unit_test_setup_teardown(hash_covers_whether_there_are_totals, copy_schemas,
                                         remove_schemas),
         cmocka_unit_test_setup_teardown(hash_leaves_out_docs_and_regions, copy_schemas,
                                         remove_schemas),

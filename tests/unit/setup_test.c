@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../consumers/catalog.h"
+#include "fake_views.h"
+
 #include "../../consumers/setup_bounds.h"
 #include "../../consumers/setup_rule.h"
 #include "../../consumers/setup_sql.h"
-#include "../../consumers/setup_views.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,83 +14,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct catalog catalog;
-
-static int load(void **state)
-{
-    (void)state;
-    struct fx_err err = FX_ERR_INIT;
-    if (catalog_load(FX_SCHEMAS_DIR, &catalog, &err) != FX_OK)
-        fail_msg("%s", err.text);
-    return 0;
-}
-
-static int release(void **state)
-{
-    (void)state;
-    catalog_release(&catalog);
-    return 0;
-}
-
-static const struct catalog_kind *find_kind(const char *name)
-{
-    for (int i = 0; i < catalog.kind_count; i++)
-        if (strcmp(catalog.kinds[i].kind.name, name) == 0)
-            return &catalog.kinds[i];
-    fail_msg("no kind %s", name);
-    return NULL;
-}
-
-static const struct rollup *find_rollup(const struct catalog_kind *entry, const char *name)
-{
-    for (int i = 0; i < entry->rollups.count; i++)
-        if (strcmp(entry->rollups.rollups[i].name, name) == 0)
-            return &entry->rollups.rollups[i];
-    fail_msg("no rollup %s", name);
-    return NULL;
-}
-
-/* The views of a rollup as one text, statements ended by newlines; the caller frees it. */
-static char *views_text(const char *kind, const char *rollup, const char *since, bool is_added)
-{
-    static bool added[ROLLUP_COLUMNS_MAX];
-    static int order[VIEWS_COLUMNS_MAX];
-    const struct catalog_kind *entry = find_kind(kind);
-    memset(added, 0, sizeof added);
-    added[0] = is_added;
-    for (int i = 0; i < VIEWS_COLUMNS_MAX; i++)
-        order[i] = i;
-    if (is_added) { /* the first column came last, behind the derived ones */
-        const struct rollup *shown = find_rollup(entry, rollup);
-        int count = shown->column_count + shown->derived_count;
-        for (int i = 0; i < count; i++)
-            order[i] = (i + 1) % count;
-    }
-    struct views_target target = {.schema_name = "s_next",
-                                  .topic = "p.kind",
-                                  .kind = kind,
-                                  .schema = kind_current(&entry->kind),
-                                  .rollup = find_rollup(entry, rollup),
-                                  .is_added = added,
-                                  .order = order,
-                                  .since = since};
-    struct buf out = BUF_INIT;
-    views_append(&out, &target);
-    assert_false(out.is_failed);
-    for (size_t i = 0; i < out.size; i++)
-        if (out.data[i] == '\0')
-            out.data[i] = '\n';
-    char *text = strdup(buf_text(&out));
-    buf_release(&out);
-    return text;
-}
-
-static void assert_has(const char *text, const char *part)
-{
-    if (strstr(text, part) == NULL)
-        fail_msg("\"%s\" is not in the views", part);
-}
 
 static void literal_doubles_quotes(void **state)
 {
@@ -120,30 +43,6 @@ static void expression_names_the_schema(void **state)
         sql_expression(&out, cases[i].in, "s_next");
         assert_string_equal(buf_text(&out), cases[i].out);
         buf_release(&out);
-    }
-}
-
-static void a_change_names_its_stock(void **state)
-{
-    static const struct {
-        const char *derived;
-        const char *stock; /* NULL: none */
-    } cases[] = {
-        {"net_change_persons", "census_persons"},
-        {"active_change_persons", "active_persons"},
-        {"net_change_household_times", "census_household_times"},
-        {"turned_back_percent", NULL},
-        {"_change_persons", NULL},
-        {"net_change_", NULL},
-        {"exchange_persons", NULL},
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char name[ROLLUP_NAME_MAX] = "";
-        bool is_stock = views_stock_name(name, cases[i].derived);
-        assert_int_equal(is_stock, cases[i].stock != NULL);
-        if (is_stock)
-            assert_string_equal(name, cases[i].stock);
     }
 }
 
@@ -414,29 +313,6 @@ static void a_role_is_everybodys(void **state)
     free(text);
 }
 
-static void stocks_have_a_function(void **state)
-{
-    (void)state;
-    char *text = views_text("quarantine", "quarantine", NULL, false);
-    assert_has(text, "CREATE OR REPLACE FUNCTION \"quarantine_stock_at\"(at timestamptz)");
-    assert_has(text, "\"census_persons\" bigint, \"headcount_persons\" bigint");
-    assert_has(text, "USING (bucket_start, source, \"place\", \"tier\")) x");
-    assert_has(text, "(s.expected > 0 OR NOT s.is_registered)");
-    assert_has(text, "WITH edge AS MATERIALIZED (SELECT bucket_edge('quarantine', $1) AS at)");
-    assert_has(text, "LATERAL stock_status('quarantine', 'p.kind', false, edge.at) c");
-    assert_has(text, "CREATE OR REPLACE VIEW \"quarantine_stock\" AS SELECT s.* FROM kind_clock k");
-    assert_has(text, "\"quarantine_stock\".\"census_persons\" IS 'stock: running sum of "
-                     "net_change_persons 存量(人)'");
-    assert_has(text, "COMMENT ON COLUMN \"quarantine_stock\".\"headcount_persons_oldest\" IS");
-    assert_has(text, "\"quarantine_stock_at\"(bucket_end('quarantine', coalesce(k.judged_at");
-    assert_null(strstr(text, "rooms"));
-    free(text);
-    text = views_text("quarantine", "quarantine_place", NULL, false);
-    assert_has(text, "CREATE OR REPLACE FUNCTION \"quarantine_place_stock_at\"(at timestamptz)");
-    assert_has(text, "USING (bucket_start, source, \"place\")) x");
-    free(text);
-}
-
 static void regions_have_no_last_values(void **state)
 {
     (void)state;
@@ -454,7 +330,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(literal_doubles_quotes),
         cmocka_unit_test(expression_names_the_schema),
-        cmocka_unit_test(a_change_names_its_stock),
         cmocka_unit_test(rules_say_what_is_counted),
         cmocka_unit_test(a_rule_tells_texts_apart),
         cmocka_unit_test(bounds_may_only_widen),
@@ -473,7 +348,6 @@ int main(void)
         cmocka_unit_test(a_source_shows_its_silence),
         cmocka_unit_test(an_added_rollup_knows_no_zero_before_it),
         cmocka_unit_test(a_role_is_everybodys),
-        cmocka_unit_test(stocks_have_a_function),
         cmocka_unit_test(regions_have_no_last_values),
     };
     return cmocka_run_group_tests(tests, load, release);

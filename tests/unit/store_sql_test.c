@@ -81,17 +81,57 @@ static void nothing_to_add_is_no_conflict(void **state)
                "ON CONFLICT (region, bucket_start) DO NOTHING");
 }
 
+static void assert_total_sql(const struct rollup *rollup, int level, const char *expected)
+{
+    struct buf sql = BUF_INIT;
+    assert_ok(store_total_sql(&schema, rollup, level, &sql, &err));
+    assert_string_equal(buf_text(&sql), expected);
+    buf_release(&sql);
+}
+
+static void a_total_has_no_bucket_and_no_extremes(void **state)
+{
+    (void)state;
+    struct rollup rollup = rollup_of(0, 5);
+    rollup.dimension_count = 2;
+    assert_total_sql(&rollup, REGION_COUNTY,
+                     "INSERT INTO gate_county_total AS t (region, \"post_type\", \"round\", "
+                     "first_bucket, checked_groups, checked_persons) SELECT c1, c3, c4, c2, c5, c6 "
+                     "FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], "
+                     "$5::bigint[], $6::bigint[]) AS u(c1, c2, c3, c4, c5, c6) "
+                     "ON CONFLICT (region, \"post_type\", \"round\") DO UPDATE SET "
+                     "first_bucket = least(t.first_bucket, excluded.first_bucket), "
+                     "checked_groups = t.checked_groups + excluded.checked_groups, "
+                     "checked_persons = t.checked_persons + excluded.checked_persons");
+}
+
+static void a_source_total_knows_where_the_newest_of_last_stands(void **state)
+{
+    (void)state;
+    struct rollup rollup = rollup_of(1, 3);
+    assert_total_sql(&rollup, LEVEL_SOURCE,
+                     "INSERT INTO gate_source_total AS t (source, first_bucket, checked_persons, "
+                     "headcount_persons_at) SELECT c1, c2, c3, to_timestamp(c4 / 1000) "
+                     "FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::bigint[]) "
+                     "AS u(c1, c2, c3, c4) ON CONFLICT (source) DO UPDATE SET "
+                     "first_bucket = least(t.first_bucket, excluded.first_bucket), "
+                     "checked_persons = t.checked_persons + excluded.checked_persons, "
+                     "headcount_persons_at = greatest(t.headcount_persons_at, "
+                     "excluded.headcount_persons_at)");
+}
+
 static void every_table_of_a_catalog_has_a_name_of_its_own(void **state)
 {
     (void)state;
     static struct catalog catalog;
-    char names[64][STORE_NAME_MAX];
+    char names[128][STORE_NAME_MAX];
     int count = 0;
     assert_ok(catalog_load(FX_SCHEMAS_DIR, &catalog, &err));
     for (int k = 0; k < catalog.kind_count; k++)
-        for (int i = 0; i < catalog.kinds[k].rollups.count * LEVEL_COUNT && count < 64; i++) {
+        for (int i = 0; i < catalog.kinds[k].rollups.count * LEVEL_COUNT && count < 127; i++) {
             const struct rollup *rollup = &catalog.kinds[k].rollups.rollups[i / LEVEL_COUNT];
             store_rollup_name(&catalog, rollup, i % LEVEL_COUNT, names[count++]);
+            store_total_name(&catalog, rollup, i % LEVEL_COUNT, names[count++]);
         }
     assert_true(count > LEVEL_COUNT);
     for (int i = 0; i < count; i++)
@@ -135,6 +175,8 @@ int main(void)
         cmocka_unit_test(a_region_table_adds_and_keeps_extremes_but_no_last),
         cmocka_unit_test(a_source_table_keeps_the_newest_of_last),
         cmocka_unit_test(nothing_to_add_is_no_conflict),
+        cmocka_unit_test(a_total_has_no_bucket_and_no_extremes),
+        cmocka_unit_test(a_source_total_knows_where_the_newest_of_last_stands),
         cmocka_unit_test(every_table_of_a_catalog_has_a_name_of_its_own),
         cmocka_unit_test(the_fixed_statements_take_as_many_arrays_as_are_sent),
     };
