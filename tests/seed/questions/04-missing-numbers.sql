@@ -4,7 +4,9 @@
 SELECT c.kind, c.announced, c.counted, c.missing, c.rejected, c.written_off, c.before_base,
        c.pending, c.announced - c.counted - c.missing - c.rejected - c.written_off - c.before_base
            - c.pending AS unexplained,
-       (SELECT count(*) FROM missing_range m WHERE m.kind = c.kind AND m.day = c.day) AS ranges
+       coalesce(m.ranges, 0) AS ranges
 FROM completeness_daily c
+LEFT JOIN (SELECT kind, count(*) AS ranges FROM missing_range WHERE day = '2022-02-10' GROUP BY kind) m
+    ON m.kind = c.kind
 WHERE c.day = '2022-02-10' AND c.level = 'city' AND c.region = '441500'
 ORDER BY c.kind;

@@ -5,8 +5,8 @@ FROM test_site_stock_at('2022-02-11 00:00+08') s
 LEFT JOIN (SELECT t.region, string_agg(t.scheme || ' ' || t.pending, ', ' ORDER BY t.scheme)
                       FILTER (WHERE t.pending <> 0) AS by_scheme
            FROM (SELECT region, scheme, sum(sealed_tubes - rejected_tubes - resulted_tubes) AS pending
-                 FROM (SELECT * FROM test_site_county UNION ALL SELECT * FROM test_site_city) x
-                 WHERE bucket_start < '2022-02-11 00:00+08'
+                 FROM test_site_total_before('2022-02-11 00:00+08')
+                 WHERE level IN ('county', 'city')
                  GROUP BY region, scheme) t
            GROUP BY t.region) p ON p.region = s.region
 WHERE s.level <> 'town' AND s.region <> '-'
