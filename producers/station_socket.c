@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station_socket.h"
 
+#include "../common/day.h"
 #include "../common/log.h"
 #include "lines.h"
 #include "station_command.h"
@@ -21,7 +22,8 @@ struct client {
     int file; /* -1: the place is free */
     bool is_ended;
     bool has_more;
-    int64_t number; /* of its last line */
+    int64_t number;    /* of its last line */
+    int64_t active_ms; /* monotonic: when it last ended a line or read an answer, or came */
     struct lines lines;
     struct answers answers;
 };
@@ -36,6 +38,8 @@ struct server {
     struct station *station;
     int file;
     char path[sizeof((struct sockaddr_un *)0)->sun_path];
+    int first;       /* client that is served first this turn */
+    int64_t evicted; /* clients that had to give way */
     struct client clients[SOCKET_CLIENTS_MAX];
 };
 
@@ -103,10 +107,19 @@ static bool wants_reading(const struct client *client)
     return client->file >= 0 && !client->is_ended && client->answers.out.size < UNREAD_MAX;
 }
 
+static bool has_place(const struct server *server)
+{
+    for (int i = 0; i < SOCKET_CLIENTS_MAX; i++)
+        if (server->clients[i].file < 0)
+            return true;
+    return false;
+}
+
 int server_poll_fds(const struct server *server, struct pollfd *fds)
 {
     int count = 0;
-    fds[count++] = (struct pollfd){.fd = server->file, .events = POLLIN};
+    /* whoever knocks while no place is free would wake it again and again */
+    fds[count++] = (struct pollfd){.fd = server->file, .events = has_place(server) ? POLLIN : 0};
     for (int i = 0; i < SOCKET_CLIENTS_MAX; i++) {
         const struct client *client = &server->clients[i];
         if (client->file < 0)
@@ -119,20 +132,6 @@ int server_poll_fds(const struct server *server, struct pollfd *fds)
     return count;
 }
 
-static void accept_clients(struct server *server)
-{
-    for (int i = 0; i < SOCKET_CLIENTS_MAX; i++) {
-        struct client *client = &server->clients[i];
-        if (client->file >= 0)
-            continue;
-        int file = accept4(server->file, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (file < 0)
-            return;
-        *client = (struct client){.file = file, .answers = {.out = BUF_INIT}};
-        lines_init(&client->lines, CHUNK);
-    }
-}
-
 static void drop(struct client *client)
 {
     fx_assert(client->answers.pending == 0);
@@ -143,6 +142,47 @@ static void drop(struct client *client)
     buf_release(&client->answers.out);
 }
 
+/* The one that has done nothing for longest, and long enough to give way. NULL: none. */
+static struct client *find_silent(struct server *server)
+{
+    struct client *silent = NULL;
+    int64_t until_ms = day_monotonic_ms() - SOCKET_PATIENCE_MS;
+    for (int i = 0; i < SOCKET_CLIENTS_MAX; i++) {
+        struct client *client = &server->clients[i];
+        if (client->active_ms <= until_ms && client->answers.pending == 0 &&
+            (silent == NULL || client->active_ms < silent->active_ms))
+            silent = client;
+    }
+    return silent;
+}
+
+static struct client *find_place(struct server *server)
+{
+    for (int i = 0; i < SOCKET_CLIENTS_MAX; i++)
+        if (server->clients[i].file < 0)
+            return &server->clients[i];
+    return find_silent(server);
+}
+
+static void accept_clients(struct server *server)
+{
+    struct client *place;
+    while ((place = find_place(server)) != NULL) {
+        int file = accept4(server->file, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (file < 0)
+            return;
+        if (place->file >= 0) {
+            drop(place);
+            if (server->evicted++ == 0)
+                fx_log(FX_LOG_WARN, "socket_crowded", "places=%d further=\"not told\"",
+                       SOCKET_CLIENTS_MAX);
+        }
+        *place = (struct client){
+            .file = file, .active_ms = day_monotonic_ms(), .answers = {.out = BUF_INIT}};
+        lines_init(&place->lines, CHUNK);
+    }
+}
+
 static void write_answers(struct client *client)
 {
     struct answers *answers = &client->answers;
@@ -151,10 +191,12 @@ static void write_answers(struct client *client)
             send(client->file, answers->out.data, answers->settled, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (written < 0 && (errno == EAGAIN || errno == EINTR))
             return;
-        if (written < 0) { /* gone; its lines stay taken */
+        if (written < 0) { /* gone; its lines stay taken, those that are not are nobody's */
             client->is_ended = true;
+            client->has_more = false;
             written = (ssize_t)answers->settled;
         }
+        client->active_ms = day_monotonic_ms();
         size_t done = (size_t)written;
         memmove(answers->out.data, answers->out.data + done, answers->out.size - done);
         answers->out.size -= done;
@@ -177,6 +219,7 @@ static enum fx_code take_line(struct server *server, struct client *client,
 {
     struct station *station = server->station;
     const struct origin origin = {++client->number, &client->answers};
+    client->active_ms = day_monotonic_ms();
     if (line->found == LINES_LINE && command_is_one(line->text, line->size))
         return take_command(server, client, line, err);
     if (!station->options->socket)
@@ -221,11 +264,13 @@ static enum fx_code serve_client(struct server *server, struct client *client, i
     return FX_OK;
 }
 
+/* Each turn begins with another client: those in front must not use up the limit for ever. New ones
+ * come last: who was heard this turn does not give way to them. */
 enum fx_code server_serve(struct server *server, int64_t limit, struct fx_err *err)
 {
-    accept_clients(server);
+    server->first = (server->first + 1) % SOCKET_CLIENTS_MAX;
     for (int i = 0; i < SOCKET_CLIENTS_MAX; i++) {
-        struct client *client = &server->clients[i];
+        struct client *client = &server->clients[(server->first + i) % SOCKET_CLIENTS_MAX];
         if (client->file < 0)
             continue;
         if (wants_reading(client) && serve_client(server, client, &limit, err) != FX_OK)
@@ -235,13 +280,14 @@ enum fx_code server_serve(struct server *server, int64_t limit, struct fx_err *e
             client->answers.pending == 0)
             drop(client);
     }
+    accept_clients(server);
     return FX_OK;
 }
 
 bool server_has_more(const struct server *server)
 {
     for (int i = 0; i < SOCKET_CLIENTS_MAX; i++)
-        if (server->clients[i].has_more)
+        if (server->clients[i].has_more && wants_reading(&server->clients[i]))
             return true;
     return false;
 }

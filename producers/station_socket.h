@@ -5,7 +5,12 @@
  * Mode 0600. Each line but a blank one is answered by one line, in order, after the fsync; where
  * the fsync fails, by the reason. A line that begins with {"command": is a command (see
  * station_command.h) and is served by every station that has an input; event lines only where
- * --socket says so. A writer that does not read its answers is served no further until it does.
+ * --socket says so. A writer that does not read its answers is served no further until it does, and
+ * holds up nobody else.
+ *
+ * Limit: SOCKET_CLIENTS_MAX writers at a time. Where more come, the one that has neither ended a
+ * line nor read an answer for longest, SOCKET_PATIENCE_MS at least, is closed for the next: what it
+ * was answered stands. The others wait until there is a place.
  */
 #ifndef FX_STATION_SOCKET_H
 #define FX_STATION_SOCKET_H
@@ -15,6 +20,7 @@
 #include <poll.h>
 
 #define SOCKET_CLIENTS_MAX 64
+#define SOCKET_PATIENCE_MS 3000
 
 struct server;
 
