@@ -243,7 +243,7 @@ static enum fx_code lock_both(const struct swap *swap, struct fx_err *err)
 static const char homes_sql[] =
     "INSERT INTO $R.run_home AS h (topic, source, run, partition) SELECT n.topic, n.source, n.run, "
     "n.partition FROM $N.source_ledger n WHERE (n.topic, n.source, n.run) IN "
-    "(SELECT topic, source, run FROM $N.rejected_event WHERE reason = 'moved_partition' "
+    "(SELECT topic, source, run FROM $N.rejected_range WHERE reason = 'moved_partition' "
     "UNION ALL SELECT topic, source, run FROM $R.run_home) ON CONFLICT (topic, source, run) "
     "DO UPDATE SET partition = excluded.partition WHERE h.partition <> excluded.partition";
 
@@ -336,8 +336,8 @@ static const char fewer_sql[] =
     "r.is_any, r.is_quarantined FROM $L.source_ledger l LEFT JOIN $N.source_ledger n "
     "USING (topic, source, run) CROSS JOIN LATERAL (SELECT count(*) > 0 AS is_any, "
     "coalesce(bool_and(e.reason = 'source_quarantined'), false) AS is_quarantined FROM "
-    "$N.rejected_event e WHERE e.topic = l.topic AND e.source = l.source AND e.run = l.run AND "
-    "e.\"offset\" >= 0 AND e.reason <> 'moved_partition') r WHERE "
+    "$N.rejected_range e WHERE e.topic = l.topic AND e.source = l.source AND e.run = l.run AND "
+    "e.last_offset >= 0 AND e.reason <> 'moved_partition') r WHERE "
     "l.counted > coalesce(n.counted, 0) AND coalesce(n.partition, l.partition) = l.partition), "
     "o AS (SELECT f.*, row_number() OVER (ORDER BY events DESC, topic, source, run) AS n FROM f) "
     "SELECT count(*), coalesce(sum(events), 0), string_agg(format('%s:%s by %s', source, "

@@ -201,10 +201,11 @@ static const struct {
     {"c.relkind IN ('r', 'v')", "SELECT ON %s TO fangxian_writer"},
     {"c.relkind = 'v' AND c.relname = 'correction'", "INSERT ON %s TO fangxian_writer"},
     {"c.relkind = 'r' AND (c.relname IN ('partition_position', 'source_ledger', 'source_gap', "
-     "'rejected_event', 'reversal', 'source_hour', 'offset_hole', 'source_day', 'source_tally', "
+     "'rejected_range', 'reversal', 'source_hour', 'offset_hole', 'source_day', 'source_tally', "
      "'corrected_event', 'resend_request') OR " IS_ROLLUP ")",
      "INSERT, UPDATE, DELETE ON %s TO fangxian_writer"},
-    {"c.relkind = 'v' OR (c.relkind = 'r' AND (c.relname IN ('region', 'region_ancestor', "
+    {"(c.relkind = 'v' AND c.relname <> 'rejected_event') OR (c.relkind = 'r' AND (c.relname IN "
+     "('region', 'region_ancestor', "
      "'rollup_column', 'rollup_definition', 'definition', 'schema_version', 'source_gap', "
      "'offset_hole') OR " IS_ROLLUP "))",
      "SELECT ON %s TO fangxian_analyst"},

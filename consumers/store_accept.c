@@ -42,13 +42,19 @@ static const char take_sql[] =
     "RETURNING p.topic, p.partition, p.base_offset, p.next_offset, p.bookmark, p.append_high_ms, "
     "g.was, g.gone IS NOT NULL OR g.start < g.was, g.start < g.was";
 
-/* Rejected events of the log that is no more make room: see the comment of their offset. */
+/* Rejected events of the log that is no more make room for what is read now: see the comment of
+ * their offsets. A row that is of both logs becomes two. */
 static const char retire_sql[] =
-    "UPDATE rejected_event e SET \"offset\" = e.\"offset\" - (n.logs << 40) FROM "
-    "(SELECT a.topic, a.partition, count(*) AS logs, (array_agg(a.first_offset ORDER BY "
-    "a.id DESC))[1] AS first FROM %s.acceptance a WHERE a.topic = $1 "
-    "AND a.partition = $2::int AND a.is_counted GROUP BY 1, 2) n WHERE e.topic = n.topic "
-    "AND e.partition = n.partition AND e.\"offset\" >= n.first";
+    "WITH n AS (SELECT a.topic, a.partition, count(*) AS logs, least((array_agg(a.first_offset "
+    "ORDER BY a.id DESC))[1], $3::bigint) AS first FROM %s.acceptance a WHERE a.topic = $1 "
+    "AND a.partition = $2::int AND a.is_counted GROUP BY 1, 2), "
+    "r AS (DELETE FROM rejected_range r USING n WHERE r.topic = n.topic AND "
+    "r.partition = n.partition AND r.last_offset >= n.first RETURNING r.*, n.logs, n.first), "
+    "e AS (SELECT r.topic, r.partition, r.reason, r.source, r.run, e.detail, e.seq, e.length, "
+    "e.sha256, e.appended_at, o.\"offset\", CASE WHEN o.\"offset\" < 0 THEN r.last_offset ELSE "
+    "-1 - r.last_offset END AS fold FROM r" STORE_UNFOLD_SQL
+    "CROSS JOIN LATERAL (SELECT CASE WHEN e.\"offset\" >= r.first THEN "
+    "e.\"offset\" - (r.logs << 40) ELSE e.\"offset\" END AS \"offset\") o) " STORE_FOLD_SQL("e");
 
 static const char untimed_sql[] =
     "SELECT a.topic, a.partition, a.first_offset, a.last_offset FROM %s.acceptance a "
@@ -85,11 +91,12 @@ enum fx_code store_record_query(struct store *store, const struct pg_statement *
 static enum fx_code note_applied(struct store *store, const PGresult *rows, int row,
                                  struct fx_err *err)
 {
-    const char *values[] = {PQgetvalue(rows, row, 0), PQgetvalue(rows, row, 1)};
+    const char *values[] = {PQgetvalue(rows, row, 0), PQgetvalue(rows, row, 1),
+                            PQgetvalue(rows, row, 3)};
     PGresult *none = NULL;
-    struct pg_statement retire = {retire_sql, 2, values};
+    struct pg_statement retire = {retire_sql, 3, values};
     fx_log(FX_LOG_WARN, "accepted", "topic=%s partition=%s next=%s was=%s", values[0], values[1],
-           PQgetvalue(rows, row, 3), PQgetvalue(rows, row, 6));
+           values[2], PQgetvalue(rows, row, 6));
     if (PQgetvalue(rows, row, 8)[0] != 't' ||
         store_record_query(store, &retire, &none, err) != FX_OK)
         return err->code;

@@ -82,15 +82,20 @@ static enum fx_code read_rows(const struct store *store, const PGresult *rows,
     return FX_OK;
 }
 
-/* Offsets below 0 are of a log that a person accepted as lost: nobody can take them again. */
+/* Offsets below 0 are of a log that a person accepted as lost: nobody can take them again. Rows in
+ * their order are messages in order, so the first rows that hold enough messages will do. */
 static const char list_sql[] =
-    "SELECT r.topic, r.partition, r.\"offset\", r.reason, r.source, r.run, r.seq, r.length, "
-    "r.sha256, (extract(epoch FROM r.appended_at) * 1000)::bigint, coalesce((SELECT p.generation "
+    "SELECT r.topic, r.partition, e.\"offset\", r.reason, r.source, r.run, e.seq, e.length, "
+    "e.sha256, (extract(epoch FROM e.appended_at) * 1000)::bigint, coalesce((SELECT p.generation "
     "FROM partition_position p WHERE p.topic = r.topic AND p.partition = r.partition), 0) "
-    "FROM rejected_event r WHERE (r.topic, r.partition, r.\"offset\") > "
-    "($1::text, $2::int, $3::bigint) AND r.\"offset\" >= 0 AND r.topic = ANY($4::text[]) AND "
-    "r.reason = ANY($5::text[]) "
-    "ORDER BY r.topic, r.partition, r.\"offset\" LIMIT $6::int";
+    "FROM (SELECT r.*, sum(r.events) OVER (ORDER BY r.topic, r.partition, r.last_offset) - "
+    "r.events AS ahead FROM (SELECT r.* FROM rejected_range r WHERE "
+    "(r.topic, r.partition, r.last_offset) > "
+    "($1::text, $2::int, $3::bigint) AND r.last_offset >= 0 AND r.topic = ANY($4::text[]) AND "
+    "r.reason = ANY($5::text[]) ORDER BY r.topic, r.partition, r.last_offset LIMIT $6::int) r) r"
+    STORE_UNFOLD_SQL "WHERE r.ahead < 2 * $6::int AND "
+    "(r.topic, r.partition, e.\"offset\") > ($1::text, $2::int, $3::bigint) "
+    "ORDER BY r.topic, r.partition, e.\"offset\" LIMIT $6::int";
 
 static enum fx_code list_rows(struct store *store, struct rejected_list *list, struct buf *topics,
                               struct buf *reasons, struct fx_err *err)
@@ -149,8 +154,8 @@ enum fx_code store_count_rejected(struct store *store, enum reason reason, int64
     write_reasons(reason, &reasons);
     const char *values[] = {buf_text(&topics), buf_text(&reasons)};
     struct pg_statement statement = {
-        "SELECT count(*) FROM rejected_event WHERE "
-        "\"offset\" >= 0 AND topic = ANY($1::text[]) AND reason = ANY($2::text[])",
+        "SELECT coalesce(sum(events), 0) FROM rejected_range WHERE "
+        "last_offset >= 0 AND topic = ANY($1::text[]) AND reason = ANY($2::text[])",
         2, values};
     PGresult *rows = NULL;
     if (store_connect(store, err) == FX_OK &&
@@ -165,18 +170,30 @@ enum fx_code store_count_rejected(struct store *store, enum reason reason, int64
     return err->code;
 }
 
-/* Its row must be there as it was listed, or another settled it; what counts is on record. */
+/* Each must be there as it was listed, or another settled it; what counts is on record. What is
+ * left of their rows stays, in rows that end where one was taken out. */
 #define SETTLED_SQL                                                                                \
     "WITH d AS (SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], "            \
     "$5::text[], $6::bigint[], $7::bigint[], $8::text[]) AS d(topic, partition, \"offset\", "      \
     "reason, source, run, seq, outcome)), "                                                        \
-    "x AS (DELETE FROM rejected_event r USING d WHERE r.topic = d.topic "                          \
-    "AND r.partition = d.partition AND r.\"offset\" = d.\"offset\" AND r.reason = d.reason "       \
-    "RETURNING 1), "                                                                               \
+    "k AS (SELECT DISTINCT f.topic, f.partition, f.last_offset FROM d CROSS JOIN LATERAL "         \
+    "(SELECT r.topic, r.partition, r.last_offset FROM rejected_range r WHERE r.topic = d.topic "   \
+    "AND r.partition = d.partition AND r.last_offset >= d.\"offset\" "                             \
+    "ORDER BY r.last_offset LIMIT 1) f), "                                                         \
+    "r AS (DELETE FROM rejected_range r USING k WHERE r.topic = k.topic AND "                      \
+    "r.partition = k.partition AND r.last_offset = k.last_offset RETURNING r.*), "                 \
+    "x AS MATERIALIZED (SELECT r.topic, r.partition, r.last_offset, r.reason, r.source, r.run, "   \
+    "e.*, d.topic IS NOT NULL AS is_settled FROM r" STORE_UNFOLD_SQL                               \
+    "LEFT JOIN d ON d.topic = r.topic AND d.partition = r.partition AND "                          \
+    "d.\"offset\" = e.\"offset\" AND d.reason = r.reason), "                                       \
+    "l AS (SELECT x.*, count(*) FILTER (WHERE is_settled) OVER (PARTITION BY topic, partition, "   \
+    "last_offset ORDER BY \"offset\") AS part FROM x), "                                           \
+    "left_over AS (SELECT l.*, (last_offset, part) AS fold FROM l WHERE NOT is_settled), "         \
+    "b AS (" STORE_FOLD_SQL("left_over") "), "                                                     \
     "i AS (INSERT INTO \"%s\".redriven_event (topic, partition, \"offset\", reason, source, run, " \
     "seq, outcome) SELECT topic, partition, \"offset\", reason, source, run, seq, outcome FROM d " \
     "WHERE outcome IS NOT NULL) "                                                                  \
-    "SELECT must((SELECT count(*) FROM x) = (SELECT count(*) FROM d), 'FX001', "                   \
+    "SELECT must((SELECT count(*) FROM x WHERE is_settled) = (SELECT count(*) FROM d), 'FX001', "  \
     "'a rejected event was settled by another')"
 
 #define SETTLED_ARRAYS 8
@@ -208,7 +225,7 @@ enum fx_code store_send_settled(struct store *store, const struct flush *flush, 
     static const enum array_type types[SETTLED_ARRAYS] = {ARRAY_TEXT, ARRAY_INT4, ARRAY_INT8,
                                                           ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8,
                                                           ARRAY_INT8, ARRAY_TEXT};
-    char sql[1200];
+    char sql[3000];
     if (flush->settled_count == 0)
         return FX_OK;
     fx_assert(store->record_schema[0] != '\0');

@@ -220,14 +220,22 @@ static enum fx_code send_gaps(struct store *store, const struct flush *flush, st
     return a[0].count == 0 ? FX_OK : store_send_arrays(store, "gaps", 7, err);
 }
 
+/* Whether no rejected message of the partition lies between row i and the one before it. A flush in
+ * order holds all there are; one that settles may leave some where they are. */
+static bool follows(const struct flush *flush, int i)
+{
+    const struct flush_rejected *row = &flush->rejected[i];
+    return flush->settled_count == 0 || (i > 0 && row->offset == row[-1].offset + 1);
+}
+
 static enum fx_code send_rejected(struct store *store, const struct flush *flush,
                                   struct fx_err *err)
 {
-    static const enum array_type types[] = {ARRAY_TEXT, ARRAY_INT4,  ARRAY_INT8,       ARRAY_TEXT,
-                                            ARRAY_TEXT, ARRAY_TEXT,  ARRAY_INT8,       ARRAY_INT8,
-                                            ARRAY_INT4, ARRAY_BYTEA, ARRAY_TIMESTAMPTZ};
+    static const enum array_type types[] = {
+        ARRAY_TEXT, ARRAY_INT4, ARRAY_INT8, ARRAY_TEXT,  ARRAY_TEXT,        ARRAY_TEXT,
+        ARRAY_INT8, ARRAY_INT8, ARRAY_INT4, ARRAY_BYTEA, ARRAY_TIMESTAMPTZ, ARRAY_BOOL};
     struct array *a = store->arrays;
-    store_begin_arrays(store, types, 11);
+    store_begin_arrays(store, types, 12);
     for (int i = 0; i < flush->rejected_count; i++) {
         const struct flush_rejected *row = &flush->rejected[i];
         array_add_text(&a[0], store->options.topics[row->topic]);
@@ -244,8 +252,9 @@ static enum fx_code send_rejected(struct store *store, const struct flush *flush
         array_add_int4(&a[8], (int32_t)row->length);
         array_add_bytes(&a[9], row->sha256, sizeof row->sha256);
         array_add_instant(&a[10], row->append_ms);
+        array_add_bool(&a[11], follows(flush, i));
     }
-    return flush->rejected_count == 0 ? FX_OK : store_send_arrays(store, "rejected", 11, err);
+    return flush->rejected_count == 0 ? FX_OK : store_send_arrays(store, "rejected", 12, err);
 }
 
 static enum fx_code send_hours(struct store *store, const struct flush *flush, struct fx_err *err)

@@ -73,11 +73,26 @@ const struct store_statement store_statements[] = {
      "INSERT INTO source_gap (topic, source, run, first_seq, last_seq, cause, opened_at) "
      "SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], "
      "$6::text[], $7::timestamptz[])"},
+    /* Folded with the one before it, if follows and of its kind. None is there yet; if one were, it
+     * would stay, and nothing be folded over it. */
     {"rejected",
-     "INSERT INTO rejected_event (topic, partition, \"offset\", reason, detail, source, run, seq, "
-     "length, sha256, appended_at) SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], "
-     "$4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::int[], $10::bytea[], "
-     "$11::timestamptz[]) ON CONFLICT DO NOTHING"},
+     "WITH d AS (SELECT d.*, (appended_at AT TIME ZONE 'Asia/Shanghai')::date AS day "
+     "FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], "
+     "$7::bigint[], $8::bigint[], $9::int[], $10::bytea[], $11::timestamptz[], $12::bool[]) AS "
+     "d(topic, partition, \"offset\", reason, detail, source, run, seq, length, sha256, "
+     "appended_at, follows)), "
+     "m AS (SELECT topic, partition, min(\"offset\") AS low, max(\"offset\") AS high FROM d "
+     "GROUP BY 1, 2), "
+     "t AS MATERIALIZED (SELECT r.topic, r.partition, unnest(r.offsets) AS \"offset\" FROM m JOIN "
+     "rejected_range r ON r.topic = m.topic AND r.partition = m.partition AND "
+     "r.last_offset >= m.low AND r.first_offset <= m.high), "
+     "n AS (SELECT d.*, NOT follows OR EXISTS (SELECT FROM t) OR "
+     "lag(reason) OVER w IS DISTINCT FROM reason OR lag(source) OVER w IS DISTINCT FROM source OR "
+     "lag(run) OVER w IS DISTINCT FROM run OR lag(day) OVER w IS DISTINCT FROM day AS is_first "
+     "FROM d WHERE (topic, partition, \"offset\") NOT IN (SELECT topic, partition, \"offset\" "
+     "FROM t) WINDOW w AS (PARTITION BY topic, partition ORDER BY \"offset\")), "
+     "f AS (SELECT n.*, count(*) FILTER (WHERE is_first) OVER (PARTITION BY topic, partition "
+     "ORDER BY \"offset\") AS fold FROM n) " STORE_FOLD_SQL("f")},
     /* 64 locks at most, whatever the number of events: the lock table is small */
     {"mark_locks",
      "SELECT pg_advisory_xact_lock(hashtext('fx-mark ' || current_schema()), x.lock) FROM "
@@ -135,9 +150,19 @@ const struct store_statement store_statements[] = {
      "$3::timestamptz[], $4::int[]) AS d(topic, source, hour_start, slots) GROUP BY 1, 2, 3 "
      "ORDER BY 1, 2, 3 ON CONFLICT (topic, source, hour_start) DO UPDATE "
      "SET slots = h.slots | excluded.slots WHERE h.slots <> h.slots | excluded.slots"},
-    {"holes", "INSERT INTO offset_hole (topic, partition, first_offset, last_offset) "
-              "SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) "
-              "ON CONFLICT DO NOTHING"},
+    /* One that goes on where another ended is the same. Offsets that are read once more, as their
+     * loss was accepted, are the hole that they were. */
+    {"holes",
+     "WITH d AS (SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS "
+     "d(topic, partition, first_offset, last_offset)), "
+     "u AS (UPDATE offset_hole h SET last_offset = d.last_offset FROM d WHERE "
+     "h.topic = d.topic AND h.partition = d.partition AND h.last_offset = d.first_offset - 1 "
+     "RETURNING d.topic, d.partition, d.first_offset) "
+     "INSERT INTO offset_hole (topic, partition, first_offset, last_offset) SELECT * FROM d WHERE "
+     "(topic, partition, first_offset) NOT IN (SELECT * FROM u) AND NOT EXISTS (SELECT FROM "
+     "offset_hole h WHERE h.topic = d.topic AND h.partition = d.partition AND "
+     "h.first_offset <= d.first_offset AND h.last_offset >= d.last_offset) "
+     "ON CONFLICT DO NOTHING"},
     {NULL, NULL},
 };
 

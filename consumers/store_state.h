@@ -30,6 +30,21 @@ struct store {
     char record_schema[64]; /* of what was decided, as the last claim found it */
 };
 
+/* Rejected messages as rows of rejected_range, see schemas/tables.sql. events: a relation of those
+ * that are to lie in one row together where fold is the same. */
+#define STORE_FOLD_SQL(events)                                                                     \
+    "INSERT INTO rejected_range (topic, partition, reason, source, run, offsets, details, seqs, "  \
+    "lengths, digests, appended_at) SELECT topic, partition, reason, source, run, "                \
+    "array_agg(\"offset\" ORDER BY \"offset\"), array_agg(detail ORDER BY \"offset\"), "           \
+    "array_agg(seq ORDER BY \"offset\"), array_agg(length ORDER BY \"offset\"), "                  \
+    "array_agg(sha256 ORDER BY \"offset\"), array_agg(appended_at ORDER BY \"offset\") FROM "      \
+    events " GROUP BY topic, partition, reason, source, run, fold"
+
+/* The messages of row r. */
+#define STORE_UNFOLD_SQL                                                                           \
+    " CROSS JOIN LATERAL unnest(r.offsets, r.details, r.seqs, r.lengths, r.digests, "              \
+    "r.appended_at) AS e(\"offset\", detail, seq, length, sha256, appended_at) "
+
 /* store_sql.c: the fixed statements, by name. */
 struct store_statement {
     const char *name;

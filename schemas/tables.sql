@@ -243,33 +243,52 @@ COMMENT ON COLUMN source_gap.last_seq IS 'last number 结束序号(序号)';
 COMMENT ON COLUMN source_gap.cause IS 'why: missing, rejected, written_off, before_base 原因';
 COMMENT ON COLUMN source_gap.opened_at IS 'append time of what showed it 发现时间';
 
-CREATE TABLE IF NOT EXISTS rejected_event (
+-- Messages that did not count. Those that one flush rejected one after another in a partition, for
+-- one reason and with one source and run (or none that can be believed), are one row: a flood is a
+-- row per flush, not per message. Nothing is lost by it: element i of each array is about the i-th
+-- of them, other messages may lie between, and the view rejected_event is the same without folds.
+--
+-- Invariants. Offsets ascend; rows of a partition are disjoint: none begins before another ended.
+-- So the row that holds an offset is the first whose last_offset is not below it, and rows in the
+-- order of last_offset are the messages in order. Whoever takes messages out (fx-rollup --redrive)
+-- or renumbers them (fx-setup --accept-loss) divides their row at these.
+CREATE TABLE IF NOT EXISTS rejected_range (
     topic text COLLATE "C",
     partition integer,
-    "offset" bigint,
+    first_offset bigint NOT NULL GENERATED ALWAYS AS (offsets[1]) STORED,
+    last_offset bigint GENERATED ALWAYS AS (offsets[cardinality(offsets)]) STORED,
+    events integer NOT NULL GENERATED ALWAYS AS (cardinality(offsets)) STORED,
+    day date NOT NULL
+        GENERATED ALWAYS AS ((appended_at[1] AT TIME ZONE 'Asia/Shanghai')::date) STORED,
     reason text NOT NULL,
-    detail text NOT NULL,
     source text COLLATE "C",
     run bigint,
-    seq bigint,
-    length integer NOT NULL,
-    sha256 bytea NOT NULL,
-    appended_at timestamptz NOT NULL,
-    PRIMARY KEY (topic, partition, "offset")
+    offsets bigint[] NOT NULL,
+    details text[] NOT NULL,
+    seqs bigint[] NOT NULL,
+    lengths integer[] NOT NULL,
+    digests bytea[] NOT NULL,
+    appended_at timestamptz[] NOT NULL,
+    PRIMARY KEY (topic, partition, last_offset)
 );
-COMMENT ON TABLE rejected_event IS 'messages that did not count, never their content 拒收记录';
-COMMENT ON COLUMN rejected_event.topic IS 'Kafka topic 主题';
-COMMENT ON COLUMN rejected_event.partition IS 'Kafka partition 分区(编号)';
-COMMENT ON COLUMN rejected_event."offset" IS
-    'Kafka offset; less n * 2^40 in a log that was accepted as lost, n = 1, 2, … 位点(位点)';
-COMMENT ON COLUMN rejected_event.reason IS 'from a closed list, see schemas/README.md 原因';
-COMMENT ON COLUMN rejected_event.detail IS 'our own words 说明';
-COMMENT ON COLUMN rejected_event.source IS 'source, if the envelope was valid 来源';
-COMMENT ON COLUMN rejected_event.run IS 'run number 运行号(编号)';
-COMMENT ON COLUMN rejected_event.seq IS 'number 序号(序号)';
-COMMENT ON COLUMN rejected_event.length IS 'bytes of the message 字节数(字节)';
-COMMENT ON COLUMN rejected_event.sha256 IS 'SHA-256 of the message 摘要';
-COMMENT ON COLUMN rejected_event.appended_at IS 'append time 入库时间';
+COMMENT ON TABLE rejected_range IS
+    'messages that did not count, those of a kind in one row, see rejected_event 拒收区段';
+COMMENT ON COLUMN rejected_range.topic IS 'Kafka topic 主题';
+COMMENT ON COLUMN rejected_range.partition IS 'Kafka partition 分区(编号)';
+COMMENT ON COLUMN rejected_range.first_offset IS 'of the first message 起始位点(位点)';
+COMMENT ON COLUMN rejected_range.last_offset IS 'of the last message 结束位点(位点)';
+COMMENT ON COLUMN rejected_range.events IS 'messages 消息数(条)';
+COMMENT ON COLUMN rejected_range.day IS 'day of all append times, Asia/Shanghai 入库日期';
+COMMENT ON COLUMN rejected_range.reason IS 'from a closed list, see schemas/README.md 原因';
+COMMENT ON COLUMN rejected_range.source IS 'source, if the envelope was valid 来源';
+COMMENT ON COLUMN rejected_range.run IS 'run number 运行号(编号)';
+COMMENT ON COLUMN rejected_range.offsets IS
+    'Kafka offset of each; less n * 2^40 in a log that was accepted as lost, n = 1, 2, … 各条位点';
+COMMENT ON COLUMN rejected_range.details IS 'our own words on each 各条说明';
+COMMENT ON COLUMN rejected_range.seqs IS 'number of each; NULL without a source 各条序号';
+COMMENT ON COLUMN rejected_range.lengths IS 'bytes of each 各条字节数';
+COMMENT ON COLUMN rejected_range.digests IS 'SHA-256 of each 各条摘要';
+COMMENT ON COLUMN rejected_range.appended_at IS 'append time of each 各条入库时间';
 
 CREATE TABLE IF NOT EXISTS reversal (
     topic text COLLATE "C",
@@ -343,8 +362,8 @@ BEGIN
     IF to_regclass('source_ledger_by_day') IS NULL THEN
         CREATE INDEX source_ledger_by_day ON source_ledger (topic, day);
     END IF;
-    IF to_regclass('rejected_event_by_time') IS NULL THEN
-        CREATE INDEX rejected_event_by_time ON rejected_event (topic, appended_at);
+    IF to_regclass('rejected_range_by_day') IS NULL THEN
+        CREATE INDEX rejected_range_by_day ON rejected_range (topic, day);
     END IF;
 END $$;
 
@@ -356,7 +375,8 @@ CREATE TABLE IF NOT EXISTS offset_hole (
     found_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic, partition, first_offset)
 );
-COMMENT ON TABLE offset_hole IS 'offsets the broker does not have 位点空洞';
+COMMENT ON TABLE offset_hole IS
+    'offsets without a message: the broker has none, or a batch nobody can unpack 位点空洞';
 COMMENT ON COLUMN offset_hole.topic IS 'Kafka topic 主题';
 COMMENT ON COLUMN offset_hole.partition IS 'Kafka partition 分区(编号)';
 COMMENT ON COLUMN offset_hole.first_offset IS 'first offset 起始位点(位点)';

@@ -63,11 +63,10 @@ CROSS JOIN LATERAL (
           AND coalesce(l.opened_at, l.heartbeat_at, l.last_appended_at) < d.ends
         GROUP BY l.source
     ), refused AS (
-        SELECT e.source, count(*) AS events
-        FROM rejected_event e
-        WHERE e.topic = d.topic AND e.appended_at >= d.starts
-          AND e.appended_at < d.ends AND e."offset" >= 0
-        GROUP BY e.source
+        SELECT r.source, sum(r.events) AS events
+        FROM rejected_range r
+        WHERE r.topic = d.topic AND r.day = d.day AND r.last_offset >= 0
+        GROUP BY r.source
     ), state AS MATERIALIZED (
         SELECT s.region, s.source, s.name, s.expected, s.expected * s.heard AS heard,
                s.silent_minutes,

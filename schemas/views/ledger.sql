@@ -344,15 +344,34 @@ COMMENT ON COLUMN missing_range.found_at IS 'append time of what showed it 发�
 COMMENT ON COLUMN missing_range.is_gone IS
     'the source says it no longer holds them; NULL: it said nothing 来源已不保存';
 
+CREATE OR REPLACE VIEW rejected_event AS
+SELECT r.topic, r.partition, e."offset", r.reason, e.detail, r.source, r.run, e.seq, e.length,
+       e.sha256, e.appended_at
+FROM rejected_range r
+CROSS JOIN LATERAL unnest(r.offsets, r.details, r.seqs, r.lengths, r.digests, r.appended_at)
+    e ("offset", detail, seq, length, sha256, appended_at);
+COMMENT ON VIEW rejected_event IS 'messages that did not count, never their content 拒收记录';
+COMMENT ON COLUMN rejected_event.topic IS 'Kafka topic 主题';
+COMMENT ON COLUMN rejected_event.partition IS 'Kafka partition 分区(编号)';
+COMMENT ON COLUMN rejected_event."offset" IS
+    'Kafka offset; less n * 2^40 in a log that was accepted as lost, n = 1, 2, … 位点(位点)';
+COMMENT ON COLUMN rejected_event.reason IS 'from a closed list, see schemas/README.md 原因';
+COMMENT ON COLUMN rejected_event.detail IS 'our own words 说明';
+COMMENT ON COLUMN rejected_event.source IS 'source, if the envelope was valid 来源';
+COMMENT ON COLUMN rejected_event.run IS 'run number 运行号(编号)';
+COMMENT ON COLUMN rejected_event.seq IS 'number 序号(序号)';
+COMMENT ON COLUMN rejected_event.length IS 'bytes of the message 字节数(字节)';
+COMMENT ON COLUMN rejected_event.sha256 IS 'SHA-256 of the message 摘要';
+COMMENT ON COLUMN rejected_event.appended_at IS 'append time 入库时间';
+
 -- Not those of a log that was accepted as lost (offsets below 0): nobody can take them again. Numbers
 -- of theirs that did not count stay in sight as missing_range.
 CREATE OR REPLACE VIEW rejected_summary AS
-SELECT k.kind, (e.appended_at AT TIME ZONE 'Asia/Shanghai')::date AS day, e.source, e.reason,
-       count(*) AS events
-FROM rejected_event e
-JOIN kind_clock k ON k.topic = e.topic
-WHERE e."offset" >= 0
-GROUP BY k.kind, (e.appended_at AT TIME ZONE 'Asia/Shanghai')::date, e.source, e.reason;
+SELECT k.kind, r.day, r.source, r.reason, sum(r.events) AS events
+FROM rejected_range r
+JOIN kind_clock k ON k.topic = r.topic
+WHERE r.last_offset >= 0
+GROUP BY k.kind, r.day, r.source, r.reason;
 COMMENT ON VIEW rejected_summary IS 'messages that did not count, by day, source and reason 拒收汇总';
 COMMENT ON COLUMN rejected_summary.kind IS 'kind of event 事件种类';
 COMMENT ON COLUMN rejected_summary.day IS 'day of the append time, Asia/Shanghai 入库日期';

@@ -231,7 +231,10 @@ def test_garbage_troubles_its_day_and_a_number_until_it_counts(system):
         return {f["reason"]: f["events"] for f in audit(system, *words)["findings"]["rejected"]}
 
     assert reasons() == {"undecodable": 1, "unknown_region": 1}
-    system.db.execute("UPDATE rejected_event SET appended_at = appended_at - interval '1 day'")
+    system.db.execute(
+        "UPDATE rejected_range SET appended_at ="
+        " ARRAY(SELECT t - interval '1 day' FROM unnest(appended_at) t)"
+    )
     assert reasons() == {"unknown_region": 1}
     yesterday = (today() - datetime.timedelta(1)).isoformat()
     assert reasons("--day", yesterday) == {"undecodable": 1, "unknown_region": 1}

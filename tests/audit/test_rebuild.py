@@ -98,8 +98,8 @@ def test_counted_anew_equals_the_live_one(system):
         "UPDATE {s}.checkpoint_city SET checked_groups = checked_groups + 1 WHERE ctid ="
         " (SELECT min(ctid) FROM {s}.checkpoint_city)",
         "DELETE FROM {s}.source_gap WHERE ctid = (SELECT min(ctid) FROM {s}.source_gap)",
-        "UPDATE {s}.rejected_event SET reason = 'simulated' WHERE ctid ="
-        " (SELECT min(ctid) FROM {s}.rejected_event)",
+        "UPDATE {s}.rejected_range SET reason = 'simulated' WHERE ctid ="
+        " (SELECT min(ctid) FROM {s}.rejected_range)",
     ):
         before = same.compare(system.db, system.schema, rebuilt.name).differing
         system.db.execute(change.replace("{s}", rebuilt.name))

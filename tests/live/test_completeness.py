@@ -466,7 +466,7 @@ def test_analysts_read_the_views_and_not_the_ledger(city):
         db.execute("SET ROLE fangxian_analyst")
         for view in VIEWS:
             db.execute(f"SELECT * FROM {city.system.schema}.{view}").fetchall()
-        for table in ("source_ledger", "rejected_event"):
+        for table in ("source_ledger", "rejected_event", "rejected_range"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 db.execute(f"SELECT * FROM {city.system.schema}.{table}")
 

@@ -320,7 +320,9 @@ def test_another_record_in_its_place(system):
     post.send(1, 2, region=NEW)
     post.count()
     add_region(system)
-    system.db.execute(f"UPDATE {system.schema}.rejected_event SET sha256 = sha256('x')")
+    system.db.execute(
+        f"UPDATE {system.schema}.rejected_range SET digests = array_fill(sha256('x'), ARRAY[events])"
+    )
     said = system.run("fx-rollup", "--redrive", code=3)
     assert "is not the one that was rejected" in said.err
     assert rejected(system) == 2 and post.counted() == 0

@@ -19,6 +19,7 @@ GOOD, BAD = (1_000_000, 100_000) if LONG else (200_000, 20_000)
 WARM = GOOD // 2  # counted before memory is looked at
 SOURCES = 1000
 FLOOD_SHARE = 0.25  # of the bad ones: those of one post, one after another
+FOLDED_MIN = 20  # rejected messages of the flood in a row, at the least, on average
 SPREAD_MS = 3_600_000
 FEED_S = 8 if LONG else 3
 
@@ -174,13 +175,15 @@ def test_good_ones_equal_a_recount(fed, at_least, at_most):
     at_most("cells_and_ledgers_differing", len(differing), 0)
 
 
-def test_the_flood_is_one_gap(fed, at_most):
-    """However many numbers its nonsense has, and it does not stop anybody."""
+def test_the_flood_is_one_gap_and_few_rows(fed, at_most):
+    """However many numbers its nonsense has; and few rows of rejected messages."""
     rows = fed.system.rows(
         "SELECT first_seq, last_seq, cause FROM {s}.source_gap WHERE source = 'FLOOD-1'"
     )
     assert [tuple(r.values()) for r in rows] == [(1, fed.forge.flood_next - 1, "rejected")]
     at_most("flood_gaps", len(rows), 1)
+    kept = "SELECT count(*)::int FROM {s}.rejected_range WHERE source = 'FLOOD-1'"
+    at_most("flood_rows", fed.system.value(kept), int(BAD * FLOOD_SHARE) // FOLDED_MIN)
 
 
 def test_audit_finds_no_breach(fed, at_most):
