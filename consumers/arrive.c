@@ -2,6 +2,8 @@
 /* arrive - which message is the next one of its partition, and whether it is the Kafka we knew. */
 #include "claim.h"
 
+#include "../common/log.h"
+
 #include <string.h>
 
 static struct part *find_part(struct pipeline *pipeline, const struct intake_message *message)
@@ -77,6 +79,16 @@ static void verify_bookmark(struct pipeline *pipeline, struct part *part,
     part->is_verifying = false;
 }
 
+/* Whether message came only because offsets ahead were asked for, see unread.h. */
+static bool is_too_far(struct part *part)
+{
+    if (part->unread.stride < 2)
+        return false;
+    if (part->seek_wanted < 0 && unread_went_too_far(&part->unread, part->next))
+        part->seek_wanted = part->unread.probe;
+    return part->seek_wanted >= 0;
+}
+
 /* false: message is not the one to take now. */
 static bool is_next(struct pipeline *pipeline, struct part *part,
                     const struct intake_message *message)
@@ -89,6 +101,8 @@ static bool is_next(struct pipeline *pipeline, struct part *part,
         return false; /* fetched before the last claim */
     if (message->offset == part->next)
         return true;
+    if (is_too_far(part))
+        return false;
     if (part->sought != part->next) {
         part->sought = part->seek_wanted = part->next;
         return false;
@@ -137,12 +151,77 @@ static void refuse_time(struct pipeline *pipeline, const struct part *part)
                             &pipeline->doubt);
 }
 
+/* In place of a message: its batch cannot be unpacked. The step goes on with it, as Kafka has to be
+ * asked, which no callback may wait for. */
+static bool note_unread(struct pipeline *pipeline, struct part *part,
+                        const struct intake_message *message)
+{
+    if (part == NULL || part->seek_wanted >= 0)
+        return true; /* not asked yet */
+    if (part->is_verifying) {
+        fx_err_set(&pipeline->doubt, FX_ECLAIM,
+                   "topic %s partition %d: offset %lld was counted last, and cannot be unpacked",
+                   pipeline->options.topics[part->topic], (int)part->partition,
+                   (long long)part->next - 1);
+        return false;
+    }
+    part->is_unread = pipeline->has_unread = true;
+    part->unread_base = message->offset;
+    return true;
+}
+
+/* Offsets up to last are a hole from now on. There is no bookmark in them. */
+static void give_up(struct pipeline *pipeline, struct part *part, int64_t last)
+{
+    fx_log(FX_LOG_ERROR, "unread",
+           "topic=%s partition=%d first=%lld last=%lld msg=\"a batch that cannot be unpacked, or "
+           "to more than receive.message.max.bytes\"",
+           pipeline->options.topics[part->topic], (int)part->partition, (long long)part->next,
+           (long long)last);
+    int count = pipeline->hole_count;
+    struct flush_hole *newest = count > 0 ? &pipeline->holes[count - 1] : NULL;
+    if (newest != NULL && newest->topic == part->topic && newest->partition == part->partition &&
+        newest->last_offset == part->next - 1)
+        newest->last_offset = last;
+    else
+        pipeline->holes[pipeline->hole_count++] =
+            (struct flush_hole){part->topic, part->partition, part->next, last};
+    pipeline->stats.unread += last - part->next + 1;
+    part->next = last + 1;
+    part->has_bookmark = false;
+    part->last_size = 0;
+}
+
+void arrive_step_over(struct pipeline *pipeline)
+{
+    pipeline->has_unread = false;
+    for (int i = 0; i < pipeline->part_count; i++) {
+        struct part *part = &pipeline->parts[i];
+        struct intake_range range = {part->topic, part->partition, 0, 0};
+        struct fx_err err = FX_ERR_INIT;
+        bool is_unread = part->is_unread;
+        part->is_unread = false;
+        if (!is_unread || part->seek_wanted >= 0)
+            continue;
+        part->seek_wanted = part->unread.probe > part->next ? part->unread.probe : part->next;
+        if (pipeline->hole_count == PIPELINE_HOLES_MAX ||
+            intake_ask_ranges(pipeline->options.intake, &range, 1, &err) != FX_OK)
+            continue; /* the same is asked for again */
+        int64_t last = unread_failed(&part->unread, part->next, part->unread_base, range.high);
+        if (last >= part->next)
+            give_up(pipeline, part, last);
+        part->seek_wanted = part->unread.probe;
+    }
+}
+
 bool arrive_message(void *context, const struct intake_message *message)
 {
     struct pipeline *pipeline = context;
     struct part *part = find_part(pipeline, message);
     if (pipeline->doubt.code != FX_OK)
         return false;
+    if (message->is_unread)
+        return note_unread(pipeline, part, message);
     if (part == NULL || !is_next(pipeline, part, message))
         return pipeline->doubt.code == FX_OK;
     if (!message->is_append_time && !is_untimed(pipeline, message)) {

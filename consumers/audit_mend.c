@@ -207,7 +207,7 @@ void audit_mend(const struct audit_report *report, enum audit_section section, i
         mend_breach(report, row, mend);
         break;
     case AUDIT_HOLES:
-        ADVISE("find out why the broker lost them, then");
+        ADVISE("find out why they are not there, or cannot be unpacked, then");
         COMMAND("fx-setup%s --accept-loss %s:%s:%s-%s --reason TEXT", where(report, AT_CITY),
                 cell(rows, row, "topic"), cell(rows, row, "partition"),
                 cell(rows, row, "first_offset"), cell(rows, row, "last_offset"));

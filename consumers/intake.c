@@ -101,6 +101,8 @@ static const char *const defaults[][2] = {
     {"queued.max.messages.kbytes", "1024"},
     {"fetch.message.max.bytes", "131072"},
     {"fetch.max.bytes", "1048576"},
+    /* what a batch of zstd may unpack to; a producer's is a megabyte at most, unless told so */
+    {"receive.message.max.bytes", "8388608"},
     {"fetch.wait.max.ms", "100"},
     {"fetch.error.backoff.ms", "2"},
     {"check.crcs", "true"},
@@ -252,7 +254,8 @@ static void on_message(rd_kafka_message_t *rkm, void *opaque)
         intake->is_full = false;
         intake_wake_kick(intake->wake);
     }
-    if (rkm->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    bool is_unread = rkm->err == RD_KAFKA_RESP_ERR__BAD_COMPRESSION && rkm->rkt != NULL;
+    if (rkm->err != RD_KAFKA_RESP_ERR_NO_ERROR && !is_unread) {
         note_failure(intake, rkm);
         return;
     }
@@ -271,6 +274,9 @@ static void on_message(rd_kafka_message_t *rkm, void *opaque)
         .value_size = rkm->len,
     };
     message.is_append_time = type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME;
+    if (is_unread) /* its payload is words about it */
+        message = (struct intake_message){
+            .topic = topic, .partition = rkm->partition, .offset = rkm->offset, .is_unread = true};
     if (!intake->take(intake->take_context, &message))
         rd_kafka_yield(intake->rk);
 }

@@ -26,6 +26,7 @@ struct intake_message {
     int64_t offset;
     int64_t append_ms;
     bool is_append_time; /* the broker's clock, not the producer's */
+    bool is_unread;      /* no message: the batch that begins at offset cannot be unpacked */
     const void *key;
     size_t key_size;
     const void *value;

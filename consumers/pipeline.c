@@ -403,6 +403,8 @@ enum fx_code pipeline_step(struct pipeline *pipeline, int64_t now_ms, int wait_m
         fx_err_clear(err);
     }
     pipeline->must_poll = false;
+    if (pipeline->has_unread)
+        arrive_step_over(pipeline);
     seek_wanted(pipeline);
     if (pipeline->is_in_flight && pipeline->doubt.code == FX_OK)
         poll_flush(pipeline, 0);

@@ -57,6 +57,7 @@ struct pipeline_stats {
     int64_t heartbeats;
     int64_t late;
     int64_t clock_corrected;
+    int64_t unread; /* offsets in batches that nobody can unpack */
     int64_t flushes;
     int64_t flush_rows;
     int64_t flush_ms_last;

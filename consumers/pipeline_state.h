@@ -10,6 +10,7 @@
 #include "../common/retry.h"
 #include "pipeline.h"
 #include "plan.h"
+#include "unread.h"
 
 #define PIPELINE_REJECTED_MAX 512
 #define PIPELINE_HOURS_MAX 65536
@@ -38,6 +39,9 @@ struct part {
     int64_t bookmark;    /* of record next - 1 */
     bool has_bookmark;
     bool is_verifying;  /* the first message must be the bookmarked one */
+    bool is_unread;     /* a batch could not be unpacked since the last step */
+    int64_t unread_base; /* its first offset */
+    struct unread unread;
     uint32_t last_size; /* bytes of the last record kept in last, 0: bookmark is current */
     uint8_t last[LAST_RECORD_MAX];
 };
@@ -72,6 +76,7 @@ struct pipeline {
     int part_count;
     int part_room;
     struct part *recent; /* where the last message came from */
+    bool has_unread;     /* a part is_unread */
 
     struct flush_rejected rejected[PIPELINE_REJECTED_MAX];
     int rejected_count;
@@ -135,6 +140,9 @@ FX_MUST_CHECK enum fx_code compose_flush(struct pipeline *pipeline, struct flush
 void compose_sent(struct pipeline *pipeline);
 /* arrive.c: one message; an intake_take_cb with a struct pipeline as its context. */
 bool arrive_message(void *context, const struct intake_message *message);
+
+/* arrive.c: gets past batches that could not be unpacked, by what unread.h says. */
+void arrive_step_over(struct pipeline *pipeline);
 int64_t arrive_bookmark(struct part *part); /* of the partition's last record */
 
 /* take.c: the event in the message that is next in part. Any error means doubt. */

@@ -186,13 +186,25 @@ static bool find_wanted(struct redrive *redrive)
     return redrive->at < listed->count;
 }
 
+/* A batch before the next row, or its own, cannot be unpacked: it is read from that row on. */
+static bool step_over(struct redrive *redrive)
+{
+    if (find_wanted(redrive) &&
+        is_passed_over(redrive, redrive->listed.rows[redrive->at].offset))
+        redrive->rows[redrive->at].state = ROW_GONE;
+    redrive->read_next = -1;
+    return false;
+}
+
 static bool take_record(void *context, const struct intake_message *message)
 {
     struct redrive *redrive = context;
     const struct flush_rejected *first = &redrive->listed.rows[0];
     if (message->topic != first->topic || message->partition != first->partition ||
-        message->offset < redrive->read_next)
+        (message->offset < redrive->read_next && !message->is_unread))
         return true; /* fetched before the last assignment */
+    if (message->is_unread)
+        return redrive->read_next >= 0 && step_over(redrive);
     while (find_wanted(redrive)) {
         int64_t offset = redrive->listed.rows[redrive->at].offset;
         if (offset > message->offset)

@@ -123,6 +123,7 @@ static struct pipeline_stats sum_stats(const struct crew *crew)
         sum.heartbeats += one.heartbeats;
         sum.late += one.late;
         sum.clock_corrected += one.clock_corrected;
+        sum.unread += one.unread;
         sum.flushes += one.flushes;
         sum.flush_rows += one.flush_rows;
         sum.claims += one.claims;
@@ -160,6 +161,8 @@ static bool write_page(void *context, struct buf *out)
         {"fx_rollup_late_total", "counter", "Events over an hour late.", s.late},
         {"fx_rollup_clock_corrected_total", "counter", "Events with a wrong clock.",
          s.clock_corrected},
+        {"fx_rollup_unread_offsets_total", "counter",
+         "Offsets given up, in batches that cannot be unpacked.", s.unread},
         {"fx_rollup_flushes_total", "counter", "Committed transactions.", s.flushes},
         {"fx_rollup_flush_rows_total", "counter", "Rollup rows written.", s.flush_rows},
         {"fx_rollup_claims_total", "counter", "Claims of partitions.", s.claims},
