@@ -38,7 +38,7 @@ const char audit_query_scope[] =
     "s.region IS NULL OR EXISTS (SELECT FROM places) AS is_region, "
     "s.source IS NULL OR EXISTS (SELECT FROM source o WHERE o.source = s.source) OR "
     "EXISTS (SELECT FROM source_ledger l WHERE l.source = s.source) OR "
-    "EXISTS (SELECT FROM rejected_event e WHERE e.source = s.source) AS is_source "
+    "EXISTS (SELECT FROM rejected_range e WHERE e.source = s.source) AS is_source "
     "FROM placed s CROSS JOIN definition d";
 
 const char audit_query_kinds_now[] =
@@ -133,40 +133,51 @@ const char audit_query_columns[] =
     "substring(c.rule FROM '^sum\\(([^)]*)\\)') || ' [^ ]+ -')) AS may_be_negative "
     "FROM rollup_column c ORDER BY c.rollup, c.position";
 
+/* Ranges and rejected numbers of a run in one order: each number falls to the range before it. A
+ * join of the two would compare every number with every range. */
 static const char missing[] =
-    ", refused AS (SELECT m.topic, m.source, m.run_number, m.first_seq, "
-    "string_agg(DISTINCT e.reason, ' ' ORDER BY e.reason) AS reasons FROM ranges m "
-    "JOIN rejected_event e ON e.topic = m.topic AND e.source = m.source AND e.run = m.run_number "
-    "AND e.seq BETWEEN m.first_seq AND m.last_seq WHERE m.cause = 'rejected' "
-    "GROUP BY m.topic, m.source, m.run_number, m.first_seq) "
+    ", marks AS (SELECT m.topic, m.source, m.run_number, m.first_seq AS at, m.last_seq, "
+    "ROW(m.*)::missing_range AS range, NULL AS reason FROM ranges m "
+    "WHERE m.cause IN ('missing', 'rejected', 'lost') "
+    "UNION ALL SELECT r.topic, r.source, r.run, unnest(r.seqs), NULL, NULL, r.reason "
+    "FROM rejected_range r WHERE (r.topic, r.source, r.run) IN (SELECT topic, source, run_number "
+    "FROM ranges WHERE cause = 'rejected')), "
+    "placed_marks AS (SELECT x.*, count(last_seq) OVER w AS nth, max(last_seq) OVER w AS until "
+    "FROM marks x WINDOW w AS (PARTITION BY topic, source, run_number "
+    "ORDER BY at, last_seq NULLS LAST)), "
+    "told AS (SELECT (array_agg(range) FILTER (WHERE reason IS NULL))[1] AS range, "
+    "string_agg(DISTINCT reason, ' ' ORDER BY reason) FILTER (WHERE at <= until) AS reasons "
+    "FROM placed_marks WHERE nth > 0 GROUP BY topic, source, run_number, nth) "
     "SELECT m.kind, m.topic, m.source, n.name, m.region, m.run, m.first_seq, m.last_seq, m.events, "
-    "m.day, m.cause, m.found_at, m.is_gone, r.reasons, l.is_quarantined FROM ranges m "
+    "m.day, m.cause, m.found_at, m.is_gone, CASE WHEN m.cause = 'rejected' THEN t.reasons END AS "
+    "reasons, l.is_quarantined FROM told t CROSS JOIN LATERAL (SELECT (t.range).*) m "
     "LEFT JOIN source_ledger l ON l.topic = m.topic AND l.source = m.source AND "
     "l.run = m.run_number "
-    "LEFT JOIN refused r ON r.topic = m.topic AND r.source = m.source AND "
-    "r.run_number = m.run_number AND r.first_seq = m.first_seq "
     "LEFT JOIN called n ON n.kind = m.kind AND n.source = m.source "
-    "WHERE m.cause IN ('missing', 'rejected', 'lost') "
     "ORDER BY m.kind, m.source, m.run, m.first_seq";
 
 /* In a gap: until the number counts or is written off. Outside of the ledger, where the numbers of
  * good writers are missed all the same, a message troubles the day it came, as in the views; but
  * those of a quarantined run are missed by nobody else. Those of a log that was accepted as lost
- * (offsets below 0) are settled. A heartbeat has no number (0): the next one
- * settles it. */
+ * (offsets below 0) are settled. A heartbeat has no number (0): the next one settles it. The gap of
+ * a number is looked up for each by itself: a join would compare it with all gaps of its run. */
 static const char rejected[] =
-    ", unsettled AS (SELECT k.kind, e.* FROM rejected_event e JOIN kinds k ON k.topic = e.topic "
+    ", met AS MATERIALIZED (SELECT r.topic, r.partition, r.reason, r.source, r.day, e.\"offset\", "
+    "e.seq, e.appended_at, l.region, l.run AS known_run, l.high, l.heartbeat_at, "
+    "(SELECT CASE WHEN e.seq <= g.last_seq THEN g.cause END FROM source_gap g WHERE "
+    "g.topic = r.topic AND g.source = r.source AND g.run = r.run AND g.first_seq <= e.seq "
+    "ORDER BY g.first_seq DESC LIMIT 1) AS cause FROM rejected_range r "
+    "LEFT JOIN source_ledger l ON l.topic = r.topic AND l.source = r.source AND l.run = r.run "
+    "CROSS JOIN LATERAL unnest(r.offsets, r.seqs, r.appended_at) AS e(\"offset\", seq, "
+    "appended_at) WHERE r.last_offset >= 0 AND r.topic IN (SELECT topic FROM kinds)), "
+    "unsettled AS (SELECT k.kind, m.* FROM met m JOIN kinds k ON k.topic = m.topic "
     "JOIN kind_clock y ON y.kind = k.kind CROSS JOIN placed s "
-    "LEFT JOIN source_ledger l ON l.topic = e.topic AND l.source = e.source AND l.run = e.run "
-    "LEFT JOIN source_gap g ON g.topic = e.topic AND g.source = e.source AND "
-    "g.run = e.run AND e.seq BETWEEN g.first_seq AND g.last_seq "
-    "CROSS JOIN LATERAL (SELECT (e.appended_at AT TIME ZONE 'Asia/Shanghai')::date AS day) d "
-    "WHERE e.\"offset\" >= 0 AND (s.source IS NULL OR s.source = e.source) AND (s.region IS NULL "
+    "WHERE (s.source IS NULL OR s.source = m.source) AND (s.region IS NULL "
     "OR s.has_root OR "
-    "l.region IN (SELECT region FROM places)) AND (s.day IS NULL OR s.day = d.day) AND "
-    "(g.cause <> 'written_off' OR ((e.seq IS NULL OR l.run IS NULL OR e.seq > l.high OR "
-    "(e.seq = 0 AND coalesce(l.heartbeat_at, '-infinity') < e.appended_at)) AND "
-    "(s.day IS NOT NULL OR d.day >= y.judged_day OR e.reason = 'source_quarantined')))) "
+    "m.region IN (SELECT region FROM places)) AND (s.day IS NULL OR s.day = m.day) AND "
+    "(m.cause <> 'written_off' OR ((m.seq IS NULL OR m.known_run IS NULL OR m.seq > m.high OR "
+    "(m.seq = 0 AND coalesce(m.heartbeat_at, '-infinity') < m.appended_at)) AND "
+    "(s.day IS NOT NULL OR m.day >= y.judged_day OR m.reason = 'source_quarantined')))) "
     "SELECT kind, topic, reason, sum(events)::bigint AS events, "
     "(SELECT count(DISTINCT u.source) FROM unsettled u WHERE u.topic = p.topic AND "
     "u.reason = p.reason) AS sources, min(first_at) AS first_at, max(last_at) AS last_at, "
