@@ -122,6 +122,9 @@ FX_MUST_CHECK enum fx_code outbox_take_run(struct outbox *outbox, const char *so
                                            const char *region, struct outbox_run **run,
                                            struct fx_err *err);
 
+/* The run of source since this opening, NULL: none was drawn. */
+struct outbox_run *outbox_current_run(const struct outbox *outbox, const char *source);
+
 /* Stores event as number run->last_seq + 1. FX_EDISK. */
 FX_MUST_CHECK enum fx_code outbox_append(struct outbox *outbox, struct outbox_run *run,
                                          const struct outbox_event *event, struct fx_err *err);

@@ -88,7 +88,7 @@ static enum fx_code obey(struct outbox *outbox, const struct outbox_request *req
         if (obey_span(outbox, request->source, &request->spans[i], obeyed, err) != FX_OK)
             return err->code;
     /* The word of an old run must not be the last one heard of its source. */
-    const struct outbox_run *current = runs_current(outbox, request->source);
+    const struct outbox_run *current = outbox_current_run(outbox, request->source);
     if (obeyed->gone > 0 && current != NULL && add_declares(outbox, current->id, err) != FX_OK)
         return err->code;
     sqlite3_stmt *statement = sql_use(outbox, SQL_SET_ASKED);

@@ -188,7 +188,7 @@ static struct outbox_run **find_source(const struct outbox *outbox, const char *
     }
 }
 
-struct outbox_run *runs_current(const struct outbox *outbox, const char *source)
+struct outbox_run *outbox_current_run(const struct outbox *outbox, const char *source)
 {
     return outbox->sources_room == 0 ? NULL : *find_source(outbox, source);
 }

@@ -121,9 +121,6 @@ FX_MUST_CHECK enum fx_code runs_find(struct outbox *outbox, int64_t id, struct o
 /* The run of a row's id, NULL if it is not in memory. */
 struct outbox_run *runs_at(const struct outbox *outbox, int64_t id);
 
-/* The run of source drawn since the opening, NULL if there is none. */
-struct outbox_run *runs_current(const struct outbox *outbox, const char *source);
-
 /* ---- outbox_mark.c ---- */
 
 /* Notes that run's number seq is row id, if a mark is due. */

@@ -136,21 +136,15 @@ static void copy_text(char *out, const struct event_value *value)
     out[value->size] = '\0';
 }
 
-/* The run of the line's source; a name that cannot be one gives none. */
+/* The run of the checked line's source. */
 static enum fx_code take_run(struct station *station, struct outbox_run **run, struct fx_err *err)
 {
     const struct event *event = &station->line.event;
-    const struct event_value *source = event_envelope(event, ENVELOPE_SOURCE);
-    const struct event_value *region = event_envelope(event, ENVELOPE_REGION);
-    char source_text[SCHEMA_SOURCE_MAX + 1];
-    char region_text[SCHEMA_REGION_MAX + 1];
-    *run = NULL;
-    if (!text_is_name(source->text, (size_t)source->size, SCHEMA_SOURCE_MAX) || region->size < 1 ||
-        region->size > SCHEMA_REGION_MAX)
-        return FX_OK;
-    copy_text(source_text, source);
-    copy_text(region_text, region);
-    return outbox_take_run(station->outbox, source_text, region_text, run, err);
+    char source[SCHEMA_SOURCE_MAX + 1];
+    char region[SCHEMA_REGION_MAX + 1];
+    copy_text(source, event_envelope(event, ENVELOPE_SOURCE));
+    copy_text(region, event_envelope(event, ENVELOPE_REGION));
+    return outbox_take_run(station->outbox, source, region, run, err);
 }
 
 /* A clock that was set back: the source's last time goes on. */
@@ -171,7 +165,6 @@ enum fx_code station_store(struct station *station, struct stored_event *stored,
     struct outbox_run *run = NULL;
     if (take_run(station, &run, err) != FX_OK)
         return err->code;
-    fx_assert(run != NULL);
     put_clock_right(station, run);
     event->values[ENVELOPE_RUN].number = run->run;
     event->values[ENVELOPE_SEQ].number = run->last_seq + 1;
@@ -210,20 +203,31 @@ static void refuse(struct station *station, const struct origin *origin,
     note_pending(station, origin->answers);
 }
 
-/* Refused, and counted with the run of its source if it names one. */
-static enum fx_code reject(struct station *station, const struct origin *origin,
-                           const struct reject *reject, struct fx_err *err)
+/* The run that a refused line is put down to: its source's, else the post's own. A source of which
+ * no line was ever good gets none for it: to make up a name costs nothing, but a run costs memory
+ * here and a row in the city. NULL: none. */
+static struct outbox_run *find_run(const struct station *station)
 {
+    const struct event_value *named = event_envelope(&station->line.event, ENVELOPE_SOURCE);
+    const char *own = station->options->source;
+    char source[SCHEMA_SOURCE_MAX + 1];
     struct outbox_run *run = NULL;
-    refuse(station, origin, reject);
-    fx_err_clear(err);
-    if (take_run(station, &run, err) != FX_OK)
-        return err->code;
-    if (run != NULL) {
-        run->refused++;
-        outbox_touch(station->outbox, run);
+    if (text_is_name(named->text, (size_t)named->size, SCHEMA_SOURCE_MAX)) {
+        copy_text(source, named);
+        run = outbox_current_run(station->outbox, source);
     }
-    return FX_OK;
+    return run != NULL || own == NULL ? run : outbox_current_run(station->outbox, own);
+}
+
+static void reject(struct station *station, const struct origin *origin,
+                   const struct reject *reject)
+{
+    refuse(station, origin, reject);
+    struct outbox_run *run = find_run(station);
+    if (run == NULL)
+        return;
+    run->refused++;
+    outbox_touch(station->outbox, run);
 }
 
 static bool is_blank(const char *text, size_t size)
@@ -286,7 +290,9 @@ enum fx_code station_take(struct station *station, const struct origin *origin, 
         char reason[FX_ERR_TEXT_MAX];
         text_copy(reason, sizeof reason, record_reason(&station->line, err));
         const struct reject wrong = {origin->number, station->line.field, reason, text, size};
-        return reject(station, origin, &wrong, err);
+        fx_err_clear(err);
+        reject(station, origin, &wrong);
+        return FX_OK;
     }
     if (code == FX_OK) {
         station->counts.stored++;
