@@ -38,6 +38,17 @@ struct record {
     char id[RECORD_ID_MAX + 1];      /* of the line at hand */
 };
 
+/* jansson calls a text wrong that it had no memory to read: whether that was it is noted here. */
+static _Thread_local bool is_memory_short;
+
+static void *note_malloc(size_t size)
+{
+    void *memory = malloc(size);
+    if (memory == NULL)
+        is_memory_short = true;
+    return memory;
+}
+
 enum fx_code record_refuse(struct record_line *line, const char *field, struct fx_err *err,
                            const char *format, ...)
 {
@@ -308,7 +319,7 @@ static enum fx_code read_flat(struct record *record, struct record_line *line, s
     return code == FX_OK ? fill_and_check(record, line, err) : code;
 }
 
-static enum fx_code read_json(struct record *record, const char *text, size_t size,
+static enum fx_code load_json(struct record *record, const char *text, size_t size,
                               struct record_line *line, struct fx_err *err)
 {
     json_error_t error;
@@ -328,6 +339,17 @@ static enum fx_code read_json(struct record *record, const char *text, size_t si
         code = read_pair(record, &pair, find_slot(record, key, (size_t)pair.key_size), line, err);
     }
     return code == FX_OK ? fill_and_check(record, line, err) : code;
+}
+
+static enum fx_code read_json(struct record *record, const char *text, size_t size,
+                              struct record_line *line, struct fx_err *err)
+{
+    is_memory_short = false;
+    enum fx_code code = load_json(record, text, size, line, err);
+    if (!is_memory_short)
+        return code;
+    fx_err_clear(err);
+    return fx_err_set(err, FX_EMEMORY, "no memory for a line");
 }
 
 static void forget_line(struct record *record, struct record_line *line)
@@ -382,7 +404,12 @@ static enum fx_code set_constant(struct record *record, const char *name, const 
     if (key->index == KEY_ID || key->index == ENVELOPE_OCCURRED_AT || is_producers(key->index))
         return fx_err_set(err, FX_ECONFIG, "%s cannot be a constant", name);
     const struct field *field = &record->schema->fields[key->index];
+    is_memory_short = false;
     json_t *json = json_of_text(field, text);
+    if (is_memory_short) {
+        json_decref(json);
+        return fx_err_set(err, FX_EMEMORY, "no memory for constants");
+    }
     if (json == NULL)
         return fx_err_set(err, FX_ECONFIG, "the value is not UTF-8");
     if (json_array_append_new(record->set, json) != 0)
@@ -425,6 +452,7 @@ static enum fx_code set_constants(struct record *record, struct fx_err *err)
 enum fx_code record_open(const struct record_options *options, struct record **record,
                          struct fx_err *err)
 {
+    json_set_alloc_funcs(note_malloc, free);
     struct record *fresh = calloc(1, sizeof *fresh);
     json_t *set = json_array();
     if (fresh == NULL || set == NULL) {

@@ -53,14 +53,16 @@ struct record_line {
     char field[SCHEMA_NAME_MAX]; /* refused: the field at fault, "" for the line as a whole */
 };
 
-/* FX_ECONFIG  source, region or set is wrong; err says how. FX_EMEMORY. */
+/* Leads jansson's allocations of the whole program.
+ * FX_ECONFIG  source, region or set is wrong; err says how. FX_EMEMORY. */
 FX_MUST_CHECK enum fx_code record_open(const struct record_options *options, struct record **record,
                                        struct fx_err *err);
 
 /*
  * The texts of line->event live until the next record_read, and no longer than text.
  *
- * FX_EINPUT: refused, see line->field.
+ * FX_EINPUT   refused, see line->field.
+ * FX_EMEMORY  not looked at.
  */
 FX_MUST_CHECK enum fx_code record_read(struct record *record, const char *text, size_t size,
                                        struct record_line *line, struct fx_err *err);
