@@ -189,8 +189,7 @@ static bool find_wanted(struct redrive *redrive)
 /* A batch before the next row, or its own, cannot be unpacked: it is read from that row on. */
 static bool step_over(struct redrive *redrive)
 {
-    if (find_wanted(redrive) &&
-        is_passed_over(redrive, redrive->listed.rows[redrive->at].offset))
+    if (find_wanted(redrive) && is_passed_over(redrive, redrive->listed.rows[redrive->at].offset))
         redrive->rows[redrive->at].state = ROW_GONE;
     redrive->read_next = -1;
     return false;

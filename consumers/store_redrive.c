@@ -92,8 +92,8 @@ static const char list_sql[] =
     "r.events AS ahead FROM (SELECT r.* FROM rejected_range r WHERE "
     "(r.topic, r.partition, r.last_offset) > "
     "($1::text, $2::int, $3::bigint) AND r.last_offset >= 0 AND r.topic = ANY($4::text[]) AND "
-    "r.reason = ANY($5::text[]) ORDER BY r.topic, r.partition, r.last_offset LIMIT $6::int) r) r"
-    STORE_UNFOLD_SQL "WHERE r.ahead < 2 * $6::int AND "
+    "r.reason = ANY($5::text[]) ORDER BY r.topic, r.partition, r.last_offset LIMIT $6::int) r) "
+    "r" STORE_UNFOLD_SQL "WHERE r.ahead < 2 * $6::int AND "
     "(r.topic, r.partition, e.\"offset\") > ($1::text, $2::int, $3::bigint) "
     "ORDER BY r.topic, r.partition, e.\"offset\" LIMIT $6::int";
 
@@ -190,11 +190,14 @@ enum fx_code store_count_rejected(struct store *store, enum reason reason, int64
     "last_offset ORDER BY \"offset\") AS part FROM x), "                                           \
     "left_over AS (SELECT l.*, (last_offset, part) AS fold FROM l WHERE NOT is_settled), "         \
     "b AS (" STORE_FOLD_SQL("left_over") "), "                                                     \
-    "i AS (INSERT INTO \"%s\".redriven_event (topic, partition, \"offset\", reason, source, run, " \
-    "seq, outcome) SELECT topic, partition, \"offset\", reason, source, run, seq, outcome FROM d " \
-    "WHERE outcome IS NOT NULL) "                                                                  \
-    "SELECT must((SELECT count(*) FROM x WHERE is_settled) = (SELECT count(*) FROM d), 'FX001', "  \
-    "'a rejected event was settled by another')"
+                                         "i AS (INSERT INTO \"%s\".redriven_event (topic, "        \
+                                         "partition, \"offset\", reason, source, run, "            \
+                                         "seq, outcome) SELECT topic, partition, \"offset\", "     \
+                                         "reason, source, run, seq, outcome FROM d "               \
+                                         "WHERE outcome IS NOT NULL) "                             \
+                                         "SELECT must((SELECT count(*) FROM x WHERE is_settled) "  \
+                                         "= (SELECT count(*) FROM d), 'FX001', "                   \
+                                         "'a rejected event was settled by another')"
 
 #define SETTLED_ARRAYS 8
 

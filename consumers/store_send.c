@@ -231,9 +231,9 @@ static bool follows(const struct flush *flush, int i)
 static enum fx_code send_rejected(struct store *store, const struct flush *flush,
                                   struct fx_err *err)
 {
-    static const enum array_type types[] = {
-        ARRAY_TEXT, ARRAY_INT4, ARRAY_INT8, ARRAY_TEXT,  ARRAY_TEXT,        ARRAY_TEXT,
-        ARRAY_INT8, ARRAY_INT8, ARRAY_INT4, ARRAY_BYTEA, ARRAY_TIMESTAMPTZ, ARRAY_BOOL};
+    static const enum array_type types[] = {ARRAY_TEXT, ARRAY_INT4,  ARRAY_INT8,        ARRAY_TEXT,
+                                            ARRAY_TEXT, ARRAY_TEXT,  ARRAY_INT8,        ARRAY_INT8,
+                                            ARRAY_INT4, ARRAY_BYTEA, ARRAY_TIMESTAMPTZ, ARRAY_BOOL};
     struct array *a = store->arrays;
     store_begin_arrays(store, types, 12);
     for (int i = 0; i < flush->rejected_count; i++) {

@@ -37,8 +37,8 @@ struct store {
     "lengths, digests, appended_at) SELECT topic, partition, reason, source, run, "                \
     "array_agg(\"offset\" ORDER BY \"offset\"), array_agg(detail ORDER BY \"offset\"), "           \
     "array_agg(seq ORDER BY \"offset\"), array_agg(length ORDER BY \"offset\"), "                  \
-    "array_agg(sha256 ORDER BY \"offset\"), array_agg(appended_at ORDER BY \"offset\") FROM "      \
-    events " GROUP BY topic, partition, reason, source, run, fold"
+    "array_agg(sha256 ORDER BY \"offset\"), array_agg(appended_at ORDER BY \"offset\") "           \
+    "FROM " events " GROUP BY topic, partition, reason, source, run, fold"
 
 /* The messages of row r. */
 #define STORE_UNFOLD_SQL                                                                           \

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rejected messages of a kind lie folded in rows of rejected_range. Each is known all the same: with
-its own offset, number, length and digest, whatever is taken out of its row or renumbered in it."""
+"""Rejected messages of a kind lie folded in rows of rejected_range. Each is known all the same:
+by its own offset, number, length and digest, whatever is taken out of its row or renumbered."""
 
 import hashlib
 import random

@@ -321,7 +321,8 @@ def test_another_record_in_its_place(system):
     post.count()
     add_region(system)
     system.db.execute(
-        f"UPDATE {system.schema}.rejected_range SET digests = array_fill(sha256('x'), ARRAY[events])"
+        f"UPDATE {system.schema}.rejected_range SET"
+        " digests = array_fill(sha256('x'), ARRAY[events])"
     )
     said = system.run("fx-rollup", "--redrive", code=3)
     assert "is not the one that was rejected" in said.err
