@@ -158,7 +158,7 @@ static void the_fixed_statements_take_as_many_arrays_as_are_sent(void **state)
         const char *name;
         int parameters;
     } expected[] = {{"positions", 8},   {"runs", 20},     {"heartbeats", 16}, {"gaps_gone", 4},
-                    {"gaps", 7},        {"rejected", 11}, {"mark_locks", 1},  {"corrected", 5},
+                    {"gaps", 7},        {"rejected", 12}, {"mark_locks", 1},  {"corrected", 5},
                     {"uncorrected", 4}, {"reversals", 8}, {"days", 6},        {"tallies", 6},
                     {"corrections", 7}, {"hours", 4},     {"holes", 4}};
     const int count = (int)(sizeof expected / sizeof expected[0]);
