@@ -172,6 +172,7 @@ enum fx_code store_count_rejected(struct store *store, enum reason reason, int64
 
 /* Each must be there as it was listed, or another settled it; what counts is on record. What is
  * left of their rows stays, in rows that end where one was taken out. */
+#define KEPT_SQL STORE_FOLD_SQL("left_over")
 #define SETTLED_SQL                                                                                \
     "WITH d AS (SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], "            \
     "$5::text[], $6::bigint[], $7::bigint[], $8::text[]) AS d(topic, partition, \"offset\", "      \
@@ -189,15 +190,11 @@ enum fx_code store_count_rejected(struct store *store, enum reason reason, int64
     "l AS (SELECT x.*, count(*) FILTER (WHERE is_settled) OVER (PARTITION BY topic, partition, "   \
     "last_offset ORDER BY \"offset\") AS part FROM x), "                                           \
     "left_over AS (SELECT l.*, (last_offset, part) AS fold FROM l WHERE NOT is_settled), "         \
-    "b AS (" STORE_FOLD_SQL("left_over") "), "                                                     \
-                                         "i AS (INSERT INTO \"%s\".redriven_event (topic, "        \
-                                         "partition, \"offset\", reason, source, run, "            \
-                                         "seq, outcome) SELECT topic, partition, \"offset\", "     \
-                                         "reason, source, run, seq, outcome FROM d "               \
-                                         "WHERE outcome IS NOT NULL) "                             \
-                                         "SELECT must((SELECT count(*) FROM x WHERE is_settled) "  \
-                                         "= (SELECT count(*) FROM d), 'FX001', "                   \
-                                         "'a rejected event was settled by another')"
+    "b AS (" KEPT_SQL "), i AS (INSERT INTO \"%s\".redriven_event (topic, partition, \"offset\", " \
+    "reason, source, run, seq, outcome) SELECT topic, partition, \"offset\", reason, source, "     \
+    "run, seq, outcome FROM d WHERE outcome IS NOT NULL) "                                         \
+    "SELECT must((SELECT count(*) FROM x WHERE is_settled) = (SELECT count(*) FROM d), "           \
+    "'FX001', 'a rejected event was settled by another')"
 
 #define SETTLED_ARRAYS 8
 
