@@ -3,6 +3,8 @@
 #ifndef FX_PIPELINE_PART_H
 #define FX_PIPELINE_PART_H
 
+#include "../schemas/schema.h"
+#include "../schemas/wire.h"
 #include "unread.h"
 
 #define LAST_RECORD_MAX (WIRE_EVENT_MAX + SCHEMA_SOURCE_MAX + 24) /* all that can be an event */
