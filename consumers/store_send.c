@@ -46,6 +46,37 @@ enum fx_code store_send_arrays_sql(struct store *store, const char *sql, int cou
     return send_arrays(store, NULL, sql, count, err);
 }
 
+/* A prepared statement and its parameters. A flush may hold more rows than arrays should: it is
+ * sent as often as needed. */
+struct shape {
+    const char *name;
+    int count;
+    enum array_type types[20];
+};
+
+static void begin_rows(struct store *store, const struct shape *shape)
+{
+    store_begin_arrays(store, shape->types, shape->count);
+}
+
+/* There is room for a row more: what is full goes. */
+static enum fx_code make_room(struct store *store, const struct shape *shape, struct fx_err *err)
+{
+    if (store->arrays[0].count < STORE_ROWS_MAX)
+        return FX_OK;
+    if (store_send_arrays(store, shape->name, shape->count, err) != FX_OK)
+        return err->code;
+    store_drain(store);
+    begin_rows(store, shape);
+    return FX_OK;
+}
+
+static enum fx_code end_rows(struct store *store, const struct shape *shape, struct fx_err *err)
+{
+    return store->arrays[0].count == 0 ? FX_OK
+                                       : store_send_arrays(store, shape->name, shape->count, err);
+}
+
 static void add_nullable(struct array *array, int64_t value, bool is_null)
 {
     if (is_null)
@@ -123,22 +154,21 @@ static void add_run(struct store *store, const struct flush *flush,
 
 static enum fx_code send_runs(struct store *store, const struct flush *flush, struct fx_err *err)
 {
-    static const enum array_type types[] = {
-        ARRAY_TEXT,        ARRAY_TEXT, ARRAY_INT8,        ARRAY_INT4, ARRAY_BOOL,
-        ARRAY_INT8,        ARRAY_INT8, ARRAY_INT8,        ARRAY_INT8, ARRAY_INT8,
-        ARRAY_INT8,        ARRAY_INT8, ARRAY_INT4,        ARRAY_BOOL, ARRAY_TIMESTAMPTZ,
-        ARRAY_TIMESTAMPTZ, ARRAY_TEXT, ARRAY_TIMESTAMPTZ, ARRAY_DATE, ARRAY_INT8};
+    static const struct shape runs = {
+        "runs", 20, {ARRAY_TEXT, ARRAY_TEXT,        ARRAY_INT8,        ARRAY_INT4,
+                     ARRAY_BOOL, ARRAY_INT8,        ARRAY_INT8,        ARRAY_INT8,
+                     ARRAY_INT8, ARRAY_INT8,        ARRAY_INT8,        ARRAY_INT8,
+                     ARRAY_INT4, ARRAY_BOOL,        ARRAY_TIMESTAMPTZ, ARRAY_TIMESTAMPTZ,
+                     ARRAY_TEXT, ARRAY_TIMESTAMPTZ, ARRAY_DATE,        ARRAY_INT8}};
     int count;
     const int *dirty = ledger_dirty(flush->ledger, &count);
-    for (int first = 0; first < count && err->code == FX_OK; first += STORE_ROWS_MAX) {
-        if (first > 0)
-            store_drain(store);
-        store_begin_arrays(store, types, 20);
-        for (int i = first; i < count && i < first + STORE_ROWS_MAX; i++)
-            add_run(store, flush, ledger_entry(flush->ledger, dirty[i]));
-        (void)(store_send_arrays(store, "runs", 20, err) == FX_OK);
+    begin_rows(store, &runs);
+    for (int i = 0; i < count; i++) {
+        if (make_room(store, &runs, err) != FX_OK)
+            return err->code;
+        add_run(store, flush, ledger_entry(flush->ledger, dirty[i]));
     }
-    return err->code;
+    return end_rows(store, &runs, err);
 }
 
 static void add_heartbeat(struct store *store, const struct ledger_heartbeat *beat)
@@ -162,62 +192,77 @@ static void add_heartbeat(struct store *store, const struct ledger_heartbeat *be
 static enum fx_code send_heartbeats(struct store *store, const struct flush *flush,
                                     struct fx_err *err)
 {
-    static const enum array_type types[] = {
-        ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8, ARRAY_INT8, ARRAY_TEXT, ARRAY_TIMESTAMPTZ,
-        ARRAY_INT8, ARRAY_INT8, ARRAY_INT8, ARRAY_INT8, ARRAY_TEXT, ARRAY_TIMESTAMPTZ,
-        ARRAY_INT8, ARRAY_INT8, ARRAY_TEXT, ARRAY_INT8};
+    static const struct shape heartbeats = {"heartbeats",
+                                            16,
+                                            {ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8, ARRAY_INT8,
+                                             ARRAY_TEXT, ARRAY_TIMESTAMPTZ, ARRAY_INT8, ARRAY_INT8,
+                                             ARRAY_INT8, ARRAY_INT8, ARRAY_TEXT, ARRAY_TIMESTAMPTZ,
+                                             ARRAY_INT8, ARRAY_INT8, ARRAY_TEXT, ARRAY_INT8}};
     int count;
     const int *dirty = ledger_dirty(flush->ledger, &count);
-    store_begin_arrays(store, types, 16);
+    begin_rows(store, &heartbeats);
     for (int i = 0; i < count; i++) {
         const struct ledger_heartbeat *beat = ledger_pending_heartbeat(flush->ledger, dirty[i]);
         if (beat == NULL)
             continue;
+        if (make_room(store, &heartbeats, err) != FX_OK)
+            return err->code;
         add_run_key(store, ledger_entry(flush->ledger, dirty[i]));
         add_heartbeat(store, beat);
     }
-    return store->arrays[0].count == 0 ? FX_OK : store_send_arrays(store, "heartbeats", 16, err);
+    return end_rows(store, &heartbeats, err);
 }
 
 static enum fx_code send_gaps_gone(struct store *store, const struct flush *flush,
                                    struct fx_err *err)
 {
-    static const enum array_type types[] = {ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8, ARRAY_INT8};
+    static const struct shape gaps_gone = {
+        "gaps_gone", 4, {ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8, ARRAY_INT8}};
     int count;
     const int *dirty = ledger_dirty(flush->ledger, &count);
-    store_begin_arrays(store, types, 4);
+    begin_rows(store, &gaps_gone);
     for (int i = 0; i < count; i++) {
         const struct ledger_entry *entry = ledger_entry(flush->ledger, dirty[i]);
         for (int g = 0; g < entry->gaps.removed_count; g++) {
+            if (make_room(store, &gaps_gone, err) != FX_OK)
+                return err->code;
             add_run_key(store, entry);
             array_add_int8(&store->arrays[3], entry->gaps.removed[g]);
         }
     }
-    return store->arrays[0].count == 0 ? FX_OK : store_send_arrays(store, "gaps_gone", 4, err);
+    return end_rows(store, &gaps_gone, err);
+}
+
+static void add_gap(struct store *store, const struct ledger_entry *entry, const struct gap *gap)
+{
+    struct array *a = store->arrays;
+    add_run_key(store, entry);
+    array_add_int8(&a[3], gap->first);
+    array_add_int8(&a[4], gap->last);
+    array_add_text(&a[5], gap_cause_name(gap->cause));
+    array_add_instant(&a[6], gap->opened_ms);
 }
 
 static enum fx_code send_gaps(struct store *store, const struct flush *flush, struct fx_err *err)
 {
-    static const enum array_type types[] = {ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8,       ARRAY_INT8,
-                                            ARRAY_INT8, ARRAY_TEXT, ARRAY_TIMESTAMPTZ};
-    struct array *a = store->arrays;
+    static const struct shape gaps = {"gaps",
+                                      7,
+                                      {ARRAY_TEXT, ARRAY_TEXT, ARRAY_INT8, ARRAY_INT8, ARRAY_INT8,
+                                       ARRAY_TEXT, ARRAY_TIMESTAMPTZ}};
     int count;
     const int *dirty = ledger_dirty(flush->ledger, &count);
-    store_begin_arrays(store, types, 7);
+    begin_rows(store, &gaps);
     for (int i = 0; i < count; i++) {
         const struct ledger_entry *entry = ledger_entry(flush->ledger, dirty[i]);
         for (int g = 0; g < entry->gaps.count; g++) {
-            const struct gap *gap = &entry->gaps.gaps[g];
-            if (gap->is_stored)
+            if (entry->gaps.gaps[g].is_stored)
                 continue;
-            add_run_key(store, entry);
-            array_add_int8(&a[3], gap->first);
-            array_add_int8(&a[4], gap->last);
-            array_add_text(&a[5], gap_cause_name(gap->cause));
-            array_add_instant(&a[6], gap->opened_ms);
+            if (make_room(store, &gaps, err) != FX_OK)
+                return err->code;
+            add_gap(store, entry, &entry->gaps.gaps[g]);
         }
     }
-    return a[0].count == 0 ? FX_OK : store_send_arrays(store, "gaps", 7, err);
+    return end_rows(store, &gaps, err);
 }
 
 /* Whether no rejected message of the partition lies between row i and the one before it. A flush in
@@ -259,13 +304,16 @@ static enum fx_code send_rejected(struct store *store, const struct flush *flush
 
 static enum fx_code send_hours(struct store *store, const struct flush *flush, struct fx_err *err)
 {
-    static const enum array_type types[] = {ARRAY_TEXT, ARRAY_TEXT, ARRAY_TIMESTAMPTZ, ARRAY_INT4};
+    static const struct shape hours = {
+        "hours", 4, {ARRAY_TEXT, ARRAY_TEXT, ARRAY_TIMESTAMPTZ, ARRAY_INT4}};
     struct array *a = store->arrays;
     int count;
     const int *dirty = ledger_dirty(flush->ledger, &count);
-    store_begin_arrays(store, types, 4);
+    begin_rows(store, &hours);
     for (int i = 0; i < flush->hour_count; i++) {
         const struct flush_hour *row = &flush->hours[i];
+        if (make_room(store, &hours, err) != FX_OK)
+            return err->code;
         array_add_text(&a[0], store->options.topics[row->topic]);
         array_add_text(&a[1], names_text(ledger_names(flush->ledger), row->source));
         array_add_instant(&a[2], row->hour_ms);
@@ -275,12 +323,14 @@ static enum fx_code send_hours(struct store *store, const struct flush *flush, s
         const struct ledger_entry *entry = ledger_entry(flush->ledger, dirty[i]);
         if (entry->slots == 0)
             continue;
+        if (make_room(store, &hours, err) != FX_OK)
+            return err->code;
         array_add_text(&a[0], store->options.topics[entry->topic]);
         array_add_bytes(&a[1], entry->source_text, entry->source_size);
         array_add_instant(&a[2], entry->hour_ms);
         array_add_int4(&a[3], (int32_t)entry->slots);
     }
-    return a[0].count == 0 ? FX_OK : store_send_arrays(store, "hours", 4, err);
+    return end_rows(store, &hours, err);
 }
 
 static enum fx_code send_holes(struct store *store, const struct flush *flush, struct fx_err *err)
