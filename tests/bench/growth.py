@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """How it grows: events per second and CPU against partitions, posts, places, bytes an event and
-workers, each alone beside a middle case; a plot of it, what limits each, and what it comes to for a
-nation."""
+workers, each alone (but a place needs a post) beside a middle case; a plot of it, what limits each,
+and what it comes to for a nation."""
 
 import contextlib
 import csv
 import json
 import os
 import shutil
+import time
 from dataclasses import dataclass, replace
 
+import cost
 import lab
+import meter
 import plot
-from lib.system import SCHEMAS
+from lib.system import SCHEMAS, now_ms, wait_until
 from report import number
 
 PARTITIONS, SOURCES, WORKERS = 8, 1000, 2  # the middle case
 NATION_PER_S, BACKLOG = 43_000, 233_000_000  # samples in the peak hour; after 90 minutes away
-CITY_PLACES = 66
+CITY_PLACES, NATION_PLACES = 66, 45_000
 REMARK_BYTES, SIZE_BYTES = 1024, 2_000_000_000  # of a string at most; of a topic, about
 COUNTIES_PER_CITY, TOWNS_PER_COUNTY = 8, 14
 
@@ -97,13 +100,13 @@ def own_schemas():
 
 
 def by_places(bench, events):
-    for places in bench.pick([45_000], [1000, 10_000, 45_000]):
+    for places in bench.pick([NATION_PLACES], [1000, 10_000, NATION_PLACES]):
         with own_schemas() as schemas:
             write_places(schemas / "regions.csv", places)
             # one city's example of who reports does not fit other places
             (schemas / "sources.csv").unlink(missing_ok=True)
             with bench.lab(schemas=schemas) as topic:
-                # a post in each place
+                # a post in each place: nothing is counted where there is none
                 topic.fill(max(events, 4 * places), max(SOURCES, places))
                 yield measure(bench, topic, "places", places)
 
@@ -178,18 +181,72 @@ def limit_of(points, cores):
     )
 
 
-def nation(middle, wide, cores):
-    """wide: the case of the most places."""
-    lines = [
-        f"The nation, {NATION_PER_S} samples/s in the peak hour, from CPU per million events:"
-    ]
+@dataclass
+class Paced:
+    """Events as they come, NATION_PER_S of them: CPU seconds a second, and how many were counted."""
+
+    name: str
+    per_s: float
+    own: float
+    broker: float
+    postgres: float
+
+    def __str__(self):
+        cores = self.own + self.broker + self.postgres
+        late = "" if self.per_s > 0.97 * NATION_PER_S else ", which is all that is left for it"
+        return (
+            f"  {self.name}: {self.per_s:.0f}/s counted{late}; cores: fx-rollup"
+            f" {number(self.own)}, the broker {number(self.broker)}, PostgreSQL"
+            f" {number(self.postgres)}, together {number(cores)}"
+        )
+
+
+def paced(bench, topic, name, sources):
+    """The nation's peak hour. What makes the events shares the cores, and is not told of."""
+    seconds, port = bench.pick(10, 40), cost.free_port()
+    counter = topic.start("fx-rollup", "--workers", WORKERS, "--metrics", f"127.0.0.1:{port}")
+    metrics, events = cost.Metrics(port), NATION_PER_S * (seconds + 60)
+    words = topic.fill_words(events, sources, "--rate", NATION_PER_S, "-X", "linger.ms=5",
+                             "--from", now_ms(), spread_ms=events * 1000 // NATION_PER_S)
+    filling = topic.start(*words)
+
+    def look():
+        mine = meter.cpu_s(counter.popen.pid), *bench.services.cpu_s()
+        return time.monotonic(), metrics.read().get("committed_total", 0), *mine
+
+    try:
+        # every post is known, and nobody starts any more
+        settled = 2 * NATION_PER_S + sources
+        wait_until(lambda: metrics.read().get("committed_total", 0) > settled, 60, "the load", 0.2)
+        before = look()
+        time.sleep(seconds)
+        used = [after - first for after, first in zip(look(), before)]
+        assert filling.is_running(), filling.result()
+    finally:
+        filling.kill()
+        counter.stop(120)
+    return Paced(name, *(one / used[0] for one in used[1:]))
+
+
+def in_nation(bench):
+    with bench.lab() as topic:
+        yield paced(bench, topic, "one city's places", SOURCES)
+    with own_schemas() as schemas:
+        write_places(schemas / "regions.csv", NATION_PLACES)
+        (schemas / "sources.csv").unlink(missing_ok=True)
+        with bench.lab(schemas=schemas) as topic:
+            yield paced(bench, topic, f"{NATION_PLACES} places, a post in each", NATION_PLACES)
+
+
+def nation(found, middle, wide, cores):
+    """found: Paced ones. wide: the case of the most places."""
+    lines = [f"The nation, {NATION_PER_S} samples/s in the peak hour, counted as they come:"]
+    lines += map(str, found)
+    lines.append(f"After 90 minutes away, {BACKLOG // 1_000_000} M events are counted in, by")
     for name, p in (("one city's places", middle), (f"{wide.x} places", wide)):
-        own, all_of_it = (NATION_PER_S / 1e6 * cpu for cpu in (p.cpu, p.all_cpu()))
-        minutes = BACKLOG / p.rate / 60
         lines.append(
-            f"  {name}: {number(own)} cores of fx-rollup, {number(all_of_it)} with broker and"
-            f" PostgreSQL; a backlog of {BACKLOG // 1_000_000} M is counted in"
-            f" {number(minutes)} min on {cores} cores ({number(p.rate / cores / 1e6)} M/s each)"
+            f"  {name}: {number(BACKLOG / p.rate / 60)} min on {cores} cores"
+            f" ({number(p.rate / cores / 1e6)} M/s each)"
         )
     return [*lines, "  More than these cores give: more partitions, and processes in the group."]
 
@@ -220,7 +277,9 @@ def run(bench):
     ]
     plot.write(lab.OUT / "growth.svg", panels)
     bench.report.say("", *(limit_of(mine, cores) for mine in found.values()), "")
-    bench.report.say(*nation(middle, found["places"][-1], cores))
+    counted = list(in_nation(bench))
+    bench.report.say(*nation(counted, middle, found["places"][-1], cores))
+    bench.report.keep("nation", [vars(one) for one in counted])
     bench.report.say(f"plot: {(lab.OUT / 'growth.svg').relative_to(lab.ROOT)}")
     bench.report.keep("growth", [vars(p) for p in points])
     bench.report.at_most("growth_wrong_figures", sum(p.wrong for p in points), 0)

@@ -25,6 +25,12 @@ def _stat(pid):
     return int(words[1]), sum(ticks[:2]) / TICKS_PER_S, sum(ticks[2:]) / TICKS_PER_S
 
 
+def cpu_s(pid):
+    """CPU seconds of a process and of the children it has waited for."""
+    _, own, waited = _stat(pid)
+    return own + waited
+
+
 def peak_mb(pid):
     """VmHWM. The rusage of a child will not do: it starts from what its parent had."""
     try:
