@@ -139,6 +139,11 @@ static bool walk(const struct decoder *decoder, const uint8_t *bytes, size_t siz
     return true;
 }
 
+bool decoder_is_straight(const struct decoder *decoder)
+{
+    return decoder->straight != NULL;
+}
+
 bool decoder_run(const struct decoder *decoder, const uint8_t *bytes, size_t size,
                  struct decoded *out)
 {

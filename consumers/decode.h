@@ -37,6 +37,9 @@ FX_MUST_CHECK enum fx_code decoder_open(const struct schema *writer, const struc
                                         struct decoder **decoder, struct fx_err *err);
 void decoder_close(struct decoder *decoder);
 
+/* Whether it has code of its own, made when the program was built (straight.h). */
+bool decoder_is_straight(const struct decoder *decoder);
+
 /*
  * Decodes a whole body. false: it is no value of the writer's schema (out is undefined). true:
  * out is filled; a value outside its bounds or a sum that is wrong is named in it.

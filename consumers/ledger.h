@@ -75,7 +75,8 @@ FX_MUST_CHECK enum fx_code ledger_count(struct ledger *ledger, int index, int64_
 
 /*
  * Records that seq, judged LEDGER_NEW or LEDGER_DUPLICATE, was rejected: an uncounted number goes
- * into a gap of cause rejected, a counted one stays counted. FX_EMEMORY: nothing changed.
+ * into a gap of cause rejected, a counted one stays counted. FX_EMEMORY: seq is as it was; numbers
+ * before it may be known as missing now.
  */
 FX_MUST_CHECK enum fx_code ledger_reject(struct ledger *ledger, int index, int64_t seq,
                                          const struct gap *gap, struct fx_err *err);

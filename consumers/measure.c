@@ -210,6 +210,11 @@ void measure_close(struct measure *measure)
     free(measure);
 }
 
+bool measure_is_straight(const struct measure *measure)
+{
+    return measure->straight != NULL;
+}
+
 static bool is_listed(const struct condition *condition, int64_t number)
 {
     for (int i = 0; i < condition->value_count; i++)

@@ -18,6 +18,9 @@ FX_MUST_CHECK enum fx_code measure_open(const struct schema *schema, const struc
                                         struct measure **measure, struct fx_err *err);
 void measure_close(struct measure *measure);
 
+/* As decoder_is_straight. */
+bool measure_is_straight(const struct measure *measure);
+
 void measure_add(const struct measure *measure, const struct plan_target *target,
                  struct cell *cell);
 

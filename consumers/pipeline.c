@@ -27,6 +27,11 @@ static enum fx_code open_kind(struct pipeline *pipeline, int kind, struct fx_err
     state->not_before_ms = kind_current(&catalog->kinds[kind].kind)->not_before_ms;
     if (plan_open(catalog, kind, seed, &state->plan, err) != FX_OK)
         return err->code;
+    if (!plan_is_straight(state->plan))
+        fx_log(
+            FX_LOG_INFO, "walked",
+            "kind=%s msg=\"changed since the build: counted the same, but slower until the next\"",
+            catalog->kinds[kind].kind.name);
     for (int i = 0; i < plan_rollup_count(state->plan); i++)
         if (cells_open(plan_rollup(state->plan, i), pipeline->options.bytes_max, seed,
                        &state->cells[i], err) != FX_OK ||

@@ -108,6 +108,14 @@ void plan_close(struct plan *plan)
     free(plan);
 }
 
+bool plan_is_straight(const struct plan *plan)
+{
+    bool is_straight = decoder_is_straight(plan->writers[0].decoder);
+    for (int i = 0; i < plan->kind->rollups.count; i++)
+        is_straight = is_straight && measure_is_straight(plan->measures[i]);
+    return is_straight;
+}
+
 int plan_rollup_count(const struct plan *plan)
 {
     return plan->kind->rollups.count;

@@ -8,8 +8,8 @@
  * cells may grow and a new string dimension gets a name.
  *
  * Pure: no I/O, no clock. Not the place for dedupe (ledger.h) or for time rules (pipeline.h).
- * Invariant: after any return of plan_apply but FX_OK, cells are exactly as they were.
- * Limits: PLAN_PREDICATES_MAX different conditions per rollup (checked at plan_open).
+ * Invariant: after any return of plan_apply but FX_OK no figure has changed; an empty cell may be
+ * new. Limits: PLAN_PREDICATES_MAX different conditions per rollup (checked at plan_open).
  */
 #ifndef FX_PLAN_H
 #define FX_PLAN_H
@@ -59,6 +59,10 @@ void plan_close(struct plan *plan);
 int plan_rollup_count(const struct plan *plan);
 const struct rollup *plan_rollup(const struct plan *plan, int rollup);
 
+/* Whether events of the current schema are read and counted by code made for them when the program
+ * was built. If not, as after a change of the kind, the tables are walked: the same, but slower. */
+bool plan_is_straight(const struct plan *plan);
+
 /* REASON_COUNT: event is filled. Another reason: why not; detail (ours, ASCII) says more, and
  * is_envelope_valid whether source, run and seq are filled all the same. */
 enum reason plan_read(const struct plan *plan, const uint8_t *bytes, size_t size,
@@ -66,12 +70,13 @@ enum reason plan_read(const struct plan *plan, const uint8_t *bytes, size_t size
 
 /*
  * Adds target->event to target->cells[rollup] of each of the kind's rollups.
- * FX_EFULL: some cells are full; FX_EMEMORY. Nothing changed then.
+ * FX_EFULL: some cells are full; FX_EMEMORY. No figure changed then.
  */
 FX_MUST_CHECK enum fx_code plan_apply(struct plan *plan, const struct plan_target *target,
                                       struct fx_err *err);
 
-/* How many more events may bring strings as dimensions; if none: flush, then plan_forget. */
+/* How many more events may bring strings as dimensions; if none: flush, then plan_forget, as it is
+ * done at a claim. */
 int64_t plan_room(const struct plan *plan);
 
 /* Forgets the strings met as dimensions; no cell may refer to one any more. */

@@ -183,7 +183,7 @@ def limit_of(points, cores):
 
 @dataclass
 class Paced:
-    """Events as they come, NATION_PER_S of them: CPU seconds a second, and how many were counted."""
+    """Events as they come, NATION_PER_S of them: CPU seconds a second, how many were counted."""
 
     name: str
     per_s: float
