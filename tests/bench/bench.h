@@ -2,7 +2,9 @@
 /*
  * bench - the line by which a consumer of the benchmark ends: one JSON object on stdout.
  *
- * {"events":N,"first_fetch_ms":EPOCH,"last_commit_ms":EPOCH,"cpu_s":S,"vm_hwm_kb":N}
+ * {"events":N,"first_fetch_ms":EPOCH,"last_commit_ms":EPOCH}
+ *
+ * What it took of CPU and memory, meter.py reads from outside, alike of all.
  */
 #ifndef FX_BENCH_H
 #define FX_BENCH_H
@@ -10,7 +12,6 @@
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/resource.h>
 
 struct bench_result {
     int64_t events;
@@ -20,13 +21,9 @@ struct bench_result {
 
 static inline void bench_print(const struct bench_result *result)
 {
-    struct rusage used;
-    getrusage(RUSAGE_SELF, &used);
-    double cpu_s = (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-                   (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
     printf("{\"events\":%" PRId64 ",\"first_fetch_ms\":%" PRId64 ",\"last_commit_ms\":%" PRId64
-           ",\"cpu_s\":%.3f,\"vm_hwm_kb\":%ld}\n",
-           result->events, result->first_fetch_ms, result->last_commit_ms, cpu_s, used.ru_maxrss);
+           "}\n",
+           result->events, result->first_fetch_ms, result->last_commit_ms);
 }
 
 #endif

@@ -23,7 +23,7 @@
 
 struct options {
     struct kafka_options kafka;
-    const char *topic;
+    struct fx_list topics;
     int64_t consumers;
 };
 
@@ -31,17 +31,17 @@ struct options {
 
 static const struct fx_opt opts[] = {
     KAFKA_OPTS(struct options, kafka),
-    {"topic", 't', FX_OPT_TEXT, AT(topic), "TOPIC", NULL, 0, 0, "what to count"},
+    {"topic", 't', FX_OPT_LIST, AT(topics), "TOPIC", NULL, 0, 0, "what to count; several times"},
     {"consumers", 0, FX_OPT_NUMBER, AT(consumers), "N", NULL, 1, CONSUMERS_MAX,
      "threads, each with a share of the partitions"},
     {NULL, 0, FX_OPT_FLAG, 0, NULL, NULL, 0, 0, NULL},
 };
 
 static const struct fx_program program = {"fangxian-count", "[options]",
-                                          "Counts a topic's messages, for benchmarks.", opts, NULL};
+                                          "Counts messages of topics, for benchmarks.", opts, NULL};
 
 static struct options options = {.consumers = 1};
-static int32_t partitions;
+static int32_t partitions[ARGS_LIST_MAX]; /* of each topic */
 
 struct counter {
     pthread_t thread;
@@ -88,21 +88,30 @@ static enum fx_code open_counter(struct counter *counter, struct fx_err *err)
     return FX_OK;
 }
 
-static enum fx_code assign(struct counter *counter, struct fx_err *err)
+/* Adds the counter's share of a topic: every so-many-th partition. */
+static void list_share(struct counter *counter, int topic, rd_kafka_topic_partition_list_t *list,
+                       struct fx_err *err)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
-    for (int32_t i = counter->index; i < partitions; i += (int32_t)options.consumers) {
+    const char *name = options.topics.items[topic];
+    for (int32_t i = counter->index; i < partitions[topic]; i += (int32_t)options.consumers) {
         int64_t low = 0;
         int64_t high = 0;
-        if (rd_kafka_query_watermark_offsets(counter->rk, options.topic, i, &low, &high, 10000) !=
+        if (rd_kafka_query_watermark_offsets(counter->rk, name, i, &low, &high, 10000) !=
             RD_KAFKA_RESP_ERR_NO_ERROR)
-            fx_err_set(err, FX_ERETRY, "no offsets of partition %d", (int)i);
+            fx_err_set(err, FX_ERETRY, "no offsets of %s/%d", name, (int)i);
         counter->wanted += high - low;
-        rd_kafka_topic_partition_list_add(list, options.topic, i)->offset = low;
-        rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(counter->rk, options.topic, i);
+        rd_kafka_topic_partition_list_add(list, name, i)->offset = low;
+        rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(counter->rk, name, i);
         rd_kafka_queue_forward(queue, counter->queue);
         rd_kafka_queue_destroy(queue);
     }
+}
+
+static enum fx_code assign(struct counter *counter, struct fx_err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    for (int t = 0; t < options.topics.count; t++)
+        list_share(counter, t, list, err);
     rd_kafka_assign(counter->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     return err->code;
@@ -126,7 +135,9 @@ static enum fx_code ask_partitions(struct fx_err *err)
     if (kafka_conf_new(&options.kafka, "fangxian-count", none, &conf, err) != FX_OK ||
         kafka_open(RD_KAFKA_PRODUCER, conf, &rk, err) != FX_OK)
         return err->code;
-    (void)(kafka_partition_count(rk, options.topic, 10000, &partitions, err) == FX_OK);
+    for (int t = 0; t < options.topics.count && err->code == FX_OK; t++)
+        (void)(kafka_partition_count(rk, options.topics.items[t], 10000, &partitions[t], err) ==
+               FX_OK);
     rd_kafka_destroy(rk);
     return err->code;
 }
@@ -161,7 +172,7 @@ int main(int argc, char **argv)
     struct fx_err err = FX_ERR_INIT;
     struct fx_argv words = {argc, argv, 0, false};
     if (args_parse(&program, &words, &options, &err) == FX_OK && !words.is_done) {
-        if (options.topic == NULL)
+        if (options.topics.count == 0)
             fx_err_set(&err, FX_ECONFIG, "--topic, please");
         else
             (void)(count_all(&err) == FX_OK);

@@ -8,7 +8,9 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
+from datetime import datetime
 
 import meter
 from lib.system import BROKERS, BUILD, DAY_MS, ROOT, SCHEMAS, System
@@ -18,6 +20,7 @@ EVENTS_A_DAY = 20_000_000  # a dataset of fewer events is so much less than a da
 FROM = "2022-02-10"
 MIMALLOC = ctypes.util.find_library("mimalloc")
 OUT = ROOT / ".local/bench"
+WARM_S = 2
 RUN_S = 600  # no run of the benchmark takes as long
 
 
@@ -29,6 +32,7 @@ class Lab(System):
         super().__init__("bench", schemas, partitions, is_set_up=False)
         self.services = services
         self.events = self.bytes = 0
+        self.filled = {}  # kind -> its events
         self.sources = 0
         self.groups = []
 
@@ -40,6 +44,7 @@ class Lab(System):
         words = self.fill_words(events, sources, *args, kind=kind, spread_ms=spread_ms)
         said = self.run(*words, seconds=RUN_S).out
         self.events, self.sources = self.events + events, sources
+        self.filled[kind] = self.filled.get(kind, 0) + events
         self.bytes += int(re.search(r"\bbytes=(\d+)", said)[1])
 
     def fill_words(self, events, sources, *args, kind="checkpoint", spread_ms=None):
@@ -79,33 +84,70 @@ class Lab(System):
 
         return look
 
-    def totals(self, schema):
-        """(events, person-times) of the city."""
-        query = "SELECT coalesce(sum(checked_groups), 0)::bigint AS events,"
-        query += " coalesce(sum(checked_person_times), 0)::bigint AS person_times"
-        (row,) = self.rows(query + " FROM {s}.checkpoint_city", schema=schema)
-        return row["events"], row["person_times"]
+    def columns(self):
+        """Table -> its columns of numbers, as fx-setup made them for the kinds that were filled."""
+        paths = [path for kind in self.filled for path in (self.schemas / kind).glob("*.json")]
+        rollups = "|".join(json.loads(path.read_text())["rollup"] for path in paths)
+        rows = self.rows(
+            "SELECT table_name AS name, array_agg(column_name::text) AS columns"
+            " FROM information_schema.columns WHERE table_schema = %s AND data_type = 'bigint'"
+            " AND table_name ~ %s GROUP BY table_name ORDER BY table_name",
+            self.schema,
+            f"^({rollups})_(town|county|city|source)$",
+        )
+        return {row["name"]: row["columns"] for row in rows}
 
-    def measure(self, words, env=None, schema=None, seconds=RUN_S):
+    def figures(self, schema):
+        """"TABLE.rows" and "TABLE.COLUMN" -> how many rows, and the column's sum: of each table and
+        column that fx-rollup fills, whoever made the schema."""
+        query = sql.SQL("SELECT {}, to_jsonb(t) FROM (SELECT count(*) AS rows, {} FROM {}) t")
+        one = sql.SQL("sum({0}) AS {0}")
+        parts = []
+        for table, names in self.columns().items():
+            sums = sql.SQL(", ").join(one.format(sql.Identifier(name)) for name in names)
+            parts.append(query.format(table, sums, sql.Identifier(schema, table)))
+        rows = self.db.execute(sql.SQL(" UNION ALL ").join(parts)).fetchall()
+        return {f"{table}.{name}": value for table, sums in rows for name, value in sums.items()}
+
+    def totals(self, schema):
+        """(events of the city, all figures)"""
+        figures = self.figures(schema)
+        return figures["checkpoint_city.checked_groups"] or 0, figures
+
+    def expected(self):
+        """Figure -> what it must be, by what was filled in."""
+        return {
+            "checkpoint_city.checked_groups": self.filled["checkpoint"],
+            "source_ledger.counted": self.events,
+        }
+
+    def measure(self, words, env=None, schema=None, nudge=None):
         """Runs a consumer to its end."""
         look = self.looks_at(schema) if schema else None
         return meter.run(
-            list(map(str, words)), {**self.env, **(env or {})}, self.dir, seconds,
-            self.services, look
+            list(map(str, words)), {**self.env, **(env or {})}, self.dir, RUN_S,
+            self.services, look, nudge
         )
 
-    # ---- the consumers: each gives what it ran like, and (events, person-times, seconds) ----
+    # ---- the consumers: each gives what it ran like, its last words, and (events, figures,
+    # seconds); figures are None of one that only counts ----
 
     def run_rollup(self, workers=2, *args):
         with self.fresh() as schema:
             words = [self.program("fx-rollup"), "--workers", workers, "--until-end", *args]
-            ran = self.measure(words, {"FX_SCHEMA_NAME": schema}, schema)
+            ran = self.measure(words, {"FX_SCHEMA_NAME": schema}, schema, signal.SIGUSR1)
             ended = logged(ran.err)
+            ended["warm_events_per_s"] = best_rate(ran.err)
             seconds = (ended["ended_ms"] - ended["began_ms"]) / 1000
-            return ran, ended, (*self.totals(schema), seconds)
+            events, figures = self.totals(schema)
+            query = "SELECT sum(counted)::bigint AS counted FROM {s}.source_ledger"
+            figures["source_ledger.counted"] = self.rows(query, schema=schema)[0]["counted"]
+            return ran, ended, (events, figures, seconds)
 
     def run_count(self, consumers, is_mimalloc):
-        words = [self.program("fangxian-count"), "--topic", self.topic("checkpoint")]
+        words = [self.program("fangxian-count")]
+        for kind in self.filled:
+            words += ["--topic", self.topic(kind)]
         env = {"LD_PRELOAD": MIMALLOC} if is_mimalloc else None
         ran = self.measure([*words, "--consumers", consumers], env)
         return ran, *clocked(ran.out)
@@ -144,11 +186,25 @@ def logged(err):
     return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)(?!\S)", done[-1])}
 
 
+def best_rate(err):
+    """The most messages per second over two seconds or a little more, as Flink's peer tells it: of
+    the lines that SIGUSR1 makes fx-rollup write. Its workers say how far they are every 200 ms, so
+    it is right to within a tenth. 0: there are no two seconds of it."""
+    line = re.compile(r"(?m)^ts=(\S+) .* ev=stats messages=(\d+) ")
+    told = [(datetime.fromisoformat(ts).timestamp(), int(n)) for ts, n in line.findall(err)]
+    best = 0.0
+    for i, (from_s, before) in enumerate(told):
+        later = [(at_s, n) for at_s, n in told[i:] if at_s - from_s >= WARM_S]
+        if later:
+            best = max(best, (later[0][1] - before) / (later[0][0] - from_s))
+    return best
+
+
 def clocked(out):
-    """A peer's line of JSON, and (events, person-times, seconds)."""
+    """A peer's line of JSON, and (events, None, seconds)."""
     ended = json.loads(out.splitlines()[-1])
     seconds = (ended["last_commit_ms"] - ended["first_fetch_ms"]) / 1000
-    return ended, (ended["events"], ended.get("person_times"), seconds)
+    return ended, (ended["events"], None, seconds)
 
 
 # ---- building what is not a part of the system ------------------------------------------------

@@ -31,6 +31,7 @@ class Bench:
 
     report: Report
     services: meter.Services
+    machine: dict
     is_long: bool
     events: int
     rounds: int
@@ -50,16 +51,12 @@ class Bench:
         return long if self.is_long else short
 
 
-def chosen_sections(report):
+def chosen_sections():
     wanted = [name for name in os.environ.get("FX_BENCH_ONLY", "").split(",") if name]
     unknown = set(wanted) - set(SECTIONS)
     if unknown:
         raise SystemExit(f"FX_BENCH_ONLY: no section {', '.join(unknown)}; there are {SECTIONS}")
-    # the producers' figures are a part of their own
-    there = [name for name in SECTIONS if (HERE / f"{name}.py").exists()]
-    for name in set(wanted) - set(there):
-        report(f"{name}_there", 0, ">=1", False)
-    return [name for name in there if not wanted or name in wanted]
+    return [name for name in SECTIONS if not wanted or name in wanted]
 
 
 def busy_cores():
@@ -91,19 +88,24 @@ def machine():
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
         "busy": busy_cores(),
-        "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 
 
 def run_section(bench, name):
     began = time.monotonic()
+    bench.report.begin(
+        name,
+        {
+            "machine": bench.machine,
+            "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "is_long": bench.is_long,
+            "events": bench.events,
+            "rounds": bench.rounds,
+        },
+    )
     bench.report.say("", f"== {name}")
     try:
-        module = importlib.import_module(name)
-        if name == "producer":
-            module.run(bench.report, bench.is_long)
-        else:
-            module.run(bench)
+        importlib.import_module(name).run(bench)
     except Exception:  # the others still have something to say
         bench.report.broken(name)
     if stops:  # closing may have failed over it
@@ -114,9 +116,8 @@ def run_section(bench, name):
 
 def main():
     report = Report()
-    chosen = chosen_sections(report)
+    chosen = chosen_sections()
     where = machine()
-    report.keep("machine", {**where, "is_long": LONG})
     report.say(f"{where['cores']} cores, {where['cpu']}, {where['busy']:.2f} busy")
     if where["busy"] > BUSY_MAX:
         report.say("the machine is not idle: no figure below means anything")
@@ -126,7 +127,7 @@ def main():
     lab.build_programs()
     events = int(os.environ.get("FX_BENCH_EVENTS") or (20_000_000 if LONG else 6_000_000))
     rounds = int(os.environ.get("FX_BENCH_ROUNDS") or (5 if LONG else 3))
-    bench = Bench(report, meter.Services(), LONG, events, rounds)
+    bench = Bench(report, meter.Services(), where, LONG, events, rounds)
     for name in chosen:
         run_section(bench, name)
     report.say("", f"all figures: {(lab.OUT / 'results.json').relative_to(lab.ROOT)}")

@@ -5,17 +5,21 @@ import os
 import pathlib
 import secrets
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 
 import psycopg
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+NUDGE_S = 0.2
+SAMPLE_S = 0.02
 LOOK_S = 0.005  # between two looks at a process and at what it should show
 
 
 def _stat(pid):
-    """(parent, CPU seconds of its own, of children it has waited for), or None if it is gone."""
+    """(parent, CPU seconds of its own, of children it has waited for), or None if it is gone. A
+    thread's name is PID/task/TID."""
     try:
         text = pathlib.Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -83,8 +87,9 @@ class Ran:
     seen_ms: float | None  # from its start until look() was true
 
 
-def run(words, env, folder, seconds, services, look=None):
-    """Runs a program to its end, which has to be a good one and to come within the time."""
+def run(words, env, folder, seconds, services, look=None, nudge=None):
+    """Runs a program to its end, which has to be a good one and to come within the time. nudge: a
+    signal that it gets every NUDGE_S, once look() was true."""
     name = pathlib.Path(words[0]).name
     stem = folder / f"{name}-{secrets.token_hex(3)}"
     out_path, err_path = stem.with_suffix(".out"), stem.with_suffix(".err")
@@ -95,7 +100,7 @@ def run(words, env, folder, seconds, services, look=None):
             words, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err
         )
     try:
-        peak, seen_ms, used = _watch(popen, began, seconds, look)
+        peak, seen_ms, used = _watch(popen, began, seconds, look, nudge)
     finally:
         if popen.returncode is None:
             popen.kill()
@@ -110,8 +115,8 @@ def run(words, env, folder, seconds, services, look=None):
     return Ran(out_path.read_text(), text, cpu_s, broker, postgres, peak, wall_s, seen_ms)
 
 
-def _watch(popen, began, seconds, look):
-    peak, seen_ms = 0.0, None
+def _watch(popen, began, seconds, look, nudge):
+    peak, seen_ms, nudged = 0.0, None, began
     while time.monotonic() < began + seconds:
         pid, status, used = os.wait4(popen.pid, os.WNOHANG)
         if pid:
@@ -120,5 +125,46 @@ def _watch(popen, began, seconds, look):
         peak = max(peak, peak_mb(popen.pid))
         if look and seen_ms is None and look():
             seen_ms = (time.monotonic() - began) * 1000
+        if nudge and seen_ms is not None and time.monotonic() > nudged + NUDGE_S:
+            nudged = time.monotonic()
+            os.kill(popen.pid, nudge)  # nobody else has waited for it
         time.sleep(LOOK_S if look and seen_ms is None else 4 * LOOK_S)
     return peak, seen_ms, None
+
+
+class Watched:
+    """A program in the background: its CPU, that of its main thread, memory and duration. Its
+    stderr goes to the log."""
+
+    def __init__(self, words, env, log, **pipes):
+        self.began, self.log = time.monotonic(), log
+        self.cpu_s = self.main_cpu_s = self.peak_mb = 0.0
+        with open(log, "ab") as err:
+            self.popen = subprocess.Popen(
+                words, env=env, stderr=err, **{"stdin": subprocess.DEVNULL, **pipes}
+            )
+        self.is_over = threading.Event()
+        self.sampler = threading.Thread(target=self._sample, daemon=True)
+        self.sampler.start()
+
+    def _sample(self):
+        pid = self.popen.pid
+        while not self.is_over.wait(SAMPLE_S):
+            main = _stat(f"{pid}/task/{pid}")
+            self.main_cpu_s = max(self.main_cpu_s, main[1] if main else 0.0)
+            self.peak_mb = max(self.peak_mb, peak_mb(pid))
+
+    def end(self, is_stopped=False):
+        """Waits for its end, which has to be a good one, after SIGTERM if so wanted; how long it
+        ran."""
+        if is_stopped:
+            self.popen.terminate()
+        _, status, used = os.wait4(self.popen.pid, 0)
+        self.popen.returncode = os.waitstatus_to_exitcode(status)
+        self.seconds = time.monotonic() - self.began
+        self.cpu_s = used.ru_utime + used.ru_stime
+        self.is_over.set()
+        self.sampler.join(10)
+        told = self.log.read_text(errors="replace")[-2000:]
+        assert self.popen.returncode == 0, f"exit code {self.popen.returncode}: {told}"
+        return self.seconds

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pool.h"
 
+#include "../../common/day.h"
 #include "../../producers/record.h"
 #include "../../producers/simulate.h"
 
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DAY_MS INT64_C(86400000)
 #define SIMULATED_SOURCES 500
 
 struct pool {

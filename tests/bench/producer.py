@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a producer takes: lines a second into Kafka, answers in time, memory, a backlog.
 
-run(report, is_long) calls report(name, value, target, is_ok) once per figure; a target of "-" is
-none. Alone: FX_BUILD=... FX_BROKERS=... python tests/bench/producer.py [--long]
-
 How long an answer may take follows the disk: the target holds where an fsync takes 1 ms; where the
 median of this disk, measured in the same run, is longer, it is as many times longer.
 """
@@ -11,71 +8,28 @@ median of this disk, measured in the same run, is longer, it is as many times lo
 import contextlib
 import json
 import os
-import pathlib
 import socket
 import subprocess
-import sys
 import threading
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from lib.post import HAICHENG, LINE  # noqa: E402
-from lib.system import BUILD, System, wait_until  # noqa: E402
+import meter
+from lib.post import HAICHENG, LINE
+from lib.system import BUILD, System, wait_until
+from report import percentile
 
 BULK_PER_S, MAIN_CPU_S, ANSWER_MS, MEMORY_MB = 200_000, 5, 10, 16
 SOURCES = 700
 POOL = 20_000  # different lines
 GIVEN = "run seq sign reverses_run reverses_seq counted_at".split()  # by the producer
-TICKS = os.sysconf("SC_CLK_TCK")
 CLIENTS = 8
+WAITING = (200_000, 1_000_000)  # events of the backlog, in the short form and in the long one
 
 
-class Watched:
-    """A program whose CPU, memory and duration are taken down while it runs."""
-
-    def __init__(self, system, *words, env=None, **pipes):
-        self.began = time.monotonic()
-        self.cpu_s = self.main_cpu_s = self.peak_kb = 0
-        self.log = open(system.dir / "producer.log", "ab")
-        self.popen = subprocess.Popen(
-            [str(BUILD / "bin/fx-checkpoint"), *map(str, words)],
-            env={**system.env, **(env or {})},
-            stderr=self.log,
-            **{"stdin": subprocess.DEVNULL, **pipes},
-        )
-        self.sampler = threading.Thread(target=self._sample, daemon=True)
-        self.sampler.start()
-
-    def _sample(self):
-        folder = pathlib.Path(f"/proc/{self.popen.pid}")
-        while self.popen.returncode is None:
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                self.cpu_s = max(self.cpu_s, cpu_of(folder / "stat"))
-                main = cpu_of(folder / "task" / folder.name / "stat")
-                self.main_cpu_s = max(self.main_cpu_s, main)
-                status = (folder / "status").read_text()
-                self.peak_kb = max(self.peak_kb, int(status.split("VmHWM:")[1].split()[0]))
-            time.sleep(0.02)
-
-    def end(self, is_stopped=False, seconds=600):
-        """Waits for its end, after SIGTERM if so wanted; how long it ran."""
-        if is_stopped:
-            self.popen.terminate()
-        # its last moments are seen, too: a process that is not waited for still has its figures
-        os.waitid(os.P_PID, self.popen.pid, os.WEXITED | os.WNOWAIT)
-        self.seconds = time.monotonic() - self.began
-        with contextlib.suppress(OSError):
-            self.cpu_s = max(self.cpu_s, cpu_of(pathlib.Path(f"/proc/{self.popen.pid}/stat")))
-        code = self.popen.wait(seconds)
-        self.sampler.join(10)
-        self.log.close()
-        assert code == 0, f"exit code {code}: {pathlib.Path(self.log.name).read_text()[-2000:]}"
-        return self.seconds
-
-
-def cpu_of(stat):
-    fields = stat.read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+def watched(system, *words, env=None, **pipes):
+    """fx-checkpoint, watched by a meter."""
+    words = [str(BUILD / "bin/fx-checkpoint"), *map(str, words)]
+    return meter.Watched(words, {**system.env, **(env or {})}, system.dir / "producer.log", **pipes)
 
 
 def make_lines(system, count, path):
@@ -94,10 +48,6 @@ def make_lines(system, count, path):
             file.writelines(lines[: count - first])
 
 
-def percentile(values, percent):
-    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
-
-
 def fsync_ms(system, count=200):
     """What making three pages of a growing file durable takes: median and 99th percentile."""
     times = []
@@ -108,7 +58,7 @@ def fsync_ms(system, count=200):
         os.fdatasync(file)
         times.append((time.perf_counter() - began) * 1000)
     os.close(file)
-    return percentile(times, 50), percentile(times, 99)
+    return percentile(times, 0.5), percentile(times, 0.99)
 
 
 def sent(system):
@@ -125,22 +75,21 @@ def bulk(system, lines, count, report):
     before = sent(system)
     outbox = system.dir / "bulk.db"
     with open(lines, "rb") as stdin:
-        run = Watched(system, "--outbox", outbox, stdin=stdin)
+        run = watched(system, "--outbox", outbox, stdin=stdin)
         per_s = count / run.end()
     assert sent(system) - before >= count and status(system, outbox)["unsent"] == 0
     cpu, main = (round(s * 1e6 / count, 2) for s in (run.cpu_s, run.main_cpu_s))
     report("producer_bulk_events_per_s", round(per_s), f">={BULK_PER_S}", per_s >= BULK_PER_S)
     report("producer_bulk_main_cpu_s_per_million", main, f"<={MAIN_CPU_S}", main <= MAIN_CPU_S)
     report("producer_bulk_cpu_s_per_million", cpu, "-", True)
-    return run.peak_kb
+    return run.peak_mb
 
 
 def store(system, lines, count, outbox, report):
     """The same without Kafka: the backlog of the next part."""
+    words = ["--outbox", outbox, "--no-drain"]
     with open(lines, "rb") as stdin:
-        run = Watched(
-            system, "--outbox", outbox, "--no-drain", stdin=stdin, env={"FX_BROKERS": ""}
-        )
+        run = watched(system, *words, stdin=stdin, env={"FX_BROKERS": ""})
         run.end()
     report("producer_store_cpu_s_per_million", round(run.cpu_s * 1e6 / count, 2), "-", True)
 
@@ -176,7 +125,7 @@ def a_line(source):
 def start(system, outbox, before, report, name):
     """A daemon on this outbox: until it answers a first line, and until a first message came."""
     times = {}
-    run = Watched(system, "--socket", "--outbox", outbox)
+    run = watched(system, "--socket", "--outbox", outbox)
 
     def answered():
         with connect(outbox) as client, client.makefile("rwb") as file:
@@ -195,6 +144,7 @@ def start(system, outbox, before, report, name):
 
 def backlog(system, lines, count, report):
     """What a long outage left: started with it, and sent. Beside it, the start without any."""
+    report("producer_backlog_events", count, "-", True)
     start(system, system.dir / "empty.db", sent(system), report, "empty").end(is_stopped=True)
     outbox = system.dir / "backlog.db"
     store(system, lines, count, outbox, report)
@@ -206,13 +156,13 @@ def backlog(system, lines, count, report):
     assert status(system, outbox)["unsent"] == 0
     report("producer_backlog_events_per_s", round(per_s), "-", True)
     report("producer_backlog_cpu_s_per_million", round(run.cpu_s * 1e6 / count, 2), "-", True)
-    return run.peak_kb
+    return run.peak_mb
 
 
 def answers_alone(system, count, report):
     """One writer on stdin that waits for each answer."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    run = Watched(system, "--answers", "--outbox", system.dir / "answers.db", **pipes)
+    run = watched(system, "--answers", "--outbox", system.dir / "answers.db", **pipes)
     times, line = [], a_line("CP-ALONE")
     for _ in range(count):
         began = time.perf_counter()
@@ -223,14 +173,14 @@ def answers_alone(system, count, report):
     run.popen.stdin.close()
     run.end()
     for percent in (50, 99):
-        value = round(percentile(times, percent), 2)
+        value = round(percentile(times, percent / 100), 2)
         report(f"answer_p{percent}_ms_alone", value, "-", True)
 
 
 def answers_together(system, count, report):
     """Several writers on the socket, each waiting for its answers: they share fsyncs."""
     outbox = system.dir / "together.db"
-    run = Watched(system, "--socket", "--outbox", outbox)
+    run = watched(system, "--socket", "--outbox", outbox)
     times = [[] for _ in range(CLIENTS)]
 
     def write(i):
@@ -250,10 +200,10 @@ def answers_together(system, count, report):
     disk_ms = [(a + b) / 2 for a, b in zip(disk_ms, fsync_ms(system))]
     found = [ms for part in times for ms in part]
     assert len(found) == CLIENTS * count
-    p99, limit = percentile(found, 99), ANSWER_MS * max(1, disk_ms[0])
+    p99, limit = percentile(found, 0.99), ANSWER_MS * max(1, disk_ms[0])
     report("fsync_p50_ms", round(disk_ms[0], 2), "-", True)
     report("fsync_p99_ms", round(disk_ms[1], 2), "-", True)
-    report("answer_p50_ms_group_commit", round(percentile(found, 50), 2), "-", True)
+    report("answer_p50_ms_group_commit", round(percentile(found, 0.5), 2), "-", True)
     report("answer_p99_ms_group_commit", round(p99, 2), f"<={limit:.1f}", p99 <= limit)
     report("answer_p99_fsyncs_group_commit", round(p99 / disk_ms[0], 1), "-", True)
     report("answers_per_s_group_commit", round(len(found) / seconds), "-", True)
@@ -264,7 +214,7 @@ def at_a_posts_rate(system, seconds, report):
     runs = {}
     for rate in (1, 50):
         outbox = system.dir / f"rate-{rate}.db"
-        runs[rate] = Watched(system, "--outbox", outbox, stdin=subprocess.PIPE)
+        runs[rate] = watched(system, "--outbox", outbox, stdin=subprocess.PIPE)
     for tick in range(50 * seconds):
         for rate, run in runs.items():
             if tick % (50 // rate) == 0:
@@ -276,13 +226,14 @@ def at_a_posts_rate(system, seconds, report):
         run.end()
         percent = round(100 * run.cpu_s / run.seconds, 2)
         report(f"producer_cpu_percent_at_{rate}_per_s", percent, "-", True)
-        report(f"producer_vm_hwm_mb_at_{rate}_per_s", round(run.peak_kb / 1024, 1), "-", True)
-    return max(run.peak_kb for run in runs.values())
+        report(f"producer_vm_hwm_mb_at_{rate}_per_s", round(run.peak_mb, 1), "-", True)
+    return max(run.peak_mb for run in runs.values())
 
 
-def run(report, is_long):
-    count = 3_000_000 if is_long else 600_000
-    waiting = 1_000_000 if is_long else 200_000
+def run(bench):
+    report = bench.report
+    count = bench.pick(600_000, 3_000_000)
+    waiting = bench.pick(*WAITING)
     with contextlib.closing(System("producer", is_simulated=True)) as system:
         lines = system.dir / "lines.ndjson"
         make_lines(system, max(count, waiting), lines)
@@ -290,23 +241,12 @@ def run(report, is_long):
         make_lines(system, waiting, lines)
         peaks.append(backlog(system, lines, waiting, report))
         lines.unlink()
-        answers_alone(system, 2000 if is_long else 300, report)
-        answers_together(system, 2000 if is_long else 200, report)
-        peaks.append(at_a_posts_rate(system, 60 if is_long else 20, report))
-        peak = round(max(peaks) / 1024, 1)
+        answers_alone(system, bench.pick(300, 2000), report)
+        answers_together(system, bench.pick(200, 2000), report)
+        peaks.append(at_a_posts_rate(system, bench.pick(20, 60), report))
+        peak = round(max(peaks), 1)
         report("producer_vm_hwm_mb", peak, f"<={MEMORY_MB}", peak <= MEMORY_MB)
-
-
-def main():
-    all_ok = []
-
-    def report(name, value, target, is_ok):
-        all_ok.append(is_ok)
-        print(name, value, target, "ok" if is_ok else "short", flush=True)
-
-    run(report, "--long" in sys.argv[1:])
-    return 0 if all(all_ok) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    report.say(
+        f"in bulk {count} lines; a backlog of {waiting} events; the short and the long form drain"
+        f" {WAITING[0]} and {WAITING[1]}"
+    )

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the benchmark says: tables as they come, all targets at the end, everything as JSON."""
+"""What the benchmark says: tables as they come, all targets at the end, everything as JSON, by
+section: what a run leaves out stays in the file as it was last."""
 
+import contextlib
 import json
 import statistics
 import sys
@@ -30,11 +32,15 @@ class Report:
     """Called with (name, value, target, is_ok) it takes a target's result."""
 
     def __init__(self):
-        self.targets = []
-        self.data = {}
+        self.sections = {}
+        self.section = None  # what is kept of the one that runs
+
+    def begin(self, section, where):
+        """where: on what, when and how it ran."""
+        self.section = self.sections[section] = {**where, "targets": []}
 
     def __call__(self, name, value, target, is_ok):
-        self.targets.append(
+        self.section["targets"].append(
             {"name": name, "value": value, "target": target, "is_ok": bool(is_ok)}
         )
 
@@ -66,21 +72,26 @@ class Report:
 
     def keep(self, name, data):
         """Something for results.json."""
-        self.data[name] = data
+        self.section[name] = data
 
     def write(self, path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        found = {}
+        with contextlib.suppress(OSError, ValueError):
+            found = json.loads(path.read_text())
+        kept = {k: v for k, v in found.items() if isinstance(v, dict) and "targets" in v}
         new = path.with_suffix(".new")
-        text = json.dumps({**self.data, "targets": self.targets}, indent=1, ensure_ascii=False)
+        text = json.dumps({**kept, **self.sections}, indent=1, ensure_ascii=False)
         new.write_text(text + "\n")
         new.replace(path)
 
     def close(self):
         """Prints the targets and the closing line; whether all are met."""
-        good = sum(target["is_ok"] for target in self.targets)
-        bad = len(self.targets) - good
+        targets = [target for one in self.sections.values() for target in one["targets"]]
+        good = sum(target["is_ok"] for target in targets)
+        bad = len(targets) - good
         self.say("")
-        for target in self.targets:
+        for target in targets:
             verdict = "ok" if target["is_ok"] else "short"
             self.say(f"{target['name']} {number(target['value'])} {target['target']} {verdict}")
         self.say(f"{good} passed, {bad} failed")

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package fangxian.bench;
 
-import com.sun.management.OperatingSystemMXBean;
-import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
@@ -23,7 +21,7 @@ final class Measure {
     private static final AtomicLong LAST_COMMIT_MS = new AtomicLong();
     private static final AtomicLong REJECTED = new AtomicLong();
 
-    private record Sample(long atNs, long events, long cpuNs) {
+    private record Sample(long atNs, long events) {
     }
 
     private static final List<Sample> SAMPLES = new ArrayList<>();
@@ -66,16 +64,10 @@ final class Measure {
         return LAST_COMMIT_MS.get();
     }
 
-    /** Of the whole process. */
-    static long cpuNs() {
-        return ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean())
-            .getProcessCpuTime();
-    }
-
     static void watch() {
         sampler = new Thread(() -> {
             while (!isOver) {
-                SAMPLES.add(new Sample(System.nanoTime(), events(), cpuNs()));
+                SAMPLES.add(new Sample(System.nanoTime(), events()));
                 try {
                     Thread.sleep(TICK_MS);
                 } catch (InterruptedException e) {
@@ -108,26 +100,5 @@ final class Measure {
 
     private static long nsBetween(int from, int to) {
         return SAMPLES.get(to).atNs - SAMPLES.get(from).atNs;
-    }
-
-    /** From when a quarter of the events was seen until all were: events per second. */
-    static long rateAfterQuarter() {
-        Sample from = firstWith(events() / 4);
-        Sample to = firstWith(events());
-        return Math.round((to.events - from.events) * 1e9 / Math.max(1, to.atNs - from.atNs));
-    }
-
-    /** In the same time: the process's CPU seconds per million events. */
-    static double cpuAfterQuarter() {
-        Sample from = firstWith(events() / 4);
-        Sample to = firstWith(events());
-        return (to.cpuNs - from.cpuNs) / 1e3 / Math.max(1, to.events - from.events);
-    }
-
-    private static Sample firstWith(long events) {
-        for (Sample sample : SAMPLES)
-            if (sample.events >= events)
-                return sample;
-        return new Sample(System.nanoTime(), events(), cpuNs());
     }
 }
