@@ -21,6 +21,11 @@ FROM = "2022-02-10"
 MIMALLOC = ctypes.util.find_library("mimalloc")
 OUT = ROOT / ".local/bench"
 WARM_S = 2
+# The queue and the fetches of fx-rollup, as in consumers/intake.c.
+OUR_QUEUE = "-X queued.max.messages.kbytes=1024 -X fetch.message.max.bytes=131072".split()
+OUR_QUEUE += ["-X", "fetch.max.bytes=1048576"]
+# The job's own flags (flink/run) with memory for a million cells.
+FLINK_LARGE = "-Xms3g -Xmx3g -Xmn1g -XX:+UseParallelGC -XX:MetaspaceSize=128m"
 RUN_S = 600  # no run of the benchmark takes as long
 
 
@@ -144,12 +149,12 @@ class Lab(System):
             figures["source_ledger.counted"] = self.rows(query, schema=schema)[0]["counted"]
             return ran, ended, (events, figures, seconds)
 
-    def run_count(self, consumers, is_mimalloc):
+    def run_count(self, consumers, is_mimalloc, *args):
         words = [self.program("fangxian-count")]
         for kind in self.filled:
             words += ["--topic", self.topic(kind)]
         env = {"LD_PRELOAD": MIMALLOC} if is_mimalloc else None
-        ran = self.measure([*words, "--consumers", consumers], env)
+        ran = self.measure([*words, "--consumers", consumers, *args], env)
         return ran, *clocked(ran.out)
 
     def run_go(self, gobench, workers):
@@ -168,7 +173,8 @@ class Lab(System):
             words = [flink, "--brokers", BROKERS, "--topic", self.topic("checkpoint")]
             words += ["--partitions", self.partitions, "--regions", self.schemas / "regions.csv"]
             words += ["--jdbc", jdbc, "--schema", schema, "--until-end"]
-            ran = self.measure(words, None, schema)
+            env = {"FX_BENCH_JAVA_OPTS": FLINK_LARGE} if self.sources > 10_000 else None
+            ran = self.measure(words, env, schema)
             ended, (_, _, seconds) = clocked(ran.out)
             return ran, ended, (*self.totals(schema), seconds)
 

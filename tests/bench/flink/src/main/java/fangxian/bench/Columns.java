@@ -10,6 +10,7 @@ import java.util.List;
  * a long[COUNT]. Columns named ..._max are extremes, NONE until there is one; all others are sums.
  */
 final class Columns {
+    static final int CELLS_MAX = 50_000; // as many are handed on although no checkpoint is due
     static final long NONE = -1; // no field of the schema is negative
 
     static final int CHECKED_GROUPS = 0;

@@ -8,7 +8,9 @@ import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.IntFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -21,7 +23,8 @@ import org.postgresql.PGConnection;
 /**
  * Upserts the totals of each checkpoint in one transaction, one statement per table. Totals are
  * absolute: written a second time after a restart they change nothing. Rows go as one array per
- * column, in binary: a third of the time that a batch of single rows takes.
+ * column, in binary: a third of the time that a batch of single rows takes; where a checkpoint has
+ * very many they go in several statements, so that no memory grows with what waits.
  */
 final class PostgresSink implements Sink<Tuple2<Key, long[]>> {
     private final String url;
@@ -80,29 +83,38 @@ final class PostgresSink implements Sink<Tuple2<Key, long[]>> {
     private static final class Writer implements SinkWriter<Tuple2<Key, long[]>> {
         private final Connection connection;
         private final PreparedStatement[] upserts = new PreparedStatement[Level.COUNT];
-        private final List<List<Tuple2<Key, long[]>>> rows = new ArrayList<>();
+        private final List<Map<Key, long[]>> rows = new ArrayList<>(); // the latest of each cell
+        private boolean isChanged;
 
         Writer(String url, String schema) throws SQLException {
             connection = DriverManager.getConnection(url);
             connection.setAutoCommit(false);
             for (int level = 0; level < Level.COUNT; level++) {
                 upserts[level] = connection.prepareStatement(upsert(schema, level));
-                rows.add(new ArrayList<>());
+                rows.add(new HashMap<>());
             }
         }
 
         @Override
-        public void write(Tuple2<Key, long[]> row, Context context) {
-            rows.get(row.f0.level).add(row);
+        public void write(Tuple2<Key, long[]> row, Context context) throws IOException {
+            Map<Key, long[]> batch = rows.get(row.f0.level);
+            batch.put(row.f0, row.f1);
+            if (batch.size() < Columns.CELLS_MAX)
+                return;
+            try {
+                flushTable(row.f0.level);
+            } catch (SQLException e) {
+                throw new IOException(e);
+            }
         }
 
         @Override
         public void flush(boolean isEnd) throws IOException {
             try {
-                boolean isChanged = false;
                 for (int level = 0; level < Level.COUNT; level++)
-                    isChanged |= flushTable(level);
+                    flushTable(level);
                 if (isChanged) {
+                    isChanged = false;
                     connection.commit();
                     Measure.committed();
                 }
@@ -111,22 +123,24 @@ final class PostgresSink implements Sink<Tuple2<Key, long[]>> {
             }
         }
 
-        private boolean flushTable(int level) throws SQLException {
-            List<Tuple2<Key, long[]>> batch = rows.get(level);
+        private void flushTable(int level) throws SQLException {
+            Map<Key, long[]> batch = rows.get(level);
             int count = batch.size();
             if (count == 0)
-                return false;
+                return;
             String[] places = new String[count];
             long[] hours = new long[count];
             String[] postTypes = new String[count];
             long[][] values = new long[Columns.COUNT][count];
-            for (int i = 0; i < count; i++) {
-                Tuple2<Key, long[]> row = batch.get(i);
-                places[i] = row.f0.place;
-                hours[i] = row.f0.hour;
-                postTypes[i] = Columns.POST_TYPES[row.f0.postType];
+            int i = 0;
+            for (Map.Entry<Key, long[]> row : batch.entrySet()) {
+                Key key = row.getKey();
+                places[i] = key.place;
+                hours[i] = key.hour;
+                postTypes[i] = Columns.POST_TYPES[key.postType];
                 for (int column = 0; column < Columns.COUNT; column++)
-                    values[column][i] = row.f1[column];
+                    values[column][i] = row.getValue()[column];
+                i++;
             }
             PGConnection pg = connection.unwrap(PGConnection.class);
             PreparedStatement statement = upserts[level];
@@ -137,7 +151,7 @@ final class PostgresSink implements Sink<Tuple2<Key, long[]>> {
                 statement.setArray(4 + column, pg.createArrayOf("int8", values[column]));
             statement.executeUpdate();
             batch.clear();
-            return true;
+            isChanged = true;
         }
 
         @Override

@@ -15,7 +15,7 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
 /**
  * Adds events up in the source's own task and hands on one record per changed cell before each
- * checkpoint's barrier, so that it has no state of its own to save and nothing but cells crosses
+ * checkpoint's barrier, or when there are many, so that it has no state of its own to save and nothing but cells crosses
  * between tasks: the local half of Flink's local-global aggregation.
  *
  * An event changes one cell, that of its source; towns, counties and the city are added up from
@@ -90,6 +90,8 @@ final class Preaggregate extends AbstractStreamOperator<Tuple2<Key, byte[]>>
             Measure.reject();
         else
             add(findLeaf(source, place));
+        if (changed.size() >= Columns.CELLS_MAX)
+            handOn();
     }
 
     // ---- which cell ----

@@ -30,11 +30,13 @@ final class Totals extends AbstractStreamOperator<Tuple2<Key, long[]>>
     }
 
     @Override
-    public void processElement(StreamRecord<Tuple2<Key, byte[]>> element) {
+    public void processElement(StreamRecord<Tuple2<Key, byte[]>> element) throws Exception {
         long[] more = Columns.unpack(element.getValue().f1);
         long[] values = changed.putIfAbsent(element.getValue().f0, more);
         if (values != null)
             Columns.merge(values, more);
+        if (changed.size() >= Columns.CELLS_MAX)
+            handOn();
     }
 
     @Override
