@@ -286,12 +286,21 @@ void outbox_touch(struct outbox *outbox, struct outbox_run *run)
     outbox->dirty[outbox->dirty_count++] = run;
 }
 
+/* is_ended is in an index: it is set when it is true, which it stays, and not with every commit. */
+static enum sql_statement statement_for(const struct outbox_run *run)
+{
+    if (!run->is_stored)
+        return SQL_ADD_RUN;
+    return run->is_ended ? SQL_SET_ENDED : SQL_SET_RUN;
+}
+
 enum fx_code runs_write(struct outbox *outbox, struct fx_err *err)
 {
     enum fx_code code = FX_OK;
     for (int64_t i = 0; code == FX_OK && i < outbox->dirty_count; i++) {
         const struct outbox_run *run = outbox->dirty[i];
-        sqlite3_stmt *statement = sql_use(outbox, run->is_stored ? SQL_SET_RUN : SQL_ADD_RUN);
+        enum sql_statement which = statement_for(run);
+        sqlite3_stmt *statement = sql_use(outbox, which);
         sqlite3_bind_int64(statement, 1, run->id);
         if (!run->is_stored) {
             sql_bind_text(statement, 2, run->source);
@@ -306,8 +315,10 @@ enum fx_code runs_write(struct outbox *outbox, struct fx_err *err)
         sqlite3_bind_int64(statement, 10, run->last_line_ms);
         sqlite3_bind_int64(statement, 11, run->refused);
         sqlite3_bind_int64(statement, 12, run->beats);
-        sqlite3_bind_int(statement, 13, run->is_ended);
-        sqlite3_bind_int64(statement, 14, run->ended_ms);
+        if (which != SQL_SET_RUN) {
+            sqlite3_bind_int(statement, 13, run->is_ended);
+            sqlite3_bind_int64(statement, 14, run->ended_ms);
+        }
         sqlite3_bind_int64(statement, 15, run->last_id);
         code = sql_run(outbox, statement, err);
     }

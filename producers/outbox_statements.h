@@ -21,8 +21,10 @@
       " partition, last_seq, last_at, last_line, refused, beats, is_ended, ended_at, last_id)"     \
       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")                \
     X(SET_RUN, "UPDATE run SET partition = ?7, last_seq = ?8, last_at = ?9, last_line = ?10,"      \
-               " refused = ?11, beats = ?12, is_ended = ?13, ended_at = ?14, last_id = ?15"        \
-               " WHERE id = ?1")                                                                   \
+               " refused = ?11, beats = ?12, last_id = ?15 WHERE id = ?1")                         \
+    X(SET_ENDED, "UPDATE run SET partition = ?7, last_seq = ?8, last_at = ?9, last_line = ?10,"    \
+                 " refused = ?11, beats = ?12, is_ended = ?13, ended_at = ?14, last_id = ?15"      \
+                 " WHERE id = ?1")                                                                 \
     X(LAST_RUN, "SELECT run, last_seq, last_at FROM run WHERE source = ?1"                         \
                 " ORDER BY id DESC LIMIT 1")                                                       \
     X(FIND_RUN, "SELECT id FROM run WHERE source = ?1 AND run = ?2")                               \
