@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flat.h"
 
+#include <endian.h>
 #include <limits.h>
 #include <string.h>
 
@@ -39,21 +40,28 @@ static uint64_t find_below(uint64_t word, uint8_t bound)
     return (word - ALL(bound)) & ~word;
 }
 
-/* Whether all eight bytes are printable ASCII, none of them a quote or a backslash. */
-static bool is_plain_word(uint64_t word)
+/*
+ * The high bit of the first byte that is no printable ASCII, or a quote or a backslash, and perhaps
+ * of such behind it; 0: all eight are plain. The first byte is the lowest.
+ */
+static uint64_t find_stop(uint64_t word)
 {
     uint64_t stops = word | find_below(word, 0x20) | find_below(word ^ ALL('"'), 1) |
                      find_below(word ^ ALL('\\'), 1) | find_below(word ^ ALL(0x7f), 1);
-    return (stops & ALL(0x80)) == 0;
+    return stops & ALL(0x80);
 }
 
+/* Up to the first byte that is not plain, or to less than a word before the end. */
 static void skip_plain_words(struct rest *rest)
 {
     uint64_t word;
     while (rest->end - rest->at >= (ptrdiff_t)sizeof word) {
         memcpy(&word, rest->at, sizeof word);
-        if (!is_plain_word(word))
+        uint64_t stop = find_stop(le64toh(word));
+        if (stop != 0) {
+            rest->at += __builtin_ctzll(stop) / 8;
             return;
+        }
         rest->at += sizeof word;
     }
 }
@@ -123,7 +131,28 @@ static bool take_value(struct rest *rest, struct flat_value *value)
     }
 }
 
-bool flat_parse(const char *line, size_t size, struct flat *flat)
+/* The key and its quotes, if it is this one. */
+static bool take_expected(struct rest *rest, const struct flat_key *expected,
+                          struct flat_pair *pair)
+{
+    size_t size = expected->size;
+    if (expected->text == NULL || (size_t)(rest->end - rest->at) < size + 2 || rest->at[0] != '"' ||
+        rest->at[size + 1] != '"' || memcmp(rest->at + 1, expected->text, size) != 0)
+        return false;
+    pair->key = expected->text;
+    pair->key_size = (int)size;
+    rest->at += size + 2;
+    return true;
+}
+
+static bool take_key(struct rest *rest, const struct flat_key *expected, struct flat_pair *pair)
+{
+    return (expected != NULL && take_expected(rest, expected, pair)) ||
+           take_text(rest, &pair->key, &pair->key_size);
+}
+
+bool flat_parse(const char *line, size_t size, const struct flat_key expected[FLAT_PAIRS_MAX],
+                struct flat *flat)
 {
     struct rest rest = {line, line + size};
     flat->count = 0;
@@ -134,9 +163,9 @@ bool flat_parse(const char *line, size_t size, struct flat *flat)
     do {
         if (flat->count == FLAT_PAIRS_MAX)
             return false;
+        const struct flat_key *key = expected != NULL ? &expected[flat->count] : NULL;
         struct flat_pair *pair = &flat->pairs[flat->count++];
-        if (!take_text(&rest, &pair->key, &pair->key_size) || !take(&rest, ':') ||
-            !take_value(&rest, &pair->value))
+        if (!take_key(&rest, key, pair) || !take(&rest, ':') || !take_value(&rest, &pair->value))
             return false;
     } while (take(&rest, ','));
     return take(&rest, '}') && rest.at == rest.end;

@@ -11,7 +11,7 @@
  * of it a million simulated events cost 4.7 s of CPU instead of 8.9 (larger groups per fsync
  * included).
  *
- * Pure. Keys and texts point into the line.
+ * Pure. Keys and texts point into the line, keys that were expected to where they were expected.
  */
 #ifndef FX_FLAT_H
 #define FX_FLAT_H
@@ -53,7 +53,20 @@ struct flat {
     struct flat_pair pairs[FLAT_PAIRS_MAX];
 };
 
-/* false: not plain; *flat is not to be used. */
-bool flat_parse(const char *line, size_t size, struct flat *flat);
+/* What a key will be: plain text of size bytes; NULL: not known. */
+struct flat_key {
+    const char *text;
+    size_t size;
+};
+
+/*
+ * expected[i] is the key that pair i may have: if it has, its key is that very pointer. NULL:
+ * nothing is expected. A device writes the same keys in the same order, and to compare a key takes
+ * less than to find its end.
+ *
+ * false: not plain; *flat is not to be used.
+ */
+bool flat_parse(const char *line, size_t size, const struct flat_key expected[FLAT_PAIRS_MAX],
+                struct flat *flat);
 
 #endif

@@ -27,9 +27,10 @@ struct record {
     struct record_options options;
     const struct schema *schema;
     struct key keys[SLOTS];
-    const struct key *expected[FLAT_PAIRS_MAX]; /* key of the last plain line at that place */
-    struct event constants;                     /* what --set, --source and --region give */
-    bool is_said[SCHEMA_FIELDS_MAX];            /* by the line at hand */
+    const struct key *last[FLAT_PAIRS_MAX];   /* keys of plain lines, by their place */
+    struct flat_key expected[FLAT_PAIRS_MAX]; /* their names */
+    struct event constants;                   /* what --set, --source and --region give */
+    bool is_said[SCHEMA_FIELDS_MAX];          /* by the line at hand */
     bool is_constant[SCHEMA_FIELDS_MAX];
     bool is_rest[SCHEMA_FIELDS_MAX]; /* takes what a sum leaves unsaid */
     json_t *set;                     /* keeps the texts of constants */
@@ -292,16 +293,17 @@ static enum fx_code read_when(struct record *record, struct record_line *line, s
     return FX_OK;
 }
 
-/* The key of pair i of the plain line. A device writes the same keys in the same order. */
-static const struct key *expect_key(struct record *record, int i)
+/* The key of pair i of the plain line, which is expected there in the next one. */
+static const struct key *key_at(struct record *record, int i)
 {
     const struct flat_pair *pair = &record->flat.pairs[i];
-    size_t size = (size_t)pair->key_size;
-    const struct key *key = record->expected[i];
-    if (key == NULL || key->size != size || memcmp(key->name, pair->key, size) != 0)
-        key = find_slot(record, pair->key, size);
-    if (key->name != NULL)
-        record->expected[i] = key;
+    if (pair->key == record->expected[i].text)
+        return record->last[i];
+    const struct key *key = find_slot(record, pair->key, (size_t)pair->key_size);
+    if (key->name != NULL) {
+        record->last[i] = key;
+        record->expected[i] = (struct flat_key){key->name, key->size};
+    }
     return key;
 }
 
@@ -311,7 +313,7 @@ static enum fx_code read_flat(struct record *record, struct record_line *line, s
 {
     enum fx_code code = FX_OK;
     for (int i = 0; code == FX_OK && i < record->flat.count; i++)
-        code = read_pair(record, &record->flat.pairs[i], expect_key(record, i), line, err);
+        code = read_pair(record, &record->flat.pairs[i], key_at(record, i), line, err);
     struct event_value *at = &line->event.values[ENVELOPE_OCCURRED_AT];
     line->is_clock = !record->is_said[ENVELOPE_OCCURRED_AT];
     if (line->is_clock)
@@ -370,7 +372,8 @@ enum fx_code record_read(struct record *record, const char *text, size_t size,
     if (size > RECORD_LINE_MAX)
         return record_refuse(line, "", err, "the line is longer than %d bytes", RECORD_LINE_MAX);
     /* A dialect's completion wants JSON. */
-    if (record->options.complete == NULL && flat_parse(text, size, &record->flat)) {
+    if (record->options.complete == NULL &&
+        flat_parse(text, size, record->expected, &record->flat)) {
         if (read_flat(record, line, err) == FX_OK)
             return FX_OK;
         fx_err_clear(err);

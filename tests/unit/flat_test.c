@@ -12,7 +12,7 @@ static void check_byte(int size, int place, int byte)
     line[6 + place] = (char)byte;
     memcpy(line + 6 + size, "\"}", 3);
     bool is_plain = byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
-    assert_int_equal(flat_parse(line, (size_t)size + 8, &flat), is_plain);
+    assert_int_equal(flat_parse(line, (size_t)size + 8, NULL, &flat), is_plain);
     if (!is_plain)
         return;
     assert_int_equal(flat.count, 1);
@@ -37,22 +37,58 @@ static void a_line_ends_where_it_ends(void **state)
     struct flat flat;
     static const char line[] = " { \"a\" : \"0123456789abcdef\" ,\t\"b\":-17, \"c\":null } ";
     size_t size = sizeof line - 1;
-    assert_true(flat_parse(line, size, &flat));
+    assert_true(flat_parse(line, size, NULL, &flat));
     assert_int_equal(flat.count, 3);
     assert_int_equal(flat.pairs[1].value.number, -17);
     for (size_t cut = 0; cut < size - 2; cut++) {
         char *copy = malloc(cut > 0 ? cut : 1); /* a sanitizer sees reading on */
         assert_non_null(copy);
         memcpy(copy, line, cut);
-        assert_false(flat_parse(copy, cut, &flat));
+        assert_false(flat_parse(copy, cut, NULL, &flat));
         free(copy);
     }
-    assert_false(flat_parse("{}x", 3, &flat));
+    assert_false(flat_parse("{}x", 3, NULL, &flat));
+}
+
+/* Keys are what the line says, whatever was expected, at every distance from the end. */
+static void an_expected_key_is_compared(void **state)
+{
+    (void)state;
+    struct flat flat;
+    static const char line[] = "{\"persons\":1,\"to\":2,\"id\":3}";
+    static const char *const keys[] = {"persons", "to", "id"};
+    static const char *const other[] = {"person", "persons_", "persons\"", "tox",
+                                        "t",      "i",        "",          "iD"};
+    size_t size = sizeof line - 1;
+    struct flat_key expected[FLAT_PAIRS_MAX] = {{NULL, 0}};
+    for (int i = 0; i < 3; i++)
+        expected[i] = (struct flat_key){keys[i], strlen(keys[i])};
+    assert_true(flat_parse(line, size, expected, &flat));
+    for (int i = 0; i < 3; i++)
+        assert_ptr_equal(flat.pairs[i].key, keys[i]);
+    for (size_t cut = 0; cut < size; cut++) {
+        char *copy = malloc(cut > 0 ? cut : 1); /* a sanitizer sees reading on */
+        assert_non_null(copy);
+        memcpy(copy, line, cut);
+        assert_false(flat_parse(copy, cut, expected, &flat));
+        free(copy);
+    }
+    for (size_t o = 0; o < sizeof other / sizeof other[0]; o++) {
+        for (int i = 0; i < 3; i++)
+            expected[i] = (struct flat_key){other[o], strlen(other[o])};
+        assert_true(flat_parse(line, size, expected, &flat));
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(flat.pairs[i].key_size, strlen(keys[i]));
+            assert_memory_equal(flat.pairs[i].key, keys[i], strlen(keys[i]));
+            assert_ptr_not_equal(flat.pairs[i].key, other[o]);
+        }
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(texts_are_plain_ascii),
-                                       cmocka_unit_test(a_line_ends_where_it_ends)};
+                                       cmocka_unit_test(a_line_ends_where_it_ends),
+                                       cmocka_unit_test(an_expected_key_is_compared)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
