@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * weighed: a statement for each event / one for sixteen: 0.8 s of CPU a million events for the
- * inserts instead of 1.2.
+ * inserts instead of 1.2 / one for sixty-four, chosen: 2 % fewer instructions for a line in all.
  */
 #include "outbox_sql.h"
 

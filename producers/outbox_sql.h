@@ -22,8 +22,8 @@
 
 #define MARK_ROWS 8192
 
-#define HELD_ROWS 16 /* of ADD_EVENTS */
-#define HELD_BYTES 8192
+#define HELD_ROWS 64 /* of ADD_EVENTS */
+#define HELD_BYTES 16384
 
 struct sqlite3;
 struct sqlite3_stmt;

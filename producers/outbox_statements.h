@@ -9,6 +9,7 @@
 
 #define INSERT_EVENTS "INSERT INTO event (id, run, seq, stored_at, bytes) VALUES "
 #define FOUR_ROWS "(?, ?, ?, ?, ?), (?, ?, ?, ?, ?), (?, ?, ?, ?, ?), (?, ?, ?, ?, ?)"
+#define SIXTEEN_ROWS FOUR_ROWS ", " FOUR_ROWS ", " FOUR_ROWS ", " FOUR_ROWS
 
 /* X(name, text) */
 #define SQL_STATEMENTS(X)                                                                          \
@@ -61,7 +62,8 @@
     X(NEXT_MARK, "SELECT id FROM mark WHERE run = ?1 AND seq > ?2 ORDER BY seq LIMIT 1")           \
     X(MARK_FROM, "SELECT seq FROM mark WHERE run = ?1 AND id >= ?2 ORDER BY seq LIMIT 1")          \
     X(ADD_EVENT, INSERT_EVENTS "(?, ?, ?, ?, ?)")                                                  \
-    X(ADD_EVENTS, INSERT_EVENTS FOUR_ROWS ", " FOUR_ROWS ", " FOUR_ROWS ", " FOUR_ROWS)            \
+    X(ADD_EVENTS,                                                                                  \
+      INSERT_EVENTS SIXTEEN_ROWS ", " SIXTEEN_ROWS ", " SIXTEEN_ROWS ", " SIXTEEN_ROWS)            \
     X(READ_EVENTS, "SELECT id, run, seq, bytes FROM event WHERE id > ?1 ORDER BY id LIMIT ?2")     \
     X(READ_RANGE, "SELECT id, run, seq, bytes FROM event WHERE id >= ?1 AND id < ?2"               \
                   " AND run = ?3 AND seq > ?4 AND seq <= ?5 ORDER BY id LIMIT ?6")                 \
