@@ -32,11 +32,15 @@ def watched(system, *words, env=None, **pipes):
     return meter.Watched(words, {**system.env, **(env or {})}, system.dir / "producer.log", **pipes)
 
 
-def make_lines(system, count, path):
+def make_lines(system, count, path, build=BUILD):
     """A file of so many lines of a city's posts, as devices write them."""
-    words = ["--simulate", "--dry-run", "--events", POOL, "--sources", SOURCES]
+    words = [f"{build}/bin/fx-checkpoint", "--simulate", "--dry-run", "--events", POOL]
+    words += ["--sources", SOURCES]
     lines = []
-    for text in system.run("fx-checkpoint", *words).out.splitlines():
+    made = subprocess.run(
+        list(map(str, words)), env=system.env, check=True, timeout=60, capture_output=True
+    )
+    for text in made.stdout.decode().splitlines():
         event = json.loads(text)
         event["at"] = event.pop("occurred_at")
         event["source"] = event["source"].removeprefix("SIM-")
