@@ -353,10 +353,11 @@ bool ledger_sign_of_life(struct ledger *ledger, int index, int64_t instant_ms,
         *spilled_hour_ms = entry->hour_ms;
         *spilled_slots = entry->slots;
         entry->hour_ms = day_bucket_ms(instant_ms, DAY_HOUR_MS);
-        entry->slots = 0;
+        entry->slots = entry->sent_slots = 0;
         into_hour_ms = instant_ms - entry->hour_ms;
     }
-    entry->slots |= 1u << (into_hour_ms / (SLOT_MINUTES * INT64_C(60000)));
+    unsigned slot = 1u << (into_hour_ms / (SLOT_MINUTES * INT64_C(60000)));
+    entry->slots |= (uint16_t)(slot & ~(unsigned)entry->sent_slots);
     mark_dirty(ledger, index);
     return is_same;
 }
@@ -444,6 +445,7 @@ void ledger_sent(struct ledger *ledger)
         entry->sent_high = entry->high;
         entry->delta = (struct ledger_delta){0, 0, 0, 0, 0};
         entry->tally = (struct ledger_tally){0, 0, 0, 0};
+        entry->sent_slots |= entry->slots;
         entry->slots = 0;
         entry->heartbeat = -1;
         entry->is_known = true;

@@ -99,8 +99,9 @@ bool ledger_date(struct ledger *ledger, int index, int64_t instant_ms, struct le
 /* Every later event of the run is rejected, until a person releases it. */
 void ledger_quarantine(struct ledger *ledger, int index);
 
-/* A sign of life at instant_ms. false: another hour's slots must be flushed first (they are
- * handed out through *spilled_hour_ms and *spilled_slots and replaced). */
+/* A sign of life at instant_ms; what is in the database already is not flushed again. false:
+ * another hour's slots must be flushed first (they are handed out through *spilled_hour_ms and
+ * *spilled_slots and replaced). */
 bool ledger_sign_of_life(struct ledger *ledger, int index, int64_t instant_ms,
                          int64_t *spilled_hour_ms, uint32_t *spilled_slots);
 

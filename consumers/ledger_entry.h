@@ -46,7 +46,8 @@ struct ledger_entry {
     struct ledger_day day;
     struct ledger_tally tally;
     int64_t hour_ms;     /* hour that slots belong to */
-    uint32_t slots;      /* signs of life not flushed yet, 12 bits */
+    uint16_t slots;      /* signs of life not flushed yet, 12 bits */
+    uint16_t sent_slots; /* of the same hour, flushed since the claim */
     int32_t heartbeat;   /* index into the ledger's pending heartbeats, -1: none */
     int32_t region;      /* of the latest event counted, an index in the region tree; -1: none */
     int64_t heartbeat_n; /* of the newest heartbeat applied, -1: none */

@@ -360,6 +360,23 @@ static void add_column(struct array *to, const struct level_table *table, int sl
     }
 }
 
+/* How many arrays: see store_sql.c. */
+static int add_sums(struct array *to, const struct level_table *table)
+{
+    int slots[ROLLUP_COLUMNS_MAX];
+    int count = 0;
+    for (int i = 0; i < table->rollup->column_count; i++)
+        if (store_is_sum(&table->rollup->columns[i]))
+            slots[count++] = cells_slot(table->cells, i);
+    if (count == 0)
+        return 0;
+    array_begin(to, ARRAY_INT8);
+    for (int r = 0; r < table->count; r++)
+        for (int i = 0; i < count; i++)
+            array_add_int8(to, table->rows[r]->slots[slots[i]]);
+    return 1;
+}
+
 void store_add_key(struct store *store, const struct flush *flush, const struct level_table *table,
                    const struct cell_key *key)
 {
@@ -383,10 +400,11 @@ static enum fx_code send_rows(struct store *store, const struct flush *flush,
     store_begin_arrays(store, types, count);
     for (int r = 0; r < table->count; r++)
         store_add_key(store, flush, table, &table->rows[r]->key);
+    count += add_sums(&store->arrays[count], table);
     for (int i = 0; i < rollup->column_count; i++) {
         bool is_last = rollup->columns[i].aggregate == AGGREGATE_LAST;
         int width = is_last ? 4 : 1;
-        if (is_last && table->level != LEVEL_SOURCE)
+        if (store_is_sum(&rollup->columns[i]) || (is_last && table->level != LEVEL_SOURCE))
             continue;
         add_column(&store->arrays[count], table, cells_slot(table->cells, i), width);
         count += width;

@@ -189,29 +189,71 @@ void store_total_name(const struct catalog *catalog, const struct rollup *rollup
     snprintf(name, STORE_NAME_MAX, "total_%d_%d", unit_of(catalog, rollup), level);
 }
 
+bool store_is_sum(const struct rollup_column *column)
+{
+    return column->aggregate == AGGREGATE_COUNT || column->aggregate == AGGREGATE_SUM;
+}
+
+static int count_sums(const struct rollup *rollup)
+{
+    int count = 0;
+    for (int i = 0; i < rollup->column_count; i++)
+        count += store_is_sum(&rollup->columns[i]);
+    return count;
+}
+
+bool store_has_sums(const struct rollup *rollup)
+{
+    return count_sums(rollup) > 0;
+}
+
+/* Of an upsert: see store_state.h. */
+struct parameters {
+    int next;
+    int sums;  /* the array of sums, 0: there are none */
+    int width; /* of its rows */
+    int nth;   /* sums that are named already */
+};
+
+static struct parameters parameters_of(const struct rollup *rollup, int next)
+{
+    struct parameters at = {.next = next, .width = count_sums(rollup)};
+    at.sums = at.width > 0 ? at.next++ : 0;
+    return at;
+}
+
+/* The next sum in the select list, and its addition. */
+static void append_sum(struct buf *select, struct buf *set, const char *name, struct parameters *at)
+{
+    at->nth++;
+    buf_append_format(select, ", ($%d::bigint[])[o * %d - %d]", at->sums, at->width,
+                      at->width - at->nth);
+    /* NULL stays NULL: the row is older than the column, see rollup_column.counted_since */
+    buf_append_format(set, ", %s = t.%s + excluded.%s", name, name, name);
+}
+
 /* "name" in the select list; what is added where in the upsert. */
 static void append_column(struct buf *select, struct buf *set, const struct rollup_column *column,
-                          int *parameter)
+                          struct parameters *at)
 {
     const char *name = column->name;
-    int at = *parameter;
-    *parameter += column->aggregate == AGGREGATE_LAST ? 4 : 1;
+    int next = at->next;
     switch (column->aggregate) {
     case AGGREGATE_COUNT:
     case AGGREGATE_SUM:
-        /* NULL stays NULL: the row is older than the column, see rollup_column.counted_since */
-        buf_append_format(select, ", c%d", at);
-        buf_append_format(set, ", %s = t.%s + excluded.%s", name, name, name);
+        append_sum(select, set, name, at);
         return;
     case AGGREGATE_MIN:
     case AGGREGATE_MAX:
-        buf_append_format(select, ", c%d", at);
+        at->next++;
+        buf_append_format(select, ", c%d", next);
         buf_append_format(set, ", %s = %s(t.%s, excluded.%s)", name,
                           column->aggregate == AGGREGATE_MIN ? "least" : "greatest", name, name);
         return;
     case AGGREGATE_LAST:
+        at->next += 4;
         buf_append_format(select, ", c%d, CASE WHEN c%d IS NOT NULL THEN ARRAY[c%d, c%d, c%d] END",
-                          at, at, at + 1, at + 2, at + 3);
+                          next, next, next + 1, next + 2, next + 3);
         buf_append_format(set,
                           ", %s = CASE WHEN t.%s_last IS NULL OR excluded.%s_last > t.%s_last "
                           "THEN excluded.%s ELSE t.%s END, %s_last = greatest(t.%s_last, "
@@ -234,16 +276,19 @@ static void append_targets(struct buf *sql, const struct rollup *rollup, int lev
     }
 }
 
-static void append_unnest(struct buf *sql, const struct rollup *rollup, int parameters)
+/* What is unnested, as columns c1, c2, … and the row's number o. */
+static void append_unnest(struct buf *sql, const struct rollup *rollup, const struct parameters *at)
 {
     int keys = 2 + rollup->dimension_count;
     buf_append_text(sql, " FROM unnest($1::text[], $2::timestamptz[]");
-    for (int i = 3; i <= parameters; i++)
-        buf_append_format(sql, ", $%d::%s", i, i <= keys ? "text[]" : "bigint[]");
-    buf_append_text(sql, ") AS u(c1, c2");
-    for (int i = 3; i <= parameters; i++)
-        buf_append_format(sql, ", c%d", i);
-    buf_append_text(sql, ")");
+    for (int i = 3; i < at->next; i++)
+        if (i != at->sums)
+            buf_append_format(sql, ", $%d::%s", i, i <= keys ? "text[]" : "bigint[]");
+    buf_append_text(sql, ") WITH ORDINALITY AS u(c1, c2");
+    for (int i = 3; i < at->next; i++)
+        if (i != at->sums)
+            buf_append_format(sql, ", c%d", i);
+    buf_append_text(sql, ", o)");
 }
 
 enum fx_code store_rollup_sql(const struct schema *schema, const struct rollup *rollup, int level,
@@ -261,15 +306,16 @@ enum fx_code store_rollup_sql(const struct schema *schema, const struct rollup *
         buf_append_format(&keys, ", \"%s\"", schema->fields[rollup->dimensions[i]].name);
         buf_append_format(&select, ", c%d", parameter++);
     }
+    struct parameters at = parameters_of(rollup, parameter);
     for (int i = 0; i < rollup->column_count; i++)
         if (rollup->columns[i].aggregate != AGGREGATE_LAST || is_source)
-            append_column(&select, &set, &rollup->columns[i], &parameter);
+            append_column(&select, &set, &rollup->columns[i], &at);
     const char *assignments = buf_text(&set);
     buf_append_format(sql, "INSERT INTO %s_%s AS t (%s", rollup->name, levels_suffix(level),
                       buf_text(&keys));
     append_targets(sql, rollup, level);
     buf_append_format(sql, ") SELECT %s", buf_text(&select));
-    append_unnest(sql, rollup, parameter - 1);
+    append_unnest(sql, rollup, &at);
     buf_append_format(sql, " ON CONFLICT (%s) DO ", buf_text(&keys));
     if (assignments[0] == '\0')
         buf_append_text(sql, "NOTHING");
@@ -284,18 +330,17 @@ enum fx_code store_rollup_sql(const struct schema *schema, const struct rollup *
 
 /* One column of a total: its name, its parameter, what the upsert does. */
 static void append_total(struct buf *names, struct buf *select, struct buf *set,
-                         const struct rollup_column *column, int parameter)
+                         const struct rollup_column *column, struct parameters *at)
 {
     const char *name = column->name;
-    if (column->aggregate == AGGREGATE_LAST) {
-        buf_append_format(names, ", %s_at", name);
-        buf_append_format(select, ", to_timestamp(c%d / 1000)", parameter);
-        buf_append_format(set, ", %s_at = greatest(t.%s_at, excluded.%s_at)", name, name, name);
+    if (store_is_sum(column)) {
+        buf_append_format(names, ", %s", name);
+        append_sum(select, set, name, at);
         return;
     }
-    buf_append_format(names, ", %s", name);
-    buf_append_format(select, ", c%d", parameter);
-    buf_append_format(set, ", %s = t.%s + excluded.%s", name, name, name);
+    buf_append_format(names, ", %s_at", name);
+    buf_append_format(select, ", to_timestamp(c%d / 1000)", at->next++);
+    buf_append_format(set, ", %s_at = greatest(t.%s_at, excluded.%s_at)", name, name, name);
 }
 
 enum fx_code store_total_sql(const struct schema *schema, const struct rollup *rollup, int level,
@@ -313,13 +358,14 @@ enum fx_code store_total_sql(const struct schema *schema, const struct rollup *r
         buf_append_format(&select, ", c%d", parameter++);
     }
     buf_append_text(&select, ", c2");
+    struct parameters at = parameters_of(rollup, parameter);
     for (int i = 0; i < rollup->column_count; i++)
         if (levels_is_totalled(&rollup->columns[i], level))
-            append_total(&names, &select, &set, &rollup->columns[i], parameter++);
+            append_total(&names, &select, &set, &rollup->columns[i], &at);
     buf_append_format(sql, "INSERT INTO %s_%s_total AS t (%s, first_bucket%s) SELECT %s",
                       rollup->name, levels_suffix(level), buf_text(&keys), buf_text(&names),
                       buf_text(&select));
-    append_unnest(sql, rollup, parameter - 1);
+    append_unnest(sql, rollup, &at);
     buf_append_format(sql,
                       " ON CONFLICT (%s) DO UPDATE SET first_bucket = least(t.first_bucket, "
                       "excluded.first_bucket)%s",

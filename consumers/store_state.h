@@ -52,7 +52,14 @@ struct store_statement {
 };
 extern const struct store_statement store_statements[];
 
-/* store_sql.c: the upsert into table rollup_level, and the name it is prepared under. */
+/*
+ * store_sql.c: the upsert into table rollup_level, and the name it is prepared under. Parameters:
+ * region or source, bucket, dimensions, an array each; the counts and sums of all rows, one row
+ * after another, in one array; per extreme an array, per last value four.
+ *
+ * An array that is unnested costs PostgreSQL as much a row as the addition it is for; one that is
+ * subscripted next to nothing, but it must hold no null, or each look at it begins at its front.
+ */
 FX_MUST_CHECK enum fx_code store_rollup_sql(const struct schema *schema,
                                             const struct rollup *rollup, int level, struct buf *sql,
                                             struct fx_err *err);
@@ -60,11 +67,15 @@ void store_rollup_name(const struct catalog *catalog, const struct rollup *rollu
                        char name[STORE_NAME_MAX]);
 
 /* store_sql.c: the same for its table of totals. Parameters: region or source, first bucket,
- * dimensions; a bigint per count and sum; of sources, per last value its newest bucket in ms. */
+ * dimensions; counts and sums, as above; of sources, per last value its newest bucket in ms. */
 FX_MUST_CHECK enum fx_code store_total_sql(const struct schema *schema, const struct rollup *rollup,
                                            int level, struct buf *sql, struct fx_err *err);
 void store_total_name(const struct catalog *catalog, const struct rollup *rollup, int level,
                       char name[STORE_NAME_MAX]);
+
+/* store_sql.c: whether a column is never null and only added to; whether there is one. */
+bool store_is_sum(const struct rollup_column *column);
+bool store_has_sums(const struct rollup *rollup);
 
 /* store_send.c: the parameters of one statement as arrays, then the statement: by the name it was
  * prepared under, or as text. */

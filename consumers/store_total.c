@@ -74,14 +74,15 @@ static void add_total(struct store *store, const struct flush *flush,
                       const struct level_table *table, struct cell *const *rows, int count)
 {
     const struct rollup *rollup = table->rollup;
-    struct array *to = &store->arrays[2 + rollup->dimension_count];
+    struct array *sums = &store->arrays[2 + rollup->dimension_count];
+    struct array *to = sums + store_has_sums(rollup);
     store_add_key(store, flush, table, &rows[0]->key);
     for (int i = 0; i < rollup->column_count; i++) {
         int slot = cells_slot(table->cells, i);
         if (!levels_is_totalled(&rollup->columns[i], table->level))
             continue;
-        if (rollup->columns[i].aggregate != AGGREGATE_LAST) {
-            array_add_int8(to++, sum_of(rows, count, slot));
+        if (store_is_sum(&rollup->columns[i])) {
+            array_add_int8(sums, sum_of(rows, count, slot));
             continue;
         }
         int newest = count - 1;
@@ -100,8 +101,11 @@ static int begin_totals(struct store *store, const struct level_table *table)
         ARRAY_TEXT, ARRAY_TIMESTAMPTZ, ARRAY_TEXT, ARRAY_TEXT, ARRAY_TEXT, ARRAY_TEXT};
     int count = 2 + table->rollup->dimension_count;
     store_begin_arrays(store, types, count);
+    if (store_has_sums(table->rollup))
+        array_begin(&store->arrays[count++], ARRAY_INT8);
     for (int i = 0; i < table->rollup->column_count; i++)
-        if (levels_is_totalled(&table->rollup->columns[i], table->level))
+        if (levels_is_totalled(&table->rollup->columns[i], table->level) &&
+            !store_is_sum(&table->rollup->columns[i]))
             array_begin(&store->arrays[count++], ARRAY_INT8);
     return count;
 }

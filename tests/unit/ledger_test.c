@@ -294,6 +294,27 @@ static void signs_of_life_are_five_minute_slots(void **state)
     assert_int_equal(ledger_entry(ledger, index)->slots, 0x800);
 }
 
+static void a_sign_of_life_is_flushed_once(void **state)
+{
+    struct ledger *ledger = *state;
+    int index = find(ledger, "A", 1);
+    int64_t hour_ms = DAY_2020_MS + 7 * DAY_HOUR_MS;
+    int64_t spilled_ms = 0;
+    uint32_t spilled = 0;
+    assert_true(ledger_sign_of_life(ledger, index, hour_ms, &spilled_ms, &spilled));
+    ledger_sent(ledger);
+    assert_true(ledger_sign_of_life(ledger, index, hour_ms + 1, &spilled_ms, &spilled));
+    assert_int_equal(ledger_entry(ledger, index)->slots, 0);
+    assert_true(ledger_sign_of_life(ledger, index, hour_ms + 300000, &spilled_ms, &spilled));
+    assert_int_equal(ledger_entry(ledger, index)->slots, 0x2);
+    ledger_sent(ledger);
+    /* nothing waits: another hour begins, and the first one would be said again */
+    assert_true(ledger_sign_of_life(ledger, index, hour_ms - 1, &spilled_ms, &spilled));
+    assert_false(ledger_sign_of_life(ledger, index, hour_ms, &spilled_ms, &spilled));
+    assert_int_equal(spilled, 0x800);
+    assert_int_equal(ledger_entry(ledger, index)->slots, 0x1);
+}
+
 /* One random message of a run, and what a bitmap says about it. */
 struct stream {
     struct dice dice;
@@ -424,6 +445,7 @@ int main(void)
         TEST(a_heartbeat_opens_no_gap_too_many),
         TEST(what_changed_is_sent_once),
         TEST(signs_of_life_are_five_minute_slots),
+        TEST(a_sign_of_life_is_flushed_once),
         TEST(numbers_belong_to_days),
         TEST(a_tally_is_of_one_day),
         TEST(counted_and_gaps_always_add_up_to_high),

@@ -40,9 +40,9 @@ static void a_region_table_adds_and_keeps_extremes_but_no_last(void **state)
     assert_sql(&rollup, REGION_COUNTY,
                "INSERT INTO gate_county AS t (region, bucket_start, \"post_type\", \"round\", "
                "checked_groups, checked_persons, wait_s_min, wait_s_max) "
-               "SELECT c1, c2, c3, c4, c5, c6, c7, c8 "
-               "FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::bigint[], "
-               "$6::bigint[], $7::bigint[], $8::bigint[]) AS u(c1, c2, c3, c4, c5, c6, c7, c8) "
+               "SELECT c1, c2, c3, c4, ($5::bigint[])[o * 2 - 1], ($5::bigint[])[o * 2 - 0], "
+               "c6, c7 FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], "
+               "$6::bigint[], $7::bigint[]) WITH ORDINALITY AS u(c1, c2, c3, c4, c6, c7, o) "
                "ON CONFLICT (region, bucket_start, \"post_type\", \"round\") DO UPDATE SET "
                "checked_groups = t.checked_groups + excluded.checked_groups, "
                "checked_persons = t.checked_persons + excluded.checked_persons, "
@@ -57,10 +57,11 @@ static void a_source_table_keeps_the_newest_of_last(void **state)
     assert_sql(&rollup, LEVEL_SOURCE,
                "INSERT INTO gate_source AS t (source, bucket_start, checked_persons, "
                "headcount_persons, headcount_persons_last, wait_s_min) "
-               "SELECT c1, c2, c3, c4, CASE WHEN c4 IS NOT NULL THEN ARRAY[c5, c6, c7] END, c8 "
-               "FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::bigint[], "
-               "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) "
-               "AS u(c1, c2, c3, c4, c5, c6, c7, c8) "
+               "SELECT c1, c2, ($3::bigint[])[o * 1 - 0], c4, "
+               "CASE WHEN c4 IS NOT NULL THEN ARRAY[c5, c6, c7] END, c8 "
+               "FROM unnest($1::text[], $2::timestamptz[], $4::bigint[], $5::bigint[], "
+               "$6::bigint[], $7::bigint[], $8::bigint[]) WITH ORDINALITY "
+               "AS u(c1, c2, c4, c5, c6, c7, c8, o) "
                "ON CONFLICT (source, bucket_start) DO UPDATE SET "
                "checked_persons = t.checked_persons + excluded.checked_persons, "
                "headcount_persons = CASE WHEN t.headcount_persons_last IS NULL OR "
@@ -77,7 +78,7 @@ static void nothing_to_add_is_no_conflict(void **state)
     struct rollup rollup = rollup_of(2, 1);
     assert_sql(&rollup, REGION_TOWN,
                "INSERT INTO gate_town AS t (region, bucket_start) SELECT c1, c2 "
-               "FROM unnest($1::text[], $2::timestamptz[]) AS u(c1, c2) "
+               "FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS u(c1, c2, o) "
                "ON CONFLICT (region, bucket_start) DO NOTHING");
 }
 
@@ -96,9 +97,10 @@ static void a_total_has_no_bucket_and_no_extremes(void **state)
     rollup.dimension_count = 2;
     assert_total_sql(&rollup, REGION_COUNTY,
                      "INSERT INTO gate_county_total AS t (region, \"post_type\", \"round\", "
-                     "first_bucket, checked_groups, checked_persons) SELECT c1, c3, c4, c2, c5, c6 "
-                     "FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], "
-                     "$5::bigint[], $6::bigint[]) AS u(c1, c2, c3, c4, c5, c6) "
+                     "first_bucket, checked_groups, checked_persons) SELECT c1, c3, c4, c2, "
+                     "($5::bigint[])[o * 2 - 1], ($5::bigint[])[o * 2 - 0] FROM unnest($1::text[], "
+                     "$2::timestamptz[], $3::text[], $4::text[]) WITH ORDINALITY "
+                     "AS u(c1, c2, c3, c4, o) "
                      "ON CONFLICT (region, \"post_type\", \"round\") DO UPDATE SET "
                      "first_bucket = least(t.first_bucket, excluded.first_bucket), "
                      "checked_groups = t.checked_groups + excluded.checked_groups, "
@@ -111,9 +113,10 @@ static void a_source_total_knows_where_the_newest_of_last_stands(void **state)
     struct rollup rollup = rollup_of(1, 3);
     assert_total_sql(&rollup, LEVEL_SOURCE,
                      "INSERT INTO gate_source_total AS t (source, first_bucket, checked_persons, "
-                     "headcount_persons_at) SELECT c1, c2, c3, to_timestamp(c4 / 1000) "
-                     "FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::bigint[]) "
-                     "AS u(c1, c2, c3, c4) ON CONFLICT (source) DO UPDATE SET "
+                     "headcount_persons_at) SELECT c1, c2, ($3::bigint[])[o * 1 - 0], "
+                     "to_timestamp(c4 / 1000) FROM unnest($1::text[], $2::timestamptz[], "
+                     "$4::bigint[]) WITH ORDINALITY AS u(c1, c2, c4, o) "
+                     "ON CONFLICT (source) DO UPDATE SET "
                      "first_bucket = least(t.first_bucket, excluded.first_bucket), "
                      "checked_persons = t.checked_persons + excluded.checked_persons, "
                      "headcount_persons_at = greatest(t.headcount_persons_at, "
