@@ -283,10 +283,10 @@ COMMENT ON COLUMN rejected_range.reason IS 'from a closed list, see schemas/READ
 COMMENT ON COLUMN rejected_range.source IS 'source, if the envelope was valid 来源';
 COMMENT ON COLUMN rejected_range.run IS 'run number 运行号(编号)';
 COMMENT ON COLUMN rejected_range.offsets IS
-    'Kafka offset of each; less n * 2^40 in a log that was accepted as lost, n = 1, 2, … 各条位点';
+    'Kafka offset of each; less n * 2^40 in a log that was accepted as lost, n = 1, 2, … 各条位点(位点)';
 COMMENT ON COLUMN rejected_range.details IS 'our own words on each 各条说明';
-COMMENT ON COLUMN rejected_range.seqs IS 'number of each; NULL without a source 各条序号';
-COMMENT ON COLUMN rejected_range.lengths IS 'bytes of each 各条字节数';
+COMMENT ON COLUMN rejected_range.seqs IS 'number of each; NULL without a source 各条序号(序号)';
+COMMENT ON COLUMN rejected_range.lengths IS 'bytes of each 各条字节数(字节)';
 COMMENT ON COLUMN rejected_range.digests IS 'SHA-256 of each 各条摘要';
 COMMENT ON COLUMN rejected_range.appended_at IS 'append time of each 各条入库时间';
 
