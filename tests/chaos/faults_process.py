@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes killed and stopped: consumers, producers; a worker frozen within a flush."""
+
+import pathlib
+import signal
+import time
+
+from faults import POSTS, Fault
+from lib.system import wait_until
+from rig import SESSION_MS
+
+OTHERS_GO_ON_S = 20
+
+
+def state_of(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+class BaseRollups(Fault):
+    def victims(self, count):
+        return [self.rig.rollups[n] for n in self.pick.sample(sorted(self.rig.rollups), count)]
+
+
+class KillRollup(BaseRollups):
+    weight = 3
+
+    def strike(self):
+        (self.victim,) = self.victims(1)
+        self.pid = self.victim.kill()
+
+    def evidence(self):
+        return self.pid and f"{self.victim.name}: pid {self.pid} killed, gone"
+
+    def heal(self):
+        self.victim.start()
+
+
+class KillAllRollups(BaseRollups):
+    """Nobody counts for a moment."""
+
+    hold_s = (0.1, 1.0)
+
+    def strike(self):
+        self.pids = [victim.kill() for victim in self.victims(len(self.rig.rollups))]
+
+    def evidence(self):
+        return f"pids {self.pids} killed, gone" if all(self.pids) else None
+
+    def heal(self):
+        for victim in self.rig.rollups.values():
+            victim.start()
+
+
+class StopRollup(BaseRollups):
+    """Longer than its session in the group: others take over, and it wakes up as a zombie."""
+
+    hold_s = (SESSION_MS / 1000 + 1.5, SESSION_MS / 1000 + 3)
+
+    def strike(self):
+        (self.victim,) = self.victims(1)
+        self.before, self.pid = self.rig.positions(), self.victim.pid
+        self.victim.signal(signal.SIGSTOP)
+        self.at = time.monotonic()
+
+    def evidence(self):
+        state, stopped = state_of(self.pid), time.monotonic() - self.at
+        after = self.rig.positions()
+        moved = [k for k, (_, who) in after.items() if who != self.before.get(k, (0, who))[1]]
+        if state != "T" or not moved:
+            return None
+        return f"{self.victim.name}: state T for {stopped:.1f} s, {len(moved)} partitions taken over"
+
+    def heal(self):
+        self.victim.signal(signal.SIGCONT)
+
+
+class FrozenFlush(BaseRollups):
+    """A worker stands still between the first and the last byte of a flush, locks held; the
+    others go on: every other position moves within OTHERS_GO_ON_S."""
+
+    hold_s = (0.8, 1.2)
+
+    def strike(self):
+        (self.victim,) = self.victims(1)
+        self.gate = self.rig.gates[self.victim.name]
+        self.order = self.gate.hold_flush(self.pick.uniform(0.3, 0.999))
+        assert self.order.done.wait(20), "no flush came by"
+        self.victim.signal(signal.SIGSTOP)
+        self.at = time.monotonic()
+
+    def evidence(self):
+        held = self.rig.backends(
+            "state <> 'idle' AND wait_event = 'ClientRead'"
+            " AND xact_start < clock_timestamp() - interval '0.5 s'"
+        )
+        if not held or state_of(self.victim.pid) != "T":
+            return None
+        others = wait_until(self.behind, 10, "others with something to count", every=0.2)
+
+        def went_on():
+            now = self.rig.positions()
+            return all(now[k][0] > offset for k, offset in others.items())
+
+        wait_until(went_on, OTHERS_GO_ON_S, "others go on while one is frozen", every=0.2)
+        took = time.monotonic() - self.at
+        self.rig.others_go_on_s.append(took)
+        return (
+            f"{self.victim.name}: held after {self.order.after} bytes, backend {held[0]['pid']}"
+            f" in ClientRead for {held[0]['open_s']:.1f} s; others went on after {took:.1f} s"
+        )
+
+    def behind(self):
+        """{partition: position} where others have something to count."""
+        mine, ends = f"-{self.victim.pid}-", self.rig.end_offsets()
+        return {
+            k: offset
+            for k, (offset, who) in self.rig.positions().items()
+            if mine not in (who or "") and ends.get(k, 0) > offset
+        }
+
+    def heal(self):
+        self.gate.forget()
+        self.victim.signal(signal.SIGCONT)
+
+
+class Rebalance(BaseRollups):
+    """A further member joins the group, counts, and leaves."""
+
+    hold_s = (2.0, 4.0)
+
+    def strike(self):
+        self.before = self.rig.positions()
+        name = f"guest{self.pick.randrange(10**6)}"
+        words = ["--workers", self.pick.choice((1, 2, 3)), "--instance", name]
+        env = self.rig.rollups["a"].env
+        self.guest = self.rig.system.start("fx-rollup", *words, env=env)
+
+    def evidence(self):
+        after = self.rig.positions()
+        moved = [k for k in after if after[k][1] != self.before.get(k, after[k])[1]]
+        return f"a guest joined, {len(moved)} partitions changed hands" if moved else None
+
+    def heal(self):
+        assert self.guest.stop(60).code == 0, self.guest.result()
+
+
+class BaseProducers(Fault):
+    lane = POSTS
+
+    def victim(self):
+        return self.rig.producers[self.pick.choice(sorted(self.rig.producers))]
+
+
+class KillProducer(BaseProducers):
+    weight = 4
+    hold_s = (0.05, 0.8)
+
+    def strike(self):
+        self.one = self.victim()
+        self.pid = self.one.kill()
+
+    def evidence(self):
+        return self.pid and f"{self.one.name}: pid {self.pid} killed, gone"
+
+    def heal(self):
+        self.one.start()
+
+
+class KillAllProducers(BaseProducers):
+    hold_s = (0.05, 0.5)
+
+    def strike(self):
+        self.pids = [one.kill() for one in self.rig.producers.values()]
+
+    def evidence(self):
+        return f"pids {self.pids} killed, gone" if all(self.pids) else None
+
+    def heal(self):
+        for one in self.rig.producers.values():
+            one.start()
+
+
+class StopProducer(BaseProducers):
+    hold_s = (1.0, 4.0)
+
+    def strike(self):
+        self.one = self.victim()
+        self.one.signal(signal.SIGSTOP)
+
+    def evidence(self):
+        return f"{self.one.name}: state T" if state_of(self.one.pid) == "T" else None
+
+    def heal(self):
+        self.one.signal(signal.SIGCONT)

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kafka and PostgreSQL killed, restarted, replaced by a standby; connections cut at some byte."""
+
+import os
+import shutil
+import signal
+import time
+
+from confluent_kafka.admin import AdminClient
+from faults import POSTS, Fault
+from lib.system import wait_until
+from proxy import DOWN, UP
+from stack import answers, free_port, is_alive
+
+
+class BaseBroker(Fault):
+    def restart(self):
+        kafka = self.rig.stack.kafka
+        kafka.start()
+        admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{kafka.port}"})
+        kafka.wait_ready(admin)
+
+    def evidence(self):
+        if is_alive(self.pid) or answers(self.rig.stack.kafka.port):
+            return None
+        return f"broker pid {self.pid} gone, its port refuses"
+
+
+class KillBroker(BaseBroker):
+    def strike(self):
+        self.pid = self.rig.stack.kafka.end(signal.SIGKILL)
+
+    heal = BaseBroker.restart
+
+
+class RestartBroker(BaseBroker):
+    hold_s = (0.0, 0.2)
+
+    def strike(self):
+        self.pid = self.rig.stack.kafka.end(signal.SIGTERM)
+
+    heal = BaseBroker.restart
+
+
+class StopBroker(Fault):
+    """It says nothing for a while, and goes on as if nothing had been."""
+
+    hold_s = (2.0, 5.0)
+
+    def strike(self):
+        self.rig.stack.kafka.signal(signal.SIGSTOP)
+        self.before = self.rig.city_gate.passed[DOWN]
+
+    def evidence(self):
+        more = self.rig.city_gate.passed[DOWN] - self.before
+        return "broker stopped, not a byte from it" if more < 1 << 16 else None
+
+    def heal(self):
+        self.rig.stack.kafka.signal(signal.SIGCONT)
+
+
+class BasePostgres(Fault):
+    def stop_now(self):
+        primary = self.rig.stack.primary
+        self.before = self.rig.counted()
+        self.pid = primary.end(signal.SIGQUIT)
+
+    def evidence(self):
+        if is_alive(self.pid) or answers(self.rig.stack.primary.port):
+            return None
+        return f"postmaster pid {self.pid} gone with all its children, its port refuses"
+
+    def heal(self):
+        self.rig.stack.primary.start(self.rig.stack.log)
+
+
+class KillPostgres(BasePostgres):
+    weight = 2
+
+    def strike(self):
+        self.stop_now()
+
+
+class KillPostgresAsync(BasePostgres):
+    """With synchronous_commit off: commits that were answered may be gone."""
+
+    def set(self, value):
+        with self.rig.stack.primary.connect() as db:
+            db.execute(f"ALTER SYSTEM SET synchronous_commit = {value}")
+            db.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+            db.execute("SELECT pg_reload_conf()")
+
+    def strike(self):
+        self.set("off")
+        time.sleep(self.pick.uniform(1.0, 2.0))
+        shown = self.rig.system.rows("SHOW synchronous_commit")
+        self.is_off = shown[0]["synchronous_commit"] == "off"
+        self.stop_now()
+
+    def evidence(self):
+        gone = super().evidence()
+        return gone and self.is_off and f"{gone}; synchronous_commit was off"
+
+    def heal(self):
+        super().heal()
+        lost = self.before - self.rig.counted()
+        if lost > 0:
+            self.rig.rolled_back.append(lost)
+        self.set("on")
+
+
+class PromoteStandby(BasePostgres):
+    """The primary dies with commits that its standby never got; the standby takes its place."""
+
+    def strike(self):
+        stack = self.rig.stack
+        folder = stack.primary.folder.parent / f"pg-{self.pick.randrange(10**9)}"
+        self.standby = stack.primary.copy_to(folder, free_port()).start(stack.log)
+        sender = self._sender()
+        for pid in sender:  # the stream stands still from here on
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(self.pick.uniform(1.0, 2.5))
+        self.before = self.rig.counted()
+        self.pid = stack.primary.end(signal.SIGQUIT, stopped=sender)
+
+    def _sender(self):
+        """Pids of the primary's processes that feed the standby, once it is level."""
+
+        def find():
+            query = "SELECT pid FROM pg_stat_replication WHERE state = 'streaming'"
+            return [row["pid"] for row in self.rig.system.rows(query)]
+
+        return wait_until(find, 30, "the standby streams")
+
+    def evidence(self):
+        stack = self.rig.stack
+        self.old, stack.primary = stack.primary, self.standby
+        self.standby.promote()
+        self.rig.system.seen.db = None
+        after = self.rig.counted()
+        self.rig.retarget()
+        lost = self.before - after
+        if lost <= 0 or is_alive(self.pid):
+            return None
+        self.rig.rolled_back.append(lost)
+        return f"standby on port {stack.primary.port} promoted, {lost} counted offsets rolled back"
+
+    def heal(self):
+        if self.rig.stack.primary is not self.standby:
+            self.rig.stack.primary.start(self.rig.stack.log)
+            return
+        shutil.rmtree(self.old.folder, ignore_errors=True)
+
+
+# ---- connections ----
+
+
+class CutPostgres(Fault):
+    """After byte N of what passes from now on, in one direction."""
+
+    weight = 3
+    hold_s = (0.0, 0.5)
+    reach = (1, 20000)
+
+    def strike(self):
+        self.who = self.pick.choice(sorted(self.rig.gates))
+        self.gate = self.rig.gates[self.who]
+        self.direction = self.pick.choice((UP, DOWN))
+        after = self.pick.randint(*self.reach) // (1 if self.direction == UP else 20) + 1
+        self.order = self.gate.order(self.direction, after)
+        self.order.done.wait(15)
+
+    def evidence(self):
+        if not self.order.done.is_set():
+            return None
+        return f"{self.who}: cut after {self.order.after} bytes {self.direction}"
+
+    def heal(self):
+        self.gate.forget()
+
+
+class CutKafkaCity(CutPostgres):
+    weight = 1
+    reach = (1, 200_000)
+
+    def strike(self):
+        self.who, self.gate = "consumers", self.rig.city_gate
+        self.direction = self.pick.choice((UP, DOWN))
+        after = self.pick.randint(*self.reach) // (50 if self.direction == UP else 1) + 1
+        self.order = self.gate.order(self.direction, after)
+        self.order.done.wait(15)
+
+
+class CutKafkaPosts(CutPostgres):
+    lane = POSTS
+    weight = 2
+    reach = (1, 200_000)
+
+    def strike(self):
+        self.who, self.gate = "producers", self.rig.post_gate
+        self.direction = self.pick.choice((UP, DOWN))
+        after = self.pick.randint(*self.reach) // (1 if self.direction == UP else 50) + 1
+        self.order = self.gate.order(self.direction, after)
+        self.order.done.wait(15)
+
+
+class NoNetwork(Fault):
+    """All connections of the posts break, new ones are refused."""
+
+    lane = POSTS
+    hold_s = (1.0, 4.0)
+
+    def strike(self):
+        gate = self.rig.post_gate
+        self.before = gate.refused
+        gate.refuse(True)
+        self.dropped = gate.drop_all()
+
+    def evidence(self):
+        refused = self.rig.post_gate.refused - self.before
+        if self.dropped == 0 or refused == 0:
+            return None
+        return f"{self.dropped} connections broken, {refused} refused"
+
+    def heal(self):
+        self.rig.post_gate.refuse(False)
+
+
+class TerminateBackends(Fault):
+    """An administrator ends the sessions of all workers."""
+
+    def strike(self):
+        rows = self.rig.system.rows(
+            "SELECT pg_terminate_backend(pid) AS is_ended FROM pg_stat_activity"
+            " WHERE application_name LIKE 'fx-rollup%%'"
+        )
+        self.ended = sum(row["is_ended"] for row in rows)
+
+    def evidence(self):
+        return f"{self.ended} sessions terminated" if self.ended else None
+
