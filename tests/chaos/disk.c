@@ -98,7 +98,7 @@ ssize_t write(int file, const void *data, size_t size)
 {
     static ssize_t (*real)(int, const void *, size_t);
     if (real == NULL)
-        real = (ssize_t (*)(int, const void *, size_t))next("write");
+        real = (ssize_t(*)(int, const void *, size_t))next("write");
     FAIL_OR(file, 0, real(file, data, size));
 }
 
@@ -106,7 +106,7 @@ ssize_t pwrite(int file, const void *data, size_t size, off_t at)
 {
     static ssize_t (*real)(int, const void *, size_t, off_t);
     if (real == NULL)
-        real = (ssize_t (*)(int, const void *, size_t, off_t))next("pwrite");
+        real = (ssize_t(*)(int, const void *, size_t, off_t))next("pwrite");
     FAIL_OR(file, 0, real(file, data, size, at));
 }
 
@@ -114,7 +114,7 @@ ssize_t pwrite64(int file, const void *data, size_t size, off64_t at)
 {
     static ssize_t (*real)(int, const void *, size_t, off64_t);
     if (real == NULL)
-        real = (ssize_t (*)(int, const void *, size_t, off64_t))next("pwrite64");
+        real = (ssize_t(*)(int, const void *, size_t, off64_t))next("pwrite64");
     FAIL_OR(file, 0, real(file, data, size, at));
 }
 

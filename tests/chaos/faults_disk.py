@@ -65,8 +65,9 @@ class BaseImage(Fault):
         """No line is on its way, and all are in Kafka."""
         self.sink = next(sink for sink in SINKS if sink.kind == "screening")
         self.one = self.rig.producers[self.sink.name]
+        self.rig.at_rest.acquire()
         self.rig.load.pause(self.sink.name)
-        wait_until(lambda: self._is_sent(), 60, f"{self.sink.name} sends everything", every=0.1)
+        wait_until(self._is_sent, 60, f"{self.sink.name} sends everything", every=0.1)
 
     def _is_sent(self):
         status = self.rig.status(self.sink)
@@ -83,6 +84,7 @@ class BaseImage(Fault):
 
     def heal(self):
         self.rig.load.go_on(self.sink.name)
+        self.rig.at_rest.release()
         if not self.one.is_running():
             self.one.start()
 

@@ -68,7 +68,8 @@ class StopRollup(BaseRollups):
         moved = [k for k, (_, who) in after.items() if who != self.before.get(k, (0, who))[1]]
         if state != "T" or not moved:
             return None
-        return f"{self.victim.name}: state T for {stopped:.1f} s, {len(moved)} partitions taken over"
+        text = f"state T for {stopped:.1f} s, {len(moved)} partitions taken over"
+        return f"{self.victim.name}: {text}"
 
     def heal(self):
         self.victim.signal(signal.SIGCONT)

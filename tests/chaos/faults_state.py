@@ -4,8 +4,11 @@
 import time
 
 from faults import Fault
+from lib.system import wait_until
+from load import SINKS, SocketOut
 
 PARTITIONS_MAX = 12
+PARENT = "441521"
 
 
 class AddPartitions(Fault):
@@ -58,3 +61,53 @@ class Swap(Fault):
         if after == self.before or self.code != 0:
             return None
         return f"table {self.before} was live, now {after}: swapped under load"
+
+
+class Redrive(Fault):
+    """Events of a place that the city does not know yet are rejected; the place is added, and
+    they are counted after all, while the workers go on."""
+
+    LINES = 30
+    hold_s = (0.0, 0.2)
+
+    def strike(self):
+        rig = self.rig
+        self.code = f"4415219{len(rig.places):02d}"
+        rig.places.append(self.code)
+        sink = next(sink for sink in SINKS if sink.kind == "screening")
+        with rig.at_rest:
+            rig.load.pause(sink.name)
+            lines = rig.load.extra_lines(sink, self.LINES, self.pick.random(), self.code)
+            rig.load.go_on(sink.name)
+        SocketOut(sink, rig.folder, rig.load.shared[sink.name]).give(lines)
+        self.rejected = wait_until(self.are_rejected, 60, "they are rejected", every=0.1)
+
+    def are_rejected(self):
+        query = "SELECT count(*) FROM {s}.rejected_event WHERE reason = 'unknown_region'"
+        count = self.rig.system.value(query)
+        return count if count >= self.LINES else None
+
+    def evidence(self):
+        self.add_place()
+        done = self.rig.system.run("fx-rollup", "--redrive", "unknown_region", code=None)
+        left = self.rig.system.value(
+            "SELECT count(*) FROM {s}.rejected_event WHERE reason = 'unknown_region'"
+        )
+        if done.code != 0 or left:
+            raise AssertionError(f"{left} stay rejected: {done}")
+        return f"{self.rejected} of a place unknown were rejected, and re-driven under load"
+
+    def add_place(self):
+        path = self.rig.system.schemas / "regions.csv"
+        text = path.read_text(encoding="utf-8")
+        if self.code in text:
+            return
+        node = {"code": self.code, "name": "新镇", "name_latin": "Xinzhen", "level": "town"}
+        node["parent"] = PARENT
+        header = text.splitlines()[0].split(",")
+        row = ",".join(node.get(column, "") for column in header)
+        path.write_text(f"{text.rstrip()}\n{row}\n", encoding="utf-8")
+        self.rig.system.setup()
+
+    def heal(self):
+        self.add_place()

@@ -13,8 +13,6 @@ from lib.system import System
 from lib.wire import Kind
 from load import SINKS
 
-SCHEMAS = pathlib.Path(__file__).resolve().parents[2] / "schemas"
-
 
 @dataclass
 class Verdict:
@@ -59,9 +57,9 @@ def compare_tables(tally, system, schema, change=lambda rows: rows):
 class FromJournal:
     """Recount 1: the lines, as they were before any program of ours saw them."""
 
-    def __init__(self, folder, sink):
-        self.sink, self.tally = sink, recount.Recount(SCHEMAS, sink.kind)
-        kind, self.lines, numbers = Kind(SCHEMAS, sink.kind), set(), Counter()
+    def __init__(self, system, folder, sink):
+        self.sink, self.tally = sink, recount.Recount(system.schemas, sink.kind)
+        kind, self.lines, numbers = Kind(system.schemas, sink.kind), set(), Counter()
         self.sources = Counter()
         with open(folder / f"{sink.name}.journal", "rb") as journal:
             for text in journal:
@@ -93,8 +91,8 @@ class FromKafka:
     """Recount 2: what lies in Kafka, read by another client, decoded by another library."""
 
     def __init__(self, system, sink):
-        self.sink, self.tally = sink, recount.Recount(SCHEMAS, sink.kind)
-        kind, self.copies, self.found = Kind(SCHEMAS, sink.kind), 0, Counter()
+        self.sink, self.tally = sink, recount.Recount(system.schemas, sink.kind)
+        kind, self.copies, self.found = Kind(system.schemas, sink.kind), 0, Counter()
         numbers = defaultdict(set)
         for chunk in system.messages(sink.kind):
             for message in chunk:
@@ -131,7 +129,7 @@ def judge_sinks(system, folder, sinks, schema, which):
     """A Verdict over some sinks; which recounts to make."""
     verdict = Verdict()
     for sink in sinks:
-        journal = FromJournal(folder, sink) if "journal" in which else None
+        journal = FromJournal(system, folder, sink) if "journal" in which else None
         kafka = FromKafka(system, sink) if "kafka" in which else None
         if journal:
             verdict.lines += len(journal.lines)
@@ -160,7 +158,8 @@ def judge_apart(address, folder, sinks, schema, which):
 class Reader(System):
     """Of a system that another process made: looks, and owns nothing."""
 
-    def __init__(self, schema, prefix, partitions):
+    def __init__(self, schema, prefix, partitions, schemas):
+        self.schemas = pathlib.Path(schemas)
         self.schema, self.prefix, self.partitions = schema, prefix, partitions
         self.db = psycopg.connect(autocommit=True)
         self.db.execute("SET timezone = 'UTC'")

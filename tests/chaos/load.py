@@ -231,7 +231,7 @@ class Load:
     def go_on(self, name):
         self.shared[name].pause.value = 0
 
-    def extra_lines(self, sink, count, seed):
+    def extra_lines(self, sink, count, seed, region=REGIONS[0]):
         """Lines beside the writer's, which is at rest; in the journal when this returns. Their
         times are before all others."""
         pick, names, out = random.Random(seed), sink.source_names(), []
@@ -239,7 +239,7 @@ class Load:
             self.extra += 1
             line = BODIES[sink.kind](pick, {})
             line |= {"at": self.base_ms - SPAN_MS + self.extra * 1000, "source": names[0]}
-            line |= {"region": REGIONS[0], "id": f"x{self.extra}"}
+            line |= {"region": region, "id": f"x{self.extra}"}
             out.append(json.dumps(line, separators=(",", ":")))
         with open(self.folder / f"{sink.name}.journal", "ab") as journal:
             journal.write("".join(line + "\n" for line in out).encode())

@@ -60,7 +60,7 @@ def make_system(stack):
 
         def address(self):
             """What judge.Reader is made of."""
-            return self.schema, self.prefix, self.partitions
+            return self.schema, self.prefix, self.partitions, str(self.schemas)
 
         def close(self):
             """The stack goes as a whole: nothing is dropped by name."""
@@ -70,7 +70,9 @@ def make_system(stack):
                     process.kill()
             shutil.rmtree(self.dir, ignore_errors=True)
 
-    return Watched("chaos", partitions=4)
+    schemas = stack.home / "schemas"  # a copy: places are added while it runs
+    shutil.copytree(ROOT / "schemas", schemas, ignore=shutil.ignore_patterns("*.c", "*.h"))
+    return Watched("chaos", schemas=schemas, partitions=4)
 
 
 class Disk:
@@ -156,7 +158,9 @@ class Rig:
         self.rollups = {name: self._rollup(name) for name in self.ROLLUPS}
         self.others_go_on_s = []  # how long the others took while one was frozen
         self.rolled_back = []  # counted offsets that PostgreSQL lost with its tail
+        self.places = []  # codes that were added
         self.marked = set()  # sources whose outbox was cloned or restored
+        self.at_rest = threading.Lock()  # who has told the writer of a sink to pause
         self.over = threading.Event()
         self.tender = threading.Thread(target=self._tend, daemon=True)
 

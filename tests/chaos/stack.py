@@ -22,7 +22,7 @@ PG_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 
 
 def free_port():
-    """Below the range that the kernel gives to clients: nobody takes it while the server is down."""
+    """Below the range the kernel gives to clients: nobody takes it while the server is down."""
     while True:
         port = random.SystemRandom().randrange(20000, 32000)
         with socket.socket() as one:
