@@ -59,7 +59,7 @@ class StopRollup(BaseRollups):
     def strike(self):
         (self.victim,) = self.victims(1)
         self.before, self.pid = self.rig.positions(), self.victim.pid
-        self.victim.signal(signal.SIGSTOP)
+        self.victim.tell(signal.SIGSTOP)
         self.at = time.monotonic()
 
     def evidence(self):
@@ -72,7 +72,7 @@ class StopRollup(BaseRollups):
         return f"{self.victim.name}: {text}"
 
     def heal(self):
-        self.victim.signal(signal.SIGCONT)
+        self.victim.tell(signal.SIGCONT)
 
 
 class FrozenFlush(BaseRollups):
@@ -86,7 +86,7 @@ class FrozenFlush(BaseRollups):
         self.gate = self.rig.gates[self.victim.name]
         self.order = self.gate.hold_flush(self.pick.uniform(0.3, 0.999))
         assert self.order.done.wait(20), "no flush came by"
-        self.victim.signal(signal.SIGSTOP)
+        self.victim.tell(signal.SIGSTOP)
         self.at = time.monotonic()
 
     def evidence(self):
@@ -121,7 +121,7 @@ class FrozenFlush(BaseRollups):
 
     def heal(self):
         self.gate.forget()
-        self.victim.signal(signal.SIGCONT)
+        self.victim.tell(signal.SIGCONT)
 
 
 class Rebalance(BaseRollups):
@@ -186,10 +186,10 @@ class StopProducer(BaseProducers):
 
     def strike(self):
         self.one = self.victim()
-        self.one.signal(signal.SIGSTOP)
+        self.one.tell(signal.SIGSTOP)
 
     def evidence(self):
         return f"{self.one.name}: state T" if state_of(self.one.pid) == "T" else None
 
     def heal(self):
-        self.one.signal(signal.SIGCONT)
+        self.one.tell(signal.SIGCONT)

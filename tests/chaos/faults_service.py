@@ -17,7 +17,8 @@ class BaseBroker(Fault):
     def restart(self):
         kafka = self.rig.stack.kafka
         kafka.start()
-        admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{kafka.port}"})
+        where = {"bootstrap.servers": f"127.0.0.1:{kafka.port}", "log_level": 0}
+        admin = AdminClient(where)
         kafka.wait_ready(admin)
 
     def evidence(self):
@@ -48,7 +49,7 @@ class StopBroker(Fault):
     hold_s = (2.0, 5.0)
 
     def strike(self):
-        self.rig.stack.kafka.signal(signal.SIGSTOP)
+        self.rig.stack.kafka.tell(signal.SIGSTOP)
         self.before = self.rig.city_gate.passed[DOWN]
 
     def evidence(self):
@@ -56,7 +57,7 @@ class StopBroker(Fault):
         return "broker stopped, not a byte from it" if more < 1 << 16 else None
 
     def heal(self):
-        self.rig.stack.kafka.signal(signal.SIGCONT)
+        self.rig.stack.kafka.tell(signal.SIGCONT)
 
 
 class BasePostgres(Fault):

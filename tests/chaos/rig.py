@@ -13,6 +13,8 @@ import threading
 import time
 
 import psycopg
+from confluent_kafka import Consumer
+from confluent_kafka.admin import AdminClient
 from load import SINKS, Load
 from proxy import Gate, Loop
 from psycopg import sql
@@ -72,7 +74,11 @@ def make_system(stack):
 
     schemas = stack.home / "schemas"  # a copy: places are added while it runs
     shutil.copytree(ROOT / "schemas", schemas, ignore=shutil.ignore_patterns("*.c", "*.h"))
-    return Watched("chaos", schemas=schemas, partitions=4)
+    system = Watched("chaos", schemas=schemas, partitions=4)
+    quiet = {"bootstrap.servers": f"127.0.0.1:{stack.kafka.port}", "log_level": 0}
+    system.admin = AdminClient(quiet)
+    system._consumer = Consumer({**quiet, "group.id": "none", "enable.auto.commit": False})
+    return system
 
 
 class Disk:
@@ -115,7 +121,7 @@ class Servant:
     def is_running(self):
         return self.process is not None and self.process.is_running()
 
-    def signal(self, number):
+    def tell(self, number):
         self.process.signal(number)
 
     def kill(self):
@@ -314,7 +320,7 @@ class Rig:
         for servant in self.servants():
             servant.is_wanted = False
             if servant.is_running():
-                servant.signal(signal.SIGCONT)
+                servant.tell(signal.SIGCONT)
                 servant.kill()
         self.system.close()
         for gate in [*self.gates.values(), self.post_gate, self.city_gate]:

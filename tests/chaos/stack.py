@@ -81,7 +81,7 @@ class Kafka:
         (self.state / "kafka/pid").write_text(f"{self.pid}\n")
         return self
 
-    def signal(self, number):
+    def tell(self, number):
         os.kill(self.pid, number)
 
     def end(self, number=signal.SIGKILL):
@@ -202,7 +202,7 @@ class Stack:
 
     def close(self, keep=False):
         if is_alive(self.kafka.pid):
-            self.kafka.signal(signal.SIGCONT)
+            self.kafka.tell(signal.SIGCONT)
             self.kafka.end(signal.SIGKILL)
         try:
             self.primary.end(signal.SIGQUIT)
