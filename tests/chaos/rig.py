@@ -279,7 +279,10 @@ class Rig:
         self.tender.join()
         codes = {}
         for name, producer in self.producers.items():
-            codes[name] = producer.stop(seconds).code
+            result = producer.stop(seconds)
+            codes[name] = result.code
+            if result.code != 0:
+                print(f"{name}: {result.err[-600:]}")
         self.wait_counted(seconds)
         for name, rollup in self.rollups.items():
             codes[name] = rollup.stop(60).code
