@@ -44,7 +44,7 @@ class Bench:
         return self.system.value(
             "SELECT next_offset FROM {s}.partition_position WHERE topic = %s",
             self.system.topic("checkpoint"),
-        )
+        ) or 0  # nobody has claimed it yet
 
     def measure(self):
         """Bytes of one exchange, by direction: the least of a few."""
