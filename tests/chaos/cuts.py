@@ -28,7 +28,11 @@ class Bench:
         self.errors, self.cut, self.missed = [], 0, 0
         env = {"PGPORT": str(self.gate.port)}
         self.rollup = self.system.start("fx-rollup", "--no-resend", env=env)
-        self.lengths = self.measure()
+        try:
+            self.lengths = self.measure()
+        except BaseException:
+            self.rollup.kill()
+            raise
 
     def send(self):
         self.post.send(*range(self.seq + 1, self.seq + 1 + EVENTS))
@@ -112,19 +116,22 @@ def plan(seed):
 
 
 def run(stack, seed, targets):
-    loop, rounds = Loop(), plan(seed)
-    benches = [Bench(stack, loop, i) for i in range(BENCHES)]
-    lanes = [
-        threading.Thread(target=bench.play, args=(rounds[i::BENCHES],))
-        for i, bench in enumerate(benches)
-    ]
-    for lane in lanes:
-        lane.start()
-    for lane in lanes:
-        lane.join()
-    for bench in benches:
-        bench.close()
-    loop.close()
+    loop, rounds, benches = Loop(), plan(seed), []
+    try:
+        for i in range(BENCHES):
+            benches.append(Bench(stack, loop, i))
+        lanes = [
+            threading.Thread(target=bench.play, args=(rounds[i::BENCHES],))
+            for i, bench in enumerate(benches)
+        ]
+        for lane in lanes:
+            lane.start()
+        for lane in lanes:
+            lane.join()
+    finally:
+        for bench in benches:
+            bench.close()
+        loop.close()
     errors = [error for bench in benches for error in bench.errors]
     for error in errors[:10]:
         print(f"  {error}")
