@@ -59,18 +59,21 @@ class FromJournal:
 
     def __init__(self, system, folder, sink):
         self.sink, self.tally = sink, recount.Recount(system.schemas, sink.kind)
-        kind, self.lines, numbers = Kind(system.schemas, sink.kind), set(), Counter()
-        self.sources = Counter()
-        with open(folder / f"{sink.name}.journal", "rb") as journal:
-            for text in journal:
-                line = json.loads(text)
-                source = line["source"]
-                numbers[source] += 1
-                self.sources[source] += 1
-                identity = (source, line["at"])
-                assert identity not in self.lines, f"written twice: {text}"
-                self.lines.add(identity)
-                self.tally.add(kind.complete(line, source, 0, numbers[source]))
+        kind, self.lines, self.sources = Kind(system.schemas, sink.kind), set(), Counter()
+        for text in self.texts(folder):
+            line = json.loads(text)
+            source = line["source"]
+            self.sources[source] += 1
+            self.note(source, line["at"])
+            self.tally.add(kind.complete(line, source, 0, self.sources[source]))
+
+    def texts(self, folder):
+        with open(folder / f"{self.sink.name}.journal", "rb") as journal:
+            yield from journal
+
+    def note(self, source, at_ms):
+        assert (source, at_ms) not in self.lines, f"written twice: {source} {at_ms}"
+        self.lines.add((source, at_ms))
 
     def compare(self, system, verdict, schema=None):
         ledger = Counter()
@@ -105,8 +108,11 @@ class FromKafka:
                     self.copies += 1
                     continue
                 run.add(event["seq"])
-                self.found[event["source"], event["occurred_at"]] += 1
+                self.note(event["source"], event["occurred_at"])
                 self.tally.add(event)
+
+    def note(self, source, at_ms):
+        self.found[source, at_ms] += 1
 
     def compare(self, system, verdict, schema=None):
         cells, texts = compare_tables(self.tally, system, schema)
@@ -125,34 +131,39 @@ def compare_lines(journal, kafka, verdict):
     verdict.say(len(twice), "doubled", f"under two numbers: {twice[:3]}")
 
 
-def judge_sinks(system, folder, sinks, schema, which):
-    """A Verdict over some sinks; which recounts to make."""
+def judge_sinks(system, folder, sinks, schema, which, by=None):
+    """A Verdict over some sinks; which recounts to make, and by what: makers and comparison."""
     verdict = Verdict()
+    from_journal, from_kafka, compare = by or (FromJournal, FromKafka, compare_lines)
     for sink in sinks:
-        journal = FromJournal(system, folder, sink) if "journal" in which else None
-        kafka = FromKafka(system, sink) if "kafka" in which else None
+        journal = from_journal(system, folder, sink) if "journal" in which else None
+        kafka = from_kafka(system, sink) if "kafka" in which else None
         if journal:
-            verdict.lines += len(journal.lines)
+            verdict.lines += journal.tally.events
             journal.compare(system, verdict, schema)
         if kafka:
             verdict.events += kafka.tally.events
             verdict.copies += kafka.copies
             kafka.compare(system, verdict, schema)
         if journal and kafka:
-            compare_lines(journal, kafka, verdict)
+            compare(journal, kafka, verdict)
     return verdict
-
-
-def judge(system, folder, schema=None, which=("journal", "kafka")):
-    """All sinks, in two processes; the sum of their verdicts."""
-    parts = [SINKS[:1], SINKS[1:]]
-    with multiprocessing.get_context("spawn").Pool(len(parts)) as pool:
-        work = [(system.address(), folder, part, schema, which) for part in parts]
-        return add_up(pool.starmap(judge_apart, work))
 
 
 def judge_apart(address, folder, sinks, schema, which):
     return judge_sinks(Reader(*address), folder, sinks, schema, which)
+
+
+PARTS = (SINKS[:1], SINKS[1:])
+
+
+def judge(
+    system, folder, schema=None, which=("journal", "kafka"), parts=PARTS, apart=judge_apart
+):
+    """All sinks, in a process for each part; the sum of their verdicts."""
+    with multiprocessing.get_context("spawn").Pool(len(parts)) as pool:
+        work = [(system.address(), folder, part, schema, which) for part in parts]
+        return add_up(pool.starmap(apart, work))
 
 
 class Reader(System):

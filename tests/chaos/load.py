@@ -27,13 +27,15 @@ class Sink:
     program: str
     kind: str
     is_socket: bool
-    share: float
-    sources: int
+    share: float = 0
+    sources: int = 0
+    heartbeat_s: int = 2
 
     def words(self, folder):
         """Of the producer, behind its program's name."""
         words = [self.kind] if self.program == "fx-emit" else []
-        words += ["--outbox", str(folder / f"{self.name}.db"), "--heartbeat-s", "2"]
+        words += ["--outbox", str(folder / f"{self.name}.db")]
+        words += ["--heartbeat-s", str(self.heartbeat_s)]
         if self.is_socket:
             return [*words, "--socket", "--socket-path", str(self.socket_path(folder))]
         return [*words, "--follow", str(folder / f"{self.name}.in")]

@@ -12,25 +12,12 @@ from collections import Counter
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from lib.targets import Targets  # noqa: E402
+
 LONG = os.environ.get("FX_LONG") == "1"
 EVENTS, RATE, FAULTS, LIMIT_S = (
     (10_200_000, 3000, 500, 7000) if LONG else (1_040_000, 4500, 40, 480)
 )
-
-
-class Targets:
-    def __init__(self):
-        self.lines, self.good, self.bad = [], 0, 0
-
-    def add(self, name, value, target, is_met):
-        self.lines.append(f"{name} {value} {target} {'ok' if is_met else 'short'}")
-        self.good, self.bad = self.good + is_met, self.bad + (not is_met)
-
-    def least(self, name, value, target):
-        self.add(name, value, target, value >= target)
-
-    def most(self, name, value, target):
-        self.add(name, value, target, value <= target)
 
 
 def arguments():

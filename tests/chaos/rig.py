@@ -24,7 +24,7 @@ SESSION_MS = 6000  # of a consumer in the group; fx-rollup's own default is long
 FULL, WRITES_FAIL, SYNCS_FAIL, SLOW = 1, 2, 4, 8
 
 
-def make_system(stack):
+def make_system(stack, name="chaos", is_simulated=False):
     """tests/lib's System, bound to this stack; its module reads the addresses when imported."""
     os.environ |= {
         "FX_BROKERS": f"127.0.0.1:{stack.kafka.port}",
@@ -74,7 +74,7 @@ def make_system(stack):
 
     schemas = stack.home / "schemas"  # a copy: places are added while it runs
     shutil.copytree(ROOT / "schemas", schemas, ignore=shutil.ignore_patterns("*.c", "*.h"))
-    system = Watched("chaos", schemas=schemas, partitions=4)
+    system = Watched(name, schemas=schemas, partitions=4, is_simulated=is_simulated)
     quiet = {"bootstrap.servers": f"127.0.0.1:{stack.kafka.port}", "log_level": 0}
     system.admin = AdminClient(quiet)
     system._consumer = Consumer({**quiet, "group.id": "none", "enable.auto.commit": False})
@@ -145,22 +145,25 @@ class Servant:
 
 
 class Rig:
+    NAME = "chaos"
+    IS_SIMULATED = False  # whether sources named SIM- count
+    SINKS = SINKS
     ROLLUPS = {"a": 2, "b": 1, "c": 2}  # instance: workers
 
-    def __init__(self, stack, seed, count, rate):
+    def __init__(self, stack, *plan):
+        """plan: of the load, see _make_load."""
         self.stack = stack
         self.loop = Loop()
         self.gates = {name: Gate(self.loop, stack.primary.port) for name in self.ROLLUPS}
         self.post_gate = Gate(self.loop, stack.kafka.port, is_kafka=True)
         self.city_gate = Gate(self.loop, stack.kafka.port, is_kafka=True)
-        self.system = make_system(stack)
+        self.system = make_system(stack, self.NAME, self.IS_SIMULATED)
         self.folder = self.system.dir
-        self.load = Load(self.folder, seed, count, rate)
+        self.load = self._make_load(*plan)
         self.partitions = self.system.partitions
         self._register()
-        self._build_shim()
-        self.disks = {sink.name: Disk(self.folder / f"{sink.name}.disk") for sink in SINKS}
-        self.producers = {sink.name: self._producer(sink) for sink in SINKS}
+        self.disks = self._make_disks()
+        self.producers = {sink.name: self._producer(sink) for sink in self.SINKS}
         self.rollups = {name: self._rollup(name) for name in self.ROLLUPS}
         self.others_go_on_s = []  # how long the others took while one was frozen
         self.rolled_back = []  # counted offsets that PostgreSQL lost with its tail
@@ -175,25 +178,29 @@ class Rig:
         with open(path, "w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(["source", "kind", "name", "region", "valid_from", "valid_to"])
-            for sink in SINKS:
+            for sink in self.SINKS:
                 for name in sink.source_names():
                     rows.writerow([name, sink.kind, name, "441521115", "2020-01-01", ""])
         self.system.setup("--sources", path)
 
-    def _build_shim(self):
+    def _make_load(self, seed, count, rate):
+        return Load(self.folder, seed, count, rate)
+
+    def _make_disks(self):
+        """{sink: its control file}, and the shim that obeys them."""
         self.shim = self.folder / "disk.so"
         source = ROOT / "tests/chaos/disk.c"
         words = ["cc", "-O1", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", self.shim, source, "-ldl"]
         subprocess.run(words, check=True)
+        return {sink.name: Disk(self.folder / f"{sink.name}.disk") for sink in self.SINKS}
+
+    def _disk_env(self, sink):
+        return {"LD_PRELOAD": str(self.shim), "FX_CHAOS_DISK": str(self.disks[sink.name].path)}
 
     def _producer(self, sink):
         if not sink.is_socket:
             (self.folder / f"{sink.name}.in").touch()
-        env = {
-            "FX_BROKERS": f"127.0.0.1:{self.post_gate.port}",
-            "LD_PRELOAD": str(self.shim),
-            "FX_CHAOS_DISK": str(self.disks[sink.name].path),
-        }
+        env = {"FX_BROKERS": f"127.0.0.1:{self.post_gate.port}", **self._disk_env(sink)}
         return Servant(self, sink.name, sink.program, sink.words(self.folder), env)
 
     def _rollup(self, name):
@@ -243,7 +250,7 @@ class Rig:
     def end_offsets(self):
         """{(topic, partition): where Kafka's log ends}"""
         out = {}
-        for sink in SINKS:
+        for sink in self.SINKS:
             topic = self.system.topic(sink.kind)
             out |= {(topic, p): end for p, end in enumerate(self.system.ends(sink.kind))}
         return out
@@ -254,7 +261,7 @@ class Rig:
         if section == "runs":
             return self.marked
         if section == "refused":
-            full = [s for s in SINKS if self.load.shared[s.name].refused.value > 0]
+            full = [s for s in self.SINKS if self.load.shared[s.name].refused.value > 0]
             return {name for sink in full for name in sink.source_names()}
         return set()
 
@@ -291,7 +298,7 @@ class Rig:
     def _wait_taken(self, seconds):
         """Followed files are taken to their end; what is left in the outboxes goes at the stop."""
         end = time.monotonic() + seconds
-        while not all(self._is_sent(sink) for sink in SINKS):
+        while not all(self._is_sent(sink) for sink in self.SINKS):
             assert time.monotonic() < end, "the posts do not send everything"
             time.sleep(0.5)
 

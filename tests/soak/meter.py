@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is measured after each day, when all is counted: processes, tables, outboxes.
+
+A sample is {"processes": {name: ...}, "tables": {group: {table: ...}}, "catalog_mb": n,
+"outboxes": {post: ...}}; growth.py judges a week of them.
+"""
+
+import os
+import pathlib
+import time
+from collections import Counter
+
+READINGS, READING_S = 6, 0.25
+MIB = 1 << 20
+TABLES = """
+SELECT c.relname AS name, t.tuple_count::bigint AS rows, t.dead_tuple_count::bigint AS dead,
+       pg_total_relation_size(c.oid)::bigint AS bytes
+FROM pg_class c CROSS JOIN LATERAL public.pgstattuple(c.oid::regclass) t
+WHERE c.relnamespace = %s::regnamespace AND c.relkind = 'r'
+"""
+CATALOG = """
+SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
+WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r'
+"""
+
+
+def memory(pid):
+    """(VmRSS, VmHWM) in MiB."""
+    found = {}
+    for row in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        name, _, value = row.partition(":")
+        if name in ("VmRSS", "VmHWM"):
+            found[name] = int(value.split()[0]) / 1024
+    return found["VmRSS"], found["VmHWM"]
+
+
+def descriptors(pid):
+    """{what: how many are open}: socket, pipe, anon_inode, file"""
+    out, folder = Counter(), f"/proc/{pid}/fd"
+    for name in os.listdir(folder):
+        try:
+            target = os.readlink(f"{folder}/{name}")
+        except OSError:
+            continue  # closed meanwhile
+        out["file" if target.startswith("/") else target.partition(":")[0]] += 1
+    return out
+
+
+def processes(pids, readings=READINGS):
+    """{name: what it holds}, of {name: pid}. The least of some readings: what stays, not what is
+    on its way just now."""
+    out = {}
+    for reading in range(readings):
+        if reading:
+            time.sleep(READING_S)
+        for name, pid in pids.items():
+            rss, hwm = memory(pid)
+            kinds = descriptors(pid)
+            one = {"pid": pid, "rss_mb": rss, "hwm_mb": hwm, "fds": kinds.total(), "open": kinds}
+            old = out.setdefault(name, one)
+            old |= {"rss_mb": min(rss, old["rss_mb"]), "hwm_mb": hwm}
+            if one["fds"] < old["fds"]:
+                old |= {"fds": one["fds"], "open": kinds}
+    return out
+
+
+def tables(system):
+    """{group: {table: {rows, dead, bytes}}}: cells and totals of the rollups, the ledger with what
+    is kept per run, and all others, which hold a row per source, partition or definition."""
+    from lib.same import rollup_tables
+
+    rollups = rollup_tables(system.eye(), system.schema)
+    out = {"cells": {}, "totals": {}, "ledger": {}, "others": {}}
+    for row in system.rows(TABLES, system.schema):
+        name = row.pop("name")
+        group = "ledger" if name in ("source_ledger", "source_day") else "others"
+        if name in rollups:
+            group = "totals" if name.endswith("_total") else "cells"
+        out[group][name] = row
+    return out
+
+
+def outbox(folder, name):
+    """MiB of its files: the database, its log."""
+    paths = [folder / f"{name}.db{suffix}" for suffix in ("", "-wal", "-shm", "-journal")]
+    sizes = {path.name: path.stat().st_size / MIB for path in paths if path.exists()}
+    return {"mb": sum(sizes.values()), "files": sizes}
+
+
+def sample(city):
+    pids = {f"rollup {name}": servant.pid for name, servant in city.rollups.items()}
+    pids |= {name: servant.pid for name, servant in city.producers.items()}
+    return {
+        "processes": processes(pids),
+        "tables": tables(city.system),
+        "catalog_mb": city.system.value(CATALOG) / MIB,
+        "outboxes": {name: outbox(city.folder, name) for name in city.producers},
+    }
