@@ -31,9 +31,12 @@ class Growth:
         before, after = self.before["processes"], self.after["processes"]
         return sum(before[name]["pid"] != after[name]["pid"] for name in names)
 
-    def outboxes_mb(self):
+    def outboxes(self, what):
         before, after = self.before["outboxes"], self.after["outboxes"]
-        return round(sum(after[name]["mb"] - before[name]["mb"] for name in after), 1)
+        return round(sum(after[name][what] - before[name][what] for name in after), 1)
+
+    def log_mb(self):
+        return round(max(one["log_mb"] for one in self.after["outboxes"].values()), 1)
 
     def excess_mb(self, group):
         """What more bytes the group's tables have than their rows explain; none makes up for
@@ -71,8 +74,11 @@ def judge(grown, targets):
     targets.most("soak_producer_fds_growth", grown.grew(posts, "fds"), POST_FDS)
     targets.most("soak_emit_rss_growth_mb", grown.grew(emits, "rss_mb"), 4)
     targets.most("soak_emit_fds_growth", grown.grew(emits, "fds"), POST_FDS)
-    targets.most("soak_outbox_growth_mb", grown.outboxes_mb(), 8)
+    targets.most("soak_outbox_growth_mb", grown.outboxes("mb"), 8)
+    targets.most("soak_outbox_log_mb", grown.log_mb(), 16)
     targets.most("soak_cell_bytes_per_row_growth_pct", grown.bytes_per_row_pct("cells"), 5)
+    hours = grown.bytes_per_row_pct("hours")
+    targets.most("soak_hour_bytes_per_row_growth_pct", hours, 10)
     targets.most("soak_totals_mb_growth", grown.excess_mb("totals"), 2)
     targets.most("soak_ledger_mb_growth", grown.excess_mb("ledger"), 1)
     targets.most("soak_other_tables_mb_growth", grown.excess_mb("others"), 1)

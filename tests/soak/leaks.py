@@ -32,6 +32,7 @@ def flat():
         one = {"rss_mb": 40 + noise, "hwm_mb": 60, "fds": 30 + day % 2, "pid": 1}
         ledger = {"rows": 900 + 40 * day, "dead": 50, "bytes": (900 + 40 * day) * 600}
         cells = {"rows": 40_000 * day, "dead": 900, "bytes": 40_000 * day * 500 + 300_000}
+        hours = {"rows": 8000 * day, "dead": 40, "bytes": 8000 * day * 270}
         total = {"rows": 3000, "dead": 300, "bytes": 3 << 20}
         days.append(
             {
@@ -40,10 +41,11 @@ def flat():
                     "cells": {"checkpoint_town": cells},
                     "totals": {"quarantine_town_total": total},
                     "ledger": {"source_ledger": ledger},
-                    "others": {"source_hour": dict(total), "offset_hole": dict(total, rows=0)},
+                    "hours": {"source_hour": hours},
+                    "others": {"source_tally": dict(total), "offset_hole": dict(total, rows=0)},
                 },
                 "catalog_mb": 9 + noise / 10,
-                "outboxes": {"post": {"mb": 20 + noise}, "emit": {"mb": 9}},
+                "outboxes": {"post": {"mb": 20 + noise, "log_mb": 8}, "emit": {"mb": 1, "log_mb": 8}},
             }
         )
     return days
@@ -65,10 +67,14 @@ def restart(sample, day):
     sample["processes"]["post"]["pid"] = 1 if day < 5 else 2
 
 
-def swell(sample, day):
+def swell(*way):
     """Rows that take more and more: their number grows with the days by nature."""
-    table = sample["tables"]["cells"]["checkpoint_town"]
-    table["bytes"] *= 1 + 0.02 * day
+
+    def leak(sample, day):
+        group, table = way
+        sample["tables"][group][table]["bytes"] *= 1 + 0.03 * day
+
+    return leak
 
 
 ROLLUP, POST, EMIT = (f"processes/{name}" for name in ("rollup", "post", "emit"))
@@ -83,12 +89,14 @@ LEAKS = {
     "soak_emit_rss_growth_mb": at(f"{EMIT}/rss_mb", 1.2),
     "soak_emit_fds_growth": at(f"{EMIT}/fds", 1),
     "soak_outbox_growth_mb": at("outboxes/post/mb", 2),
-    "soak_cell_bytes_per_row_growth_pct": swell,
+    "soak_outbox_log_mb": at("outboxes/emit/log_mb", 2),
+    "soak_cell_bytes_per_row_growth_pct": swell("cells", "checkpoint_town"),
+    "soak_hour_bytes_per_row_growth_pct": swell("hours", "source_hour"),
     "soak_totals_mb_growth": at("tables/totals/quarantine_town_total/bytes", 500_000),
     "soak_ledger_mb_growth": at("tables/ledger/source_ledger/bytes", 300_000),
-    "soak_other_tables_mb_growth": at("tables/others/source_hour/bytes", 300_000),
+    "soak_other_tables_mb_growth": at("tables/others/source_tally/bytes", 300_000),
     "soak_catalog_mb_growth": at("catalog_mb", 0.3),
-    "soak_dead_rows_pct": at("tables/cells/checkpoint_town/dead", 12_000),
+    "soak_dead_rows_pct": at("tables/cells/checkpoint_town/dead", 20_000),
 }
 
 

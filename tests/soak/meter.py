@@ -23,6 +23,8 @@ SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
 WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r'
 """
 
+GROUPS = {"source_ledger": "ledger", "source_day": "ledger", "source_hour": "hours"}
+
 
 def memory(pid):
     """(VmRSS, VmHWM) in MiB."""
@@ -66,25 +68,30 @@ def processes(pids, readings=READINGS):
 
 def tables(system):
     """{group: {table: {rows, dead, bytes}}}: cells and totals of the rollups, the ledger with what
-    is kept per run, and all others, which hold a row per source, partition or definition."""
+    is kept per run, the hours in which sources were heard, and all others, which hold a row per
+    source, partition or definition."""
     from lib.same import rollup_tables
 
     rollups = rollup_tables(system.eye(), system.schema)
-    out = {"cells": {}, "totals": {}, "ledger": {}, "others": {}}
+    out = {group: {} for group in ("cells", "totals", "ledger", "hours", "others")}
     for row in system.rows(TABLES, system.schema):
         name = row.pop("name")
-        group = "ledger" if name in ("source_ledger", "source_day") else "others"
+        group = GROUPS.get(name, "others")
         if name in rollups:
             group = "totals" if name.endswith("_total") else "cells"
         out[group][name] = row
     return out
 
 
-def outbox(folder, name):
-    """MiB of its files: the database, its log."""
-    paths = [folder / f"{name}.db{suffix}" for suffix in ("", "-wal", "-shm", "-journal")]
-    sizes = {path.name: path.stat().st_size / MIB for path in paths if path.exists()}
-    return {"mb": sum(sizes.values()), "files": sizes}
+def outbox(city, post):
+    """MiB of its files, the database and its log; rows it keeps, and those that are not
+    acknowledged."""
+    size = {}
+    for what, suffix in (("mb", ""), ("log_mb", "-wal")):
+        path = city.folder / f"{post.name}.db{suffix}"
+        size[what] = path.stat().st_size / MIB if path.exists() else 0
+    status = city.status(post)
+    return {**size, "kept": status["kept"], "unsent": status["unsent"]}
 
 
 def sample(city):
@@ -94,5 +101,5 @@ def sample(city):
         "processes": processes(pids),
         "tables": tables(city.system),
         "catalog_mb": city.system.value(CATALOG) / MIB,
-        "outboxes": {name: outbox(city.folder, name) for name in city.producers},
+        "outboxes": {post.name: outbox(city, post) for post in city.SINKS},
     }

@@ -10,7 +10,7 @@ from posts import POSTS as ALL_POSTS
 ONLY = set(
     "kill_mortal_rollup stop_rollup rebalance kill_broker restart_broker kill_postgres"
     " terminate_backends cut_postgres cut_kafka_city"
-    " kill_mortal_producer stop_producer cut_kafka_posts no_network".split()
+    " kill_mortal_producer stop_producer no_network".split()
 )
 
 

@@ -26,6 +26,11 @@ class Post(Sink):
     is_spared: bool = True
     keeps: tuple = ("--keep-days", "0")  # what makes its outbox forget
 
+    @property
+    def is_forgetful(self):
+        """Of every row, once it is acknowledged."""
+        return "--keep-days" in self.keeps
+
     def words(self, folder):
         return [*super().words(folder), *self.keeps]
 
