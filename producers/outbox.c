@@ -265,11 +265,14 @@ void outbox_ack(struct outbox *outbox, int64_t id)
 
 enum fx_code outbox_flush(struct outbox *outbox, int64_t now_ms, struct fx_err *err)
 {
-    int64_t pruned;
+    int64_t pruned = 0;
     fx_assert(!outbox->is_begun);
-    if (!outbox->is_acked_dirty && outbox->dirty_count == 0)
+    if (!outbox->is_acked_dirty && outbox->dirty_count == 0 && !outbox->is_prune_due)
         return FX_OK;
-    return settle(outbox, now_ms - outbox->options.keep_ms, &pruned, err);
+    if (settle(outbox, now_ms - outbox->options.keep_ms, &pruned, err) != FX_OK)
+        return err->code;
+    outbox->is_prune_due = pruned == PRUNE_ROWS;
+    return FX_OK;
 }
 
 enum fx_code outbox_count(struct outbox *outbox, struct outbox_counts *counts, struct fx_err *err)

@@ -49,7 +49,8 @@ FX_MUST_CHECK enum fx_code outbox_read(struct outbox *outbox, const struct outbo
 /* Every row up to id is acknowledged; durable with the next commit or outbox_flush. */
 void outbox_ack(struct outbox *outbox, int64_t id);
 
-/* Writes what outbox_ack and outbox_touch noted, if anything, and prunes a little. */
+/* Writes what outbox_ack and outbox_touch noted and prunes a little; goes on with that in the next
+ * calls until no old row is left, whether anything else is to be written or not. */
 FX_MUST_CHECK enum fx_code outbox_flush(struct outbox *outbox, int64_t now_ms, struct fx_err *err);
 
 /* Chooses the partition of each run in memory that has none, durably. */

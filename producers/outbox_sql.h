@@ -71,6 +71,7 @@ struct outbox {
     int32_t partitions; /* of the topic, 0: not known yet */
     bool is_acked_dirty;
     bool is_pruning;    /* some run has a pruned_seq that is not settled yet */
+    bool is_prune_due;  /* the last flush may have left rows that are old enough */
     bool is_unassigned; /* some run in memory has no partition */
     bool is_begun;
 };

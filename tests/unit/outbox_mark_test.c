@@ -285,6 +285,19 @@ static void what_is_left_is_found_after_pruning(void **state)
     check_resends(bench, pruned_id);
 }
 
+/* All is acknowledged at once, and nothing comes behind it. */
+static void pruning_goes_on_when_nothing_else_is_written(void **state)
+{
+    struct bench *bench = *state;
+    fill(bench);
+    outbox_ack(bench->outbox, EVENTS);
+    for (int flushed = 0; flushed <= EVENTS; flushed += PRUNED_AT_ONCE) {
+        check_oldest(bench, flushed);
+        assert_int_equal(outbox_flush(bench->outbox, day_now_ms(), &bench->err), FX_OK);
+    }
+    check_oldest(bench, EVENTS);
+}
+
 static void acknowledged_numbers_are_known_at_the_opening(void **state)
 {
     struct bench *bench = *state;
@@ -326,8 +339,10 @@ static void a_rollback_takes_marks_back(void **state)
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-    const struct CMUnitTest tests[] = {TEST(every_number_is_found), TEST(marks_are_sparse),
+    const struct CMUnitTest tests[] = {TEST(every_number_is_found),
+                                       TEST(marks_are_sparse),
                                        TEST(what_is_left_is_found_after_pruning),
+                                       TEST(pruning_goes_on_when_nothing_else_is_written),
                                        TEST(acknowledged_numbers_are_known_at_the_opening),
                                        TEST(a_rollback_takes_marks_back)};
     return cmocka_run_group_tests(tests, NULL, NULL);
