@@ -45,7 +45,10 @@ def flat():
                     "others": {"source_tally": dict(total), "offset_hole": dict(total, rows=0)},
                 },
                 "catalog_mb": 9 + noise / 10,
-                "outboxes": {"post": {"mb": 20 + noise, "log_mb": 8}, "emit": {"mb": 1, "log_mb": 8}},
+                "outboxes": {
+                    "post": {"mb": 20 + noise, "log_mb": 8},
+                    "emit": {"mb": 1, "log_mb": 8},
+                },
             }
         )
     return days

@@ -73,7 +73,7 @@ def describe(day, sample, counts, level_s, faults):
     boxes = [one["mb"] + one["log_mb"] for one in sample["outboxes"].values()]
     return (
         f"day {day}: {sum(counts.values())} lines, level after {level_s:.1f} s, {faults} faults;"
-        f" fx-rollup {rollup['rss_mb']:.1f} MiB (peak {rollup['hwm_mb']:.1f}), {rollup['fds']} open;"
+        f" fx-rollup {rollup['rss_mb']:.1f} MiB (HWM {rollup['hwm_mb']:.1f}), {rollup['fds']} open;"
         f" posts max {max(rss):.1f} MiB, sum {sum(rss):.1f},"
         f" {sum(one['fds'] for one in posts)} open;"
         f" outboxes {sum(boxes):.1f} MiB;"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The city that soaks: tests/chaos's rig with a post for each kind, and lines by the compressed clock.
+"""The city that soaks: tests/chaos's rig with a post for each kind, lines by a compressed clock.
 
 Who is spared is never killed, however long it runs: what grows in it shows. The others are killed
 as in any week, and start again.
