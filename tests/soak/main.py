@@ -22,7 +22,7 @@ from lib.targets import Targets  # noqa: E402
 
 LONG = os.environ.get("FX_LONG") == "1"
 TIMES, DAY_S, FAULTS, EVENTS, LIMIT_S = (
-    (10, 240, 400, 9_800_000, 7000) if LONG else (1, 24, 40, 1_000_000, 480)
+    (10, 240, 400, 9_800_000, 7000) if LONG else (1, 20, 40, 1_000_000, 480)
 )
 
 

@@ -17,7 +17,7 @@ from week import AT, path_of
 
 DAY_MS = 86_400_000
 DIGITS = slice(len(AT), len(AT) + 13)
-OUTBOX_MAX_BYTES = 16 << 20
+OUTBOX_MAX_BYTES = 12 << 20
 
 
 @dataclass(frozen=True)
