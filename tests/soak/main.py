@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import pathlib
 import random
+import signal
 import sys
 import time
 import traceback
@@ -191,6 +192,7 @@ def run(args, targets):
 
 def main():
     args, targets, began = arguments(), Targets(), time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started ends, too
     tell(f"seed {args.seed}: replay with FX_SOAK_SEED={args.seed} tests/run soak")
     with contextlib.redirect_stdout(sys.stderr):
         try:
