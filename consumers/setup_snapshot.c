@@ -52,22 +52,6 @@ static const struct {
                    "jsonb_each_text(to_jsonb(d) - 'installed_at' - 'is_only') x"},
 };
 
-static enum fx_code has_table(const struct setup *setup, const char *schema, const char *table,
-                              bool *is_there, struct fx_err *err)
-{
-    const char *values[] = {schema, table};
-    PGresult *rows = NULL;
-    enum fx_code code =
-        pg_query(setup->conn,
-                 &(struct pg_statement){"SELECT to_regclass(format('%I.%I', $1::text, $2::text))",
-                                        2, values},
-                 &rows, err);
-    if (code == FX_OK)
-        *is_there = !PQgetisnull(rows, 0, 0);
-    PQclear(rows);
-    return code;
-}
-
 enum fx_code setup_snapshot(struct setup *setup, PGresult **rows, struct fx_err *err)
 {
     const struct setup_options *options = &setup->options;
@@ -76,12 +60,12 @@ enum fx_code setup_snapshot(struct setup *setup, PGresult **rows, struct fx_err 
     bool is_there = false;
     buf_append_format(&sql, "SELECT key, value FROM (%s", objects);
     for (size_t i = 0; code == FX_OK && i < sizeof contents / sizeof contents[0]; i++) {
-        code = has_table(setup, options->schema_name, contents[i].table, &is_there, err);
+        code = sql_has_table(setup->conn, options->schema_name, contents[i].table, &is_there, err);
         if (code == FX_OK && is_there)
             buf_append_format(&sql, " UNION ALL %s", contents[i].sql);
     }
     if (code == FX_OK)
-        code = has_table(setup, options->record_schema, "source", &is_there, err);
+        code = sql_has_table(setup->conn, options->record_schema, "source", &is_there, err);
     if (code == FX_OK && is_there)
         buf_append_format(&sql,
                           " UNION ALL SELECT concat('source ', kind, ' ', source, ' ', "

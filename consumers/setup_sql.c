@@ -110,6 +110,22 @@ enum fx_code sql_execute(PGconn *conn, const char *sql, int count, const char *c
     return code;
 }
 
+enum fx_code sql_has_table(PGconn *conn, const char *schema_name, const char *table, bool *is_there,
+                           struct fx_err *err)
+{
+    const char *values[] = {schema_name, table};
+    PGresult *rows = NULL;
+    enum fx_code code =
+        pg_query(conn,
+                 &(struct pg_statement){"SELECT to_regclass(format('%I.%I', $1::text, $2::text))",
+                                        2, values},
+                 &rows, err);
+    if (code == FX_OK)
+        *is_there = !PQgetisnull(rows, 0, 0);
+    PQclear(rows);
+    return code;
+}
+
 enum fx_code sql_act_as_owner(PGconn *conn, const char *schema_name, bool *is_owner,
                               struct fx_err *err)
 {

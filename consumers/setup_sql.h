@@ -39,6 +39,9 @@ FX_MUST_CHECK enum fx_code sql_run(PGconn *conn, const char *statement, struct f
 FX_MUST_CHECK enum fx_code sql_execute(PGconn *conn, const char *sql, int count,
                                        const char *const *values, struct fx_err *err);
 
+FX_MUST_CHECK enum fx_code sql_has_table(PGconn *conn, const char *schema_name, const char *table,
+                                         bool *is_there, struct fx_err *err);
+
 /* Acts as fangxian_owner to the end of the transaction, if the schema is its and it may be acted
  * as. */
 FX_MUST_CHECK enum fx_code sql_act_as_owner(PGconn *conn, const char *schema_name, bool *is_owner,

@@ -128,27 +128,12 @@ static void append_comments(struct buf *out, const struct total *total)
     }
 }
 
-static enum fx_code is_there(const struct setup *setup, const char *table, bool *is_found,
-                             struct fx_err *err)
-{
-    const char *values[] = {setup->options.schema_name, table};
-    PGresult *rows = NULL;
-    enum fx_code code =
-        pg_query(setup->conn,
-                 &(struct pg_statement){"SELECT to_regclass(format('%I.%I', $1::text, $2::text))",
-                                        2, values},
-                 &rows, err);
-    if (code == FX_OK)
-        *is_found = !PQgetisnull(rows, 0, 0);
-    PQclear(rows);
-    return code;
-}
-
 static enum fx_code make_total(const struct setup *setup, const struct total *total,
                                struct fx_err *err)
 {
     bool is_found = false;
-    if (is_there(setup, total->name, &is_found, err) != FX_OK ||
+    if (sql_has_table(setup->conn, setup->options.schema_name, total->name, &is_found, err) !=
+            FX_OK ||
         (!is_found && setup_fence(setup, true, err) != FX_OK))
         return err->code;
     struct buf sql = BUF_INIT;
