@@ -124,6 +124,11 @@ static const char *const invariants[][2] = {
     {NULL, NULL},
 };
 
+/* What the asker once heard of a topic it keeps for 15 minutes by default, and answers from it that
+ * a partition added since does not exist (rd_kafka_topic_partition_list_get_leaders, a "permanent
+ * error"): no claim of that partition would succeed until then. */
+static const char *const asker_invariants[][2] = {{"metadata.max.age.ms", "1000"}, {NULL, NULL}};
+
 static enum fx_code configure(const struct intake_options *options, struct intake *intake,
                               rd_kafka_conf_t **conf, struct fx_err *err)
 {
@@ -145,6 +150,20 @@ static enum fx_code configure(const struct intake_options *options, struct intak
     return FX_OK;
 }
 
+static enum fx_code open_asker(const struct intake_options *options, rd_kafka_t **asker,
+                               struct fx_err *err)
+{
+    static const char *const none[][2] = {{NULL, NULL}};
+    rd_kafka_conf_t *conf;
+    if (kafka_conf_new(&options->kafka, "fx-rollup-ask", none, &conf, err) != FX_OK)
+        return err->code;
+    if (kafka_conf_force(conf, asker_invariants, err) != FX_OK) {
+        rd_kafka_conf_destroy(conf);
+        return err->code;
+    }
+    return kafka_open(RD_KAFKA_PRODUCER, conf, asker, err);
+}
+
 enum fx_code intake_open(const struct intake_options *options, struct intake **intake,
                          struct fx_err *err)
 {
@@ -154,13 +173,10 @@ enum fx_code intake_open(const struct intake_options *options, struct intake **i
         return fx_err_set(err, FX_EMEMORY, "no memory for an intake");
     fresh->topics = options->topics;
     fresh->topic_count = options->topic_count;
-    static const char *const none[][2] = {{NULL, NULL}};
     rd_kafka_conf_t *conf = NULL;
-    rd_kafka_conf_t *asker = NULL;
     if (configure(options, fresh, &conf, err) != FX_OK ||
         kafka_open(RD_KAFKA_CONSUMER, conf, &fresh->rk, err) != FX_OK ||
-        kafka_conf_new(&options->kafka, "fx-rollup-ask", none, &asker, err) != FX_OK ||
-        kafka_open(RD_KAFKA_PRODUCER, asker, &fresh->asker, err) != FX_OK) {
+        open_asker(options, &fresh->asker, err) != FX_OK) {
         if (fresh->rk != NULL)
             rd_kafka_destroy(fresh->rk);
         free(fresh);

@@ -321,8 +321,19 @@ class Rig:
     def wait_counted(self, seconds=180):
         end = time.monotonic() + seconds
         while (counted := self.counted()) < (total := sum(self.end_offsets().values())):
-            assert time.monotonic() < end, f"{counted} of {total} messages are counted"
+            if time.monotonic() > end:
+                raise AssertionError(f"{counted} of {total} are counted\n{self.standstill()}")
             time.sleep(0.2)
+
+    def standstill(self):
+        """What there is to know of consumers that do not count to the end."""
+        at, ends = self.positions(), self.end_offsets()
+        told = [f"{place}: {at.get(place)} of {end}" for place, end in sorted(ends.items())]
+        told += [f"backend: {one}" for one in self.backends()]
+        for name, rollup in self.rollups.items():
+            log = rollup.process.result().err.splitlines()[-30:]
+            told += [f"rollup {name}, running {rollup.is_running()}:", *log]
+        return "\n".join(told)
 
     def close(self):
         self.over.set()
