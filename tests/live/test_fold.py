@@ -11,7 +11,7 @@ from lib.post import Post
 from lib.system import System
 from test_loss import recreate
 from test_new_kind import copy_schemas
-from test_redrive import NEW, add_region, assert_as_rebuilt, redrive
+from test_redrive import NEW, assert_as_rebuilt, redrive
 
 OTHER = "999999"  # a region that is never added
 
@@ -91,7 +91,7 @@ def test_what_counts_leaves_its_row(system):
     post.count()
     before = ranges(system)
     assert len(before) <= 4 and events(system) == wanted(sent)
-    add_region(system)
+    system.add_town(NEW)
     did = redrive(system, code=1)
     assert did["counted"] == sum(region == NEW for _, region in plan)
     assert did["rejected"] == sum(region == OTHER for _, region in plan)

@@ -27,16 +27,6 @@ def system(tmp_path):
     system.close()
 
 
-def add_region(system):
-    path = system.schemas / "regions.csv"
-    rows = path.read_text(encoding="utf-8")
-    header = rows.splitlines()[0].split(",")
-    node = {"code": NEW, "name": "新镇", "name_latin": "Xinzhen", "level": "town"}
-    node["parent"] = "441521"
-    path.write_text(rows.rstrip("\n") + "\n" + ",".join(node.get(c, "") for c in header) + "\n")
-    system.setup()
-
-
 def rejected(system, reason=None):
     return system.value(
         "SELECT count(*) FROM {s}.rejected_event WHERE reason = coalesce(%s, reason)", reason
@@ -126,7 +116,7 @@ def test_mended_causes_under_traffic(system):
         wait_until(lambda: rejected(system) == 4 * (100 + 31 + 2) + 78, what="all are rejected")
         assert all((101, 202, "rejected") in post.gaps() for post in posts)
         system.is_simulated = True
-        add_region(system)
+        system.add_town(NEW)
         did = redrive(system, "unknown_region")
         assert (did["counted"], did["duplicates"], did["rejected"]) == (400, 4 * 31, 0)
         did = redrive(system, code=1)
@@ -216,7 +206,7 @@ def test_refused_by_the_database(system):
     bad.count()
     rule = f"ALTER TABLE {system.schema}.checkpoint_source"
     system.db.execute(f"{rule} ADD CONSTRAINT refuse CHECK (source <> 'BAD-1')")
-    add_region(system)
+    system.add_town(NEW)
     did = redrive(system, code=1)
     assert (did["counted"], did["rejected"]) == (39, 2)
     assert rejected(system, "store_refused") == 2 and bad.ledger()["rejected"] == 2
@@ -232,7 +222,7 @@ def test_what_kafka_has_no_more(system):
     post.send(*range(1, 11), region=NEW)
     post.count()
     trim(system, post, 4)
-    add_region(system)
+    system.add_town(NEW)
     did = redrive(system, "all", code=1)
     assert (did["counted"], did["gone"]) == (6, 4)
     assert f"resend={post.source}:{post.run:012x}:4" in did["said"].err
@@ -285,7 +275,7 @@ def test_killed_at_any_moment(system):
         post.send(*range(1, 1501), region=NEW)
     system.sent()
     wait_until(lambda: rejected(system) == 6000, what="all are rejected")
-    add_region(system)
+    system.add_town(NEW)
     killed = 0
     with Traffic(system) as traffic:
         for _ in range(5):
@@ -307,7 +297,7 @@ def test_two_at_once(system):
     post = Post(system)
     post.send(*range(1, 3001), region=NEW)
     post.count()
-    add_region(system)
+    system.add_town(NEW)
     both = [system.start("fx-rollup", "--redrive") for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
     counted = [re.search(r"counted=(\d+)", process.result().err)[1] for process in both]
@@ -319,7 +309,7 @@ def test_another_record_in_its_place(system):
     post = Post(system)
     post.send(1, 2, region=NEW)
     post.count()
-    add_region(system)
+    system.add_town(NEW)
     system.db.execute(
         f"UPDATE {system.schema}.rejected_range SET"
         " digests = array_fill(sha256('x'), ARRAY[events])"
