@@ -9,6 +9,7 @@
 
 #define ADVICE " (run fx-setup)"
 #define WORD "fangxian."
+#define TOGETHER_BYTES 65536
 #define SHOWN_MAX 60 /* bytes of a statement in an error: the cause must fit behind them */
 
 void sql_literal(struct buf *out, const char *text)
@@ -126,6 +127,26 @@ enum fx_code sql_has_table(PGconn *conn, const char *schema_name, const char *ta
     return code;
 }
 
+enum fx_code sql_columns(PGconn *conn, const char *schema_name, const char *table,
+                         PGresult **columns, struct fx_err *err)
+{
+    const char *values[] = {schema_name, table};
+    return pg_query(conn,
+                    &(struct pg_statement){"SELECT attname FROM pg_attribute WHERE attrelid = "
+                                           "to_regclass(format('%I.%I', $1::text, $2::text)) "
+                                           "AND attnum > 0 AND NOT attisdropped",
+                                           2, values},
+                    columns, err);
+}
+
+bool sql_has_column(const PGresult *columns, const char *name)
+{
+    for (int i = 0; i < PQntuples(columns); i++)
+        if (strcmp(PQgetvalue(columns, i, 0), name) == 0)
+            return true;
+    return false;
+}
+
 enum fx_code sql_act_as_owner(PGconn *conn, const char *schema_name, bool *is_owner,
                               struct fx_err *err)
 {
@@ -143,19 +164,47 @@ enum fx_code sql_act_as_owner(PGconn *conn, const char *schema_name, bool *is_ow
     return FX_OK;
 }
 
+/* Runs what was put together, and empties it. */
+static enum fx_code run_together(PGconn *conn, struct buf *together, struct fx_err *err)
+{
+    if (together->size == 0)
+        return FX_OK;
+    enum fx_code code = buf_check(together, err);
+    if (code == FX_OK)
+        code = sql_run(conn, buf_text(together), err);
+    buf_reset(together);
+    return code;
+}
+
+/* Comments are thousands, and what they are about is there: they go together. With an exchange for
+ * each, fx-setup would wait for these half of its time. */
+static enum fx_code run_next(PGconn *conn, const char *statement, struct buf *together,
+                             struct fx_err *err)
+{
+    if (strncmp(statement, "COMMENT ", 8) != 0) {
+        if (run_together(conn, together, err) != FX_OK)
+            return err->code;
+        return sql_run(conn, statement, err);
+    }
+    buf_append_format(together, "%s;\n", statement);
+    return together->size < TOGETHER_BYTES ? FX_OK : run_together(conn, together, err);
+}
+
 enum fx_code sql_run_list(PGconn *conn, const struct buf *list, struct fx_err *err)
 {
     if (buf_check(list, err) != FX_OK)
         return err->code;
     fx_assert(list->size == 0 || list->data[list->size - 1] == '\0');
-    size_t at = 0;
-    while (at < list->size) {
+    struct buf together = BUF_INIT;
+    for (size_t at = 0; err->code == FX_OK && at < list->size;) {
         const char *statement = (const char *)list->data + at;
-        if (sql_run(conn, statement, err) != FX_OK)
-            return err->code;
+        (void)(run_next(conn, statement, &together, err) == FX_OK);
         at += strlen(statement) + 1;
     }
-    return FX_OK;
+    if (err->code == FX_OK)
+        (void)(run_together(conn, &together, err) == FX_OK);
+    buf_release(&together);
+    return err->code;
 }
 
 enum fx_code sql_run_file(PGconn *conn, const char *path, struct fx_err *err)

@@ -42,6 +42,13 @@ FX_MUST_CHECK enum fx_code sql_execute(PGconn *conn, const char *sql, int count,
 FX_MUST_CHECK enum fx_code sql_has_table(PGconn *conn, const char *schema_name, const char *table,
                                          bool *is_there, struct fx_err *err);
 
+/* The names of a table's columns: the caller's, to be cleared whatever is returned; no row where
+ * there is no such table. What is there is not added once more: ALTER TABLE locks out everybody,
+ * even if it finds nothing to do. */
+FX_MUST_CHECK enum fx_code sql_columns(PGconn *conn, const char *schema_name, const char *table,
+                                       PGresult **columns, struct fx_err *err);
+bool sql_has_column(const PGresult *columns, const char *name);
+
 /* Acts as fangxian_owner to the end of the transaction, if the schema is its and it may be acted
  * as. */
 FX_MUST_CHECK enum fx_code sql_act_as_owner(PGconn *conn, const char *schema_name, bool *is_owner,

@@ -100,21 +100,13 @@ static void append_create(struct buf *out, const struct table *table)
     sql_end(out);
 }
 
-static bool is_present(const PGresult *columns, const char *name)
-{
-    for (int i = 0; i < PQntuples(columns); i++)
-        if (strcmp(PQgetvalue(columns, i, 0), name) == 0)
-            return true;
-    return false;
-}
-
 /* An added column is nullable and has no default, whatever it counts: 0 in rows that are there, or
  * that a worker with the old definition still makes, would be a lie. */
 static void append_added(struct buf *out, const struct table *table, const PGresult *columns)
 {
     for (int i = 0; i < table->rollup->column_count; i++) {
         const struct rollup_column *column = &table->rollup->columns[i];
-        if (!has_column(table, column) || is_present(columns, column->name))
+        if (!has_column(table, column) || sql_has_column(columns, column->name))
             continue;
         buf_append_format(out, "ALTER TABLE \"%s\" ADD COLUMN \"%s\" bigint", table->name,
                           column->name);
@@ -156,14 +148,8 @@ static enum fx_code make_table(const struct setup *setup, const struct table *ta
                                struct fx_err *err)
 {
     PGresult *columns = NULL;
-    const char *values[] = {setup->options.schema_name, table->name};
     enum fx_code code =
-        pg_query(setup->conn,
-                 &(struct pg_statement){"SELECT attname FROM pg_attribute WHERE attrelid = "
-                                        "to_regclass(format('%I.%I', $1::text, $2::text)) "
-                                        "AND attnum > 0 AND NOT attisdropped",
-                                        2, values},
-                 &columns, err);
+        sql_columns(setup->conn, setup->options.schema_name, table->name, &columns, err);
     struct buf sql = BUF_INIT;
     if (code == FX_OK && PQntuples(columns) == 0)
         append_create(&sql, table);

@@ -36,12 +36,19 @@ static void append_keys(struct buf *out, const struct total *total)
         buf_append_format(out, ", \"%s\"", dimension_name(total, i));
 }
 
-/* "x" bigint, or "x_at" timestamptz of a last value: as lead says, with the comma in it. */
-static void append_column(struct buf *out, const char *lead, const struct rollup_column *column)
+/* "x" bigint, or "x_at" timestamptz of a last value. */
+static void name_column(const struct rollup_column *column, char name[NAME_SIZE])
 {
-    bool is_last = column->aggregate == AGGREGATE_LAST;
-    buf_append_format(out, "%s\"%s%s\" %s", lead, column->name, is_last ? "_at" : "",
-                      is_last ? "timestamptz" : "bigint");
+    snprintf(name, NAME_SIZE, "%s%s", column->name,
+             column->aggregate == AGGREGATE_LAST ? "_at" : "");
+}
+
+static void append_column(struct buf *out, const struct rollup_column *column)
+{
+    char name[NAME_SIZE];
+    name_column(column, name);
+    buf_append_format(out, "\"%s\" %s", name,
+                      column->aggregate == AGGREGATE_LAST ? "timestamptz" : "bigint");
 }
 
 static void append_create(struct buf *out, const struct total *total)
@@ -53,8 +60,10 @@ static void append_create(struct buf *out, const struct total *total)
         buf_append_format(out, ", \"%s\" text COLLATE \"C\" NOT NULL", dimension_name(total, i));
     buf_append_text(out, ", first_bucket timestamptz NOT NULL");
     for (int i = 0; i < rollup->column_count; i++)
-        if (levels_is_totalled(&rollup->columns[i], total->level))
-            append_column(out, ", ", &rollup->columns[i]);
+        if (levels_is_totalled(&rollup->columns[i], total->level)) {
+            buf_append_text(out, ", ");
+            append_column(out, &rollup->columns[i]);
+        }
     buf_append_text(out, ", PRIMARY KEY (");
     append_keys(out, total);
     buf_append_text(out, ")) WITH (fillfactor = 45)"); /* for HOT, as those of the cells */
@@ -83,14 +92,16 @@ static void append_fill(struct buf *out, const struct total *total)
 }
 
 /* As in the table of the cells: NULL in what is there, and it stays so. */
-static void append_added(struct buf *out, const struct total *total)
+static void append_added(struct buf *out, const struct total *total, const PGresult *columns)
 {
-    char lead[NAME_SIZE * 2];
-    snprintf(lead, sizeof lead, "ALTER TABLE \"%s\" ADD COLUMN IF NOT EXISTS ", total->name);
     for (int i = 0; i < total->rollup->column_count; i++) {
-        if (!levels_is_totalled(&total->rollup->columns[i], total->level))
+        const struct rollup_column *column = &total->rollup->columns[i];
+        char name[NAME_SIZE];
+        name_column(column, name);
+        if (!levels_is_totalled(column, total->level) || sql_has_column(columns, name))
             continue;
-        append_column(out, lead, &total->rollup->columns[i]);
+        buf_append_format(out, "ALTER TABLE \"%s\" ADD COLUMN ", total->name);
+        append_column(out, column);
         sql_end(out);
     }
 }
@@ -116,14 +127,14 @@ static void append_comments(struct buf *out, const struct total *total)
     for (int i = 0; i < rollup->column_count; i++) {
         const struct rollup_column *column = &rollup->columns[i];
         char name[NAME_SIZE];
+        name_column(column, name);
         if (!levels_is_totalled(column, total->level))
             continue;
-        snprintf(name, sizeof name, "%s_at", column->name);
         if (column->aggregate == AGGREGATE_LAST)
             sql_comment_column(out, total->name, name,
                                "start of the newest bucket that holds one 最近上报时段起点");
         else
-            sql_comment_number(out, total->name, column->name, column->doc,
+            sql_comment_number(out, total->name, name, column->doc,
                                rollup_unit_gloss(column->unit));
     }
 }
@@ -131,20 +142,23 @@ static void append_comments(struct buf *out, const struct total *total)
 static enum fx_code make_total(const struct setup *setup, const struct total *total,
                                struct fx_err *err)
 {
-    bool is_found = false;
-    if (sql_has_table(setup->conn, setup->options.schema_name, total->name, &is_found, err) !=
-            FX_OK ||
-        (!is_found && setup_fence(setup, true, err) != FX_OK))
-        return err->code;
+    PGresult *columns = NULL;
     struct buf sql = BUF_INIT;
-    if (is_found) {
-        append_added(&sql, total);
-    } else {
+    enum fx_code code =
+        sql_columns(setup->conn, setup->options.schema_name, total->name, &columns, err);
+    bool is_new = code == FX_OK && PQntuples(columns) == 0;
+    if (is_new)
+        code = setup_fence(setup, true, err);
+    if (is_new) {
         append_create(&sql, total);
         append_fill(&sql, total);
+    } else {
+        append_added(&sql, total, columns);
     }
     append_comments(&sql, total);
-    enum fx_code code = sql_run_list(setup->conn, &sql, err);
+    if (code == FX_OK)
+        code = sql_run_list(setup->conn, &sql, err);
+    PQclear(columns);
     buf_release(&sql);
     return code;
 }
