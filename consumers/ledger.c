@@ -81,11 +81,24 @@ static uint64_t hash_key(const struct ledger *ledger, const struct ledger_key *k
     return hash_bytes(key->source, key->source_size, run_hash);
 }
 
+/* As memcmp, by words that overlap at the end: its call takes as long as the rest of a look-up. */
+static bool is_same(const char *left, const char *right, size_t size)
+{
+    const uint8_t *a = (const uint8_t *)left;
+    const uint8_t *b = (const uint8_t *)right;
+    if (size < 8)
+        return hash_short(a, size) == hash_short(b, size);
+    uint64_t differing = hash_load(a + size - 8) ^ hash_load(b + size - 8);
+    for (; size > 8; size -= 8, a += 8, b += 8)
+        differing |= hash_load(a) ^ hash_load(b);
+    return differing == 0;
+}
+
 static bool is_entry_of(const struct ledger_entry *entry, const struct ledger_key *key)
 {
     return entry->run == key->run && entry->topic == key->topic &&
            entry->source_size == key->source_size &&
-           memcmp(entry->source_text, key->source, key->source_size) == 0;
+           is_same(entry->source_text, key->source, key->source_size);
 }
 
 static uint32_t find_slot(const struct ledger *ledger, const struct ledger_key *key, uint64_t hash)
