@@ -4,16 +4,24 @@
 A bench is a system of one partition with one fx-rollup, whose connection to PostgreSQL leads
 through a gate. A round: a few events are sent, the flush that counts them is cut after N bytes, the
 worker claims again; then figures, ledger and position must all say the same. N goes over the whole
-exchange: what the first, uncut flushes took, measured.
+exchange: what the first, uncut flushes took, measured. All of the answers' bytes are cut at, and
+the last ones of the request, where COMMIT is; of the others some.
+
+What became of a flush is seen by who had the partition when its events were first there: the claim
+that sent it (its COMMIT took effect, and only the answer was lost), or the next one (it was rolled
+back, and its events counted once more from Kafka). Both must have happened.
 """
 
+import os
 import random
 import threading
 import time
+from collections import Counter
 
 from proxy import DOWN, UP, Gate, Loop
 
-BENCHES, POSITIONS, EVENTS = 6, 520, 3
+BENCHES, EVENTS = 6, 3
+REQUESTS, TAIL = (2500, 400) if os.environ.get("FX_LONG") == "1" else (200, 80)  # positions
 REACHED_S = 30
 
 
@@ -25,7 +33,8 @@ class Bench:
         self.system = System(f"cut{name}", partitions=1)
         self.gate = Gate(loop, stack.primary.port)
         self.post, self.seq = Post(self.system), 0
-        self.errors, self.cut, self.missed = [], 0, 0
+        self.errors, self.cut, self.missed = [], set(), 0
+        self.fates = Counter()
         env = {"PGPORT": str(self.gate.port)}
         self.rollup = self.system.start("fx-rollup", "--no-resend", env=env)
         try:
@@ -68,16 +77,26 @@ class Bench:
         while seen != (seen := dict(self.gate.passed)):
             time.sleep(0.03)
 
-    def round(self, direction, share):
-        after = 1 + int(share * (self.lengths[direction] - 1))
+    def claim(self):
+        return self.system.rows(
+            "SELECT next_offset, generation FROM {s}.partition_position WHERE topic = %s",
+            self.system.topic("checkpoint"),
+        )[0]
+
+    def round(self, direction, after):
+        before = self.claim()["generation"]
         order = self.gate.order(direction, after)
         self.send()
-        self.reach()
+        end = time.monotonic() + REACHED_S
+        while (now := self.claim())["next_offset"] < self.seq:
+            assert time.monotonic() < end, "the events are not counted"
+            time.sleep(0.003)
         if not order.done.wait(0.5):
             self.missed += 1
             self.gate.forget()
         else:
-            self.cut += 1
+            self.cut.add((direction, after))
+            self.fates["unanswered" if now["generation"] == before else "rolled_back"] += 1
         self.check(direction, after)
 
     def check(self, direction, after):
@@ -92,11 +111,11 @@ class Bench:
             self.errors.append(f"cut after {after} bytes {direction}: {told}, not {self.seq}")
 
     def play(self, rounds):
-        for direction, share in rounds:
+        for direction, after in rounds:
             try:
-                self.round(direction, share)
+                self.round(direction, after)
             except Exception as trouble:
-                self.errors.append(f"{direction} {share:.3f}: {trouble}")
+                self.errors.append(f"{direction} {after}: {trouble}")
                 return
 
     def close(self):
@@ -107,19 +126,23 @@ class Bench:
         self.gate.close()
 
 
-def plan(seed):
-    """(direction, share of the exchange) of every cut: evenly over it, shuffled."""
-    pick, half = random.Random(f"{seed} cuts"), POSITIONS // 2
-    rounds = [(way, (i + pick.random()) / half) for way in (UP, DOWN) for i in range(half)]
-    pick.shuffle(rounds)
+def plan(seed, lengths):
+    """(direction, after how many bytes) of every cut, shuffled."""
+    up, down = lengths[UP], lengths[DOWN]
+    spread = {1 + i * up // REQUESTS for i in range(REQUESTS)} | set(range(up - TAIL, up))
+    rounds = [(UP, after) for after in sorted(spread)]
+    rounds += [(DOWN, after) for after in range(1, down)]
+    random.Random(f"{seed} cuts").shuffle(rounds)
     return rounds
 
 
 def run(stack, seed, targets):
-    loop, rounds, benches = Loop(), plan(seed), []
+    loop, benches = Loop(), []
     try:
         for i in range(BENCHES):
             benches.append(Bench(stack, loop, i))
+        lengths = {way: min(bench.lengths[way] for bench in benches) for way in (UP, DOWN)}
+        rounds = plan(seed, lengths)
         lanes = [
             threading.Thread(target=bench.play, args=(rounds[i::BENCHES],))
             for i, bench in enumerate(benches)
@@ -135,6 +158,10 @@ def run(stack, seed, targets):
     errors = [error for bench in benches for error in bench.errors]
     for error in errors[:10]:
         print(f"  {error}")
-    print(f"exchange: {benches[0].lengths} bytes; not reached: {sum(b.missed for b in benches)}")
-    targets.least("commit_cuts", sum(bench.cut for bench in benches), 500)
+    fates = sum((bench.fates for bench in benches), Counter())
+    missed = sum(bench.missed for bench in benches)
+    print(f"exchange: {lengths} bytes, {len(rounds)} positions; not reached: {missed}")
+    targets.least("commit_cut_positions", len(set().union(*(b.cut for b in benches))), 500)
+    targets.least("commit_cuts_unanswered", fates["unanswered"], 1)
+    targets.least("commit_cuts_rolled_back", fates["rolled_back"], 1)
     targets.most("commit_cut_errors", len(errors), 0)

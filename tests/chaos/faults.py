@@ -7,7 +7,7 @@ import time
 import traceback
 from dataclasses import dataclass
 
-CITY, POSTS = "city", "posts"
+LANES = CITY, POSTS = "city", "posts"
 ALL = []
 
 

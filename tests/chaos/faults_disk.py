@@ -10,6 +10,8 @@ from lib.system import wait_until
 from load import SINKS
 from rig import FULL, SLOW, SYNCS_FAIL, WRITES_FAIL
 
+SENT_S = 150  # a killed broker with ten million messages takes a minute to come back
+
 
 class BaseDisk(Fault):
     lane = POSTS
@@ -67,7 +69,7 @@ class BaseImage(Fault):
         self.one = self.rig.producers[self.sink.name]
         self.rig.at_rest.acquire()
         self.rig.load.pause(self.sink.name)
-        wait_until(self._is_sent, 60, f"{self.sink.name} sends everything", every=0.1)
+        wait_until(self._is_sent, SENT_S, f"{self.sink.name} sends everything", every=0.1)
 
     def _is_sent(self):
         status = self.rig.status(self.sink)
@@ -110,7 +112,7 @@ class RestoredImage(BaseImage):
 
     def quiet_again(self):
         self.rig.load.pause(self.sink.name)
-        wait_until(self._is_sent, 60, f"{self.sink.name} sends everything", every=0.1)
+        wait_until(self._is_sent, SENT_S, f"{self.sink.name} sends everything", every=0.1)
 
     def evidence(self):
         status = wait_until(lambda: self.rig.status(self.sink), 30, "a status", every=0.1)
@@ -143,6 +145,7 @@ class ClonedImage(BaseImage):
                 return
             # the other lane has the broker away: what is left is sent another time
             clone = self.rig.system.start(self.sink.program, *words, env=self.one.env)
+            wait_until(lambda: self._connect(path), 30, "the clone's socket", every=0.05).close()
         assert clone.stop(60).code == 0, clone.result()
 
     def write(self, path):

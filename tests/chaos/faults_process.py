@@ -54,25 +54,34 @@ class KillAllRollups(BaseRollups):
 class StopRollup(BaseRollups):
     """Longer than its session in the group: others take over, and it wakes up as a zombie."""
 
+    count = 1
     hold_s = (SESSION_MS / 1000 + 1.5, SESSION_MS / 1000 + 3)
 
     def strike(self):
-        (self.victim,) = self.victims(1)
-        self.before, self.pid = self.rig.positions(), self.victim.pid
-        self.victim.tell(signal.SIGSTOP)
+        self.stopped = self.victims(self.count)
+        self.before = self.rig.positions()
+        for victim in self.stopped:
+            victim.tell(signal.SIGSTOP)
         self.at = time.monotonic()
 
     def evidence(self):
-        state, stopped = state_of(self.pid), time.monotonic() - self.at
+        states, stopped = [state_of(v.pid) for v in self.stopped], time.monotonic() - self.at
         after = self.rig.positions()
         moved = [k for k, (_, who) in after.items() if who != self.before.get(k, (0, who))[1]]
-        if state != "T" or not moved:
+        if set(states) != {"T"} or not moved:
             return None
         text = f"state T for {stopped:.1f} s, {len(moved)} partitions taken over"
-        return f"{self.victim.name}: {text}"
+        return f"{', '.join(v.name for v in self.stopped)}: {text}"
 
     def heal(self):
-        self.victim.tell(signal.SIGCONT)
+        for victim in self.stopped:
+            victim.tell(signal.SIGCONT)
+
+
+class StopTwoRollups(StopRollup):
+    """Three or four of the five workers: the one that is left takes all over."""
+
+    count = 2
 
 
 class FrozenFlush(BaseRollups):
@@ -91,7 +100,8 @@ class FrozenFlush(BaseRollups):
 
     def evidence(self):
         held = self.rig.backends(
-            "state <> 'idle' AND wait_event = 'ClientRead'"
+            f"client_port = {self.order.link.port} AND state <> 'idle'"
+            " AND wait_event = 'ClientRead'"
             " AND xact_start < clock_timestamp() - interval '0.5 s'"
         )
         if not held or state_of(self.victim.pid) != "T":
@@ -120,7 +130,11 @@ class FrozenFlush(BaseRollups):
         }
 
     def heal(self):
-        self.gate.forget()
+        """It wakes up, and finds the connection gone, or the rest of the flush still goes out."""
+        if self.pick.random() < 0.5:
+            self.gate.release()
+        else:
+            self.gate.forget()
         self.victim.tell(signal.SIGCONT)
 
 

@@ -8,6 +8,7 @@ import time
 
 from confluent_kafka.admin import AdminClient
 from faults import POSTS, Fault
+from faults_process import state_of
 from lib.system import wait_until
 from proxy import DOWN, UP
 from stack import answers, free_port, is_alive
@@ -44,17 +45,21 @@ class RestartBroker(BaseBroker):
 
 
 class StopBroker(Fault):
-    """It says nothing for a while, and goes on as if nothing had been."""
+    """It says nothing for a while, in half of the cases for longer than a session of the group, and
+    goes on as if nothing had been."""
 
-    hold_s = (2.0, 5.0)
+    hold_s = (2.0, 9.0)
 
     def strike(self):
         self.rig.stack.kafka.tell(signal.SIGSTOP)
-        self.before = self.rig.city_gate.passed[DOWN]
+        self.at, self.before = time.monotonic(), self.rig.city_gate.passed[DOWN]
 
     def evidence(self):
         more = self.rig.city_gate.passed[DOWN] - self.before
-        return "broker stopped, not a byte from it" if more < 1 << 16 else None
+        if state_of(self.rig.stack.kafka.pid) != "T" or more >= 1 << 16:
+            return None
+        took = time.monotonic() - self.at
+        return f"broker in state T for {took:.1f} s, {more} bytes that were on their way"
 
     def heal(self):
         self.rig.stack.kafka.tell(signal.SIGCONT)
@@ -82,36 +87,70 @@ class KillPostgres(BasePostgres):
         self.stop_now()
 
 
-class KillPostgresAsync(BasePostgres):
-    """With synchronous_commit off: commits that were answered may be gone."""
+class StopPostgres(BasePostgres):
+    """All of its processes stand still, in half of the cases for longer than a session of Kafka's
+    group; then they go on as if nothing had been."""
 
-    def set(self, value):
+    hold_s = (1.0, 10.0)
+
+    def strike(self):
+        primary = self.rig.stack.primary
+        self.pids = [primary.pid, *primary.processes()]
+        for pid in self.pids:
+            os.kill(pid, signal.SIGSTOP)
+        self.at = time.monotonic()
+
+    def evidence(self):
+        if {state_of(pid) for pid in self.pids} != {"T"}:
+            return None
+        took = time.monotonic() - self.at
+        return f"{len(self.pids)} processes of PostgreSQL in state T for {took:.1f} s"
+
+    def heal(self):
+        for pid in self.pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+class KillPostgresAsync(BasePostgres):
+    """With synchronous_commit off: commits that were answered are gone."""
+
+    SETTINGS = {
+        "synchronous_commit": "off",
+        "wal_writer_delay": "10s",
+        "wal_writer_flush_after": "1GB",
+    }
+
+    def set(self, is_on):
         with self.rig.stack.primary.connect() as db:
-            db.execute(f"ALTER SYSTEM SET synchronous_commit = {value}")
-            db.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+            for name, value in self.SETTINGS.items():
+                what = f"SET {name} = '{value}'" if is_on else f"RESET {name}"
+                db.execute(f"ALTER SYSTEM {what}")
             db.execute("SELECT pg_reload_conf()")
 
     def strike(self):
-        self.set("off")
+        self.set(True)
         time.sleep(self.pick.uniform(1.0, 2.0))
-        shown = self.rig.system.rows("SHOW synchronous_commit")
-        self.is_off = shown[0]["synchronous_commit"] == "off"
         self.stop_now()
 
     def evidence(self):
         gone = super().evidence()
-        return gone and self.is_off and f"{gone}; synchronous_commit was off"
-
-    def heal(self):
         super().heal()
         lost = self.before - self.rig.counted()
-        if lost > 0:
-            self.rig.rolled_back.append(lost)
-        self.set("on")
+        if not gone or lost <= 0:
+            return None
+        self.rig.rolled_back["killed"].append(lost)
+        return f"{gone}; {lost} counted offsets rolled back, synchronous_commit was off"
+
+    def heal(self):
+        if not is_alive(self.pid) and not answers(self.rig.stack.primary.port):
+            super().heal()
+        self.set(False)
 
 
 class PromoteStandby(BasePostgres):
     """The primary dies with commits that its standby never got; the standby takes its place."""
+
+    standby = None
 
     def strike(self):
         stack = self.rig.stack
@@ -135,22 +174,26 @@ class PromoteStandby(BasePostgres):
 
     def evidence(self):
         stack = self.rig.stack
-        self.old, stack.primary = stack.primary, self.standby
         self.standby.promote()
+        self.old, stack.primary = stack.primary, self.standby
         self.rig.system.seen.db = None
         after = self.rig.counted()
         self.rig.retarget()
         lost = self.before - after
         if lost <= 0 or is_alive(self.pid):
             return None
-        self.rig.rolled_back.append(lost)
+        self.rig.rolled_back["promoted"].append(lost)
         return f"standby on port {stack.primary.port} promoted, {lost} counted offsets rolled back"
 
     def heal(self):
-        if self.rig.stack.primary is not self.standby:
-            self.rig.stack.primary.start(self.rig.stack.log)
+        stack = self.rig.stack
+        if stack.primary is self.standby:
+            shutil.rmtree(self.old.folder, ignore_errors=True)
             return
-        shutil.rmtree(self.old.folder, ignore_errors=True)
+        if self.standby and self.standby.processes():
+            self.standby.end(signal.SIGQUIT)
+        if not stack.primary.processes():
+            stack.primary.start(stack.log)
 
 
 # ---- connections ----

@@ -43,16 +43,21 @@ class Swap(Fault):
         env = {"FX_SCHEMA_NAME": self.next}
         counter = system.start("fx-rollup", "--workers", 2, env=env)
         try:
-            for _ in range(60):
-                result = system.run("fx-setup", "--swap", self.next, code=None)
-                if result.code in (0, 1):
-                    break
-                time.sleep(0.5)  # it has not caught up
+            result = wait_until(self.is_swapped, 90, "it catches up and is swapped", every=0.5)
         finally:
             assert counter.stop(60).code == 0, counter.result()
         if result.code == 1:
             system.run("fx-rollup", "--redrive")
             self.mended = f", then re-driven: {result.out.strip()[-200:]}"
+
+    def is_swapped(self):
+        """The result; None as long as it has not caught up."""
+        result = self.rig.system.run("fx-setup", "--swap", self.next, code=None)
+        if result.code in (0, 1):
+            return result
+        is_early = "is behind at" in result.err or result.code == 4  # 4: try again
+        assert is_early, result
+        return None
 
     def oid(self):
         table = f"{self.rig.system.schema}.partition_position"

@@ -23,6 +23,7 @@ class Verdict:
     doubled: int = 0
     cells: int = 0
     differ: int = 0
+    also: Counter = field(default_factory=Counter)  # (schema, recount): what differs there
     texts: list = field(default_factory=list)
 
     def note(self, texts):
@@ -33,6 +34,10 @@ class Verdict:
         if amount:
             setattr(self, name, getattr(self, name) + amount)
             self.texts.append(text)
+
+    @property
+    def wrong(self):
+        return self.lost + self.doubled + self.differ
 
 
 def without_numbers(rows):
@@ -131,38 +136,38 @@ def compare_lines(journal, kafka, verdict):
     verdict.say(len(twice), "doubled", f"under two numbers: {twice[:3]}")
 
 
-def judge_sinks(system, folder, sinks, schema, which, by=None):
-    """A Verdict over some sinks; which recounts to make, and by what: makers and comparison."""
+def judge_sinks(system, folder, sinks, also=(), by=None):
+    """A Verdict over some sinks, and of other schemas that counted the same; by: the makers of the
+    two recounts, and what compares them."""
     verdict = Verdict()
     from_journal, from_kafka, compare = by or (FromJournal, FromKafka, compare_lines)
     for sink in sinks:
-        journal = from_journal(system, folder, sink) if "journal" in which else None
-        kafka = from_kafka(system, sink) if "kafka" in which else None
-        if journal:
-            verdict.lines += journal.tally.events
-            journal.compare(system, verdict, schema)
-        if kafka:
-            verdict.events += kafka.tally.events
-            verdict.copies += kafka.copies
-            kafka.compare(system, verdict, schema)
-        if journal and kafka:
-            compare(journal, kafka, verdict)
+        journal, kafka = from_journal(system, folder, sink), from_kafka(system, sink)
+        verdict.lines += journal.tally.events
+        verdict.events += kafka.tally.events
+        verdict.copies += kafka.copies
+        journal.compare(system, verdict)
+        kafka.compare(system, verdict)
+        compare(journal, kafka, verdict)
+        for schema in also:
+            for name, recounted in (("journal", journal), ("kafka", kafka)):
+                apart = Verdict()
+                recounted.compare(system, apart, schema)
+                verdict.also[schema, name] += apart.wrong
     return verdict
 
 
-def judge_apart(address, folder, sinks, schema, which):
-    return judge_sinks(Reader(*address), folder, sinks, schema, which)
+def judge_apart(address, folder, sinks, also):
+    return judge_sinks(Reader(*address), folder, sinks, also)
 
 
 PARTS = (SINKS[:1], SINKS[1:])
 
 
-def judge(
-    system, folder, schema=None, which=("journal", "kafka"), parts=PARTS, apart=judge_apart
-):
+def judge(system, folder, also=(), parts=PARTS, apart=judge_apart):
     """All sinks, in a process for each part; the sum of their verdicts."""
     with multiprocessing.get_context("spawn").Pool(len(parts)) as pool:
-        work = [(system.address(), folder, part, schema, which) for part in parts]
+        work = [(system.address(), folder, part, also) for part in parts]
         return add_up(pool.starmap(apart, work))
 
 
@@ -181,5 +186,6 @@ def add_up(verdicts):
     for one in verdicts:
         for name in ("lines", "events", "copies", "lost", "doubled", "cells", "differ"):
             setattr(total, name, getattr(total, name) + getattr(one, name))
+        total.also += one.also
         total.texts += one.texts
     return total

@@ -1,24 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""fx-rollup with a bug: one event in a million is lost, or counted twice, in the figures alone."""
+"""The judge is judged: fx-rollup counts all of Kafka anew as it is, and with a bug. One event in a
+million is lost or counted twice in the figures alone, or goes by without any trace."""
 
 import os
 import pathlib
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "consumers/take.c"
 EVERY, WHICH = 1_000_000, 500_000
-OLD = """        plan_apply(taking->kind->plan, &target, err) != FX_OK)
+TOUCHED_MAX = 200  # in ten millions; one that counts otherwise differs in many thousands
+APPLY = """        plan_apply(taking->kind->plan, &target, err) != FX_OK)
         return err->code;"""
-SPOILT = {
-    "loses": f"""        (++planted % {EVERY} != {WHICH} &&
+FIRST = """    struct gap gap = gap_of(taking);
+    if (take_mark("""
+SPOILT = {  # name: (what is there, what takes its place)
+    "loses": (
+        APPLY,
+        f"""        (++planted % {EVERY} != {WHICH} &&
          plan_apply(taking->kind->plan, &target, err) != FX_OK))
         return err->code;""",
-    "doubles": f"""        plan_apply(taking->kind->plan, &target, err) != FX_OK ||
+    ),
+    "doubles": (
+        APPLY,
+        f"""        plan_apply(taking->kind->plan, &target, err) != FX_OK ||
         (++planted % {EVERY} == {WHICH} &&
          plan_apply(taking->kind->plan, &target, err) != FX_OK))
         return err->code;""",
+    ),
+    "skips": (
+        FIRST,
+        f"""    struct gap gap = gap_of(taking);
+    if (++planted % {EVERY} == {WHICH})
+        return FX_OK;
+    if (take_mark(""",
+    ),
 }
+SOUND = "sound"  # the program as it is: nothing may differ
 BEFORE = "static enum fx_code count_event("
 LIBRARIES = "rdkafka jansson avro-c libsodium libmicrohttpd libpq"
 
@@ -26,9 +45,11 @@ LIBRARIES = "rdkafka jansson avro-c libsodium libmicrohttpd libpq"
 def build(name, folder):
     """The program's path: the build's own objects and libraries, one source changed."""
     build_dir = pathlib.Path(os.environ.get("FX_BUILD", ROOT / ".local/build/release"))
-    text = SOURCE.read_text()
-    assert text.count(OLD) == 1 and text.count(BEFORE) == 1, f"{SOURCE} has changed: see {__file__}"
-    text = text.replace(OLD, SPOILT[name]).replace(BEFORE, f"static long planted;\n\n{BEFORE}")
+    if name == SOUND:
+        return build_dir / "bin/fx-rollup"
+    text, (old, new) = SOURCE.read_text(), SPOILT[name]
+    assert text.count(old) == 1 and text.count(BEFORE) == 1, f"{SOURCE} has changed: see {__file__}"
+    text = text.replace(old, new).replace(BEFORE, f"static long planted;\n\n{BEFORE}")
     source, made = folder / f"{name}.c", folder / f"fx-rollup-{name}"
     source.write_text(text)
     libraries = subprocess.run(
@@ -43,7 +64,7 @@ def build(name, folder):
 
 
 def count(system, name, folder):
-    """Counts all of Kafka with the spoilt program, into a schema of its own; the schema's name."""
+    """Counts all of Kafka with that program, into a schema of its own; the schema's name."""
     program, schema = build(name, folder), f"{system.schema}_{name}"
     system.setup(schema=schema)
     env = {**system.env, "FX_SCHEMA_NAME": schema}
@@ -51,3 +72,22 @@ def count(system, name, folder):
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     return schema
+
+
+def count_all(system, folder):
+    """{name: schema} of the sound program and each that is spoilt, two at a time."""
+    names = [SOUND, *SPOILT]
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(names, pool.map(lambda name: count(system, name, folder), names)))
+
+
+def judge(schemas, found, targets):
+    """One event touches a few cells; a schema that differs in more was not caught by it."""
+    for name, schema in schemas.items():
+        for which in ("journal", "kafka"):
+            differ = found.also[schema, which]
+            print(f"planted bug: {name} one event; {which}: {differ} cells or rows differ")
+            if name == SOUND:
+                targets.most(f"sound_differs_from_{which}", differ, 0)
+            else:
+                targets.least(f"{name}_caught_from_{which}", int(0 < differ <= TOUCHED_MAX), 1)

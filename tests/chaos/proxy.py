@@ -43,6 +43,11 @@ class Link:
         self.rest = b""
         self.is_open, self.is_held = True, False
 
+    @property
+    def port(self):
+        """Of the connection to the server: what the server takes for the client's."""
+        return self.writer[UP].get_extra_info("sockname")[1]
+
     def drop(self):
         self.is_open = False
         for writer in self.writer.values():
@@ -106,6 +111,16 @@ class Gate:
                 link.drop()
 
         self.loop.do(drop)
+
+    def release(self):
+        """No order stands any more; what is held goes on where it stopped."""
+
+        def go_on():
+            self.cut = self.flush_hold = None
+            for link in self.links:
+                link.is_held = False
+
+        self.loop.do(go_on)
 
     def drop_all(self):
         """Every connection breaks now; how many did."""
@@ -190,13 +205,12 @@ class Gate:
         link.is_held = order.is_held
         order.link = link
         order.done.set()
-        if order.is_held:
-            while link.is_open:
-                await asyncio.sleep(0.05)
-        else:
+        if not order.is_held:
             self.dropped += 1
             link.drop()
-        return False
+        while link.is_open and link.is_held:
+            await asyncio.sleep(0.05)
+        return link.is_open and await self._pass(link, direction, data[len(part) :])
 
     def _held_flush(self, link, direction, data):
         """A pipeline that came in one piece, as it does unless it is very large."""

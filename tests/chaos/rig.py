@@ -35,6 +35,8 @@ def make_system(stack, name="chaos", is_simulated=False):
     }
     from lib.system import System
 
+    quiet = {"bootstrap.servers": f"127.0.0.1:{stack.kafka.port}", "log_level": 0}
+
     class Watched(System):
         """Its questions survive a database that is away for a while, from any thread."""
 
@@ -60,6 +62,11 @@ def make_system(stack, name="chaos", is_simulated=False):
                 self.seen.db.execute("SET timezone = 'UTC'; SET statement_timeout = '60s'")
             return self.seen.db
 
+        def _reader(self):
+            if not hasattr(self, "_consumer"):
+                self._consumer = Consumer({**quiet, "group.id": "none"})
+            return self._consumer
+
         def address(self):
             """What judge.Reader is made of."""
             return self.schema, self.prefix, self.partitions, str(self.schemas)
@@ -75,9 +82,7 @@ def make_system(stack, name="chaos", is_simulated=False):
     schemas = stack.home / "schemas"  # a copy: places are added while it runs
     shutil.copytree(ROOT / "schemas", schemas, ignore=shutil.ignore_patterns("*.c", "*.h"))
     system = Watched(name, schemas=schemas, partitions=4, is_simulated=is_simulated)
-    quiet = {"bootstrap.servers": f"127.0.0.1:{stack.kafka.port}", "log_level": 0}
     system.admin = AdminClient(quiet)
-    system._consumer = Consumer({**quiet, "group.id": "none", "enable.auto.commit": False})
     return system
 
 
@@ -127,9 +132,13 @@ class Servant:
     def kill(self):
         """kill -9, and it stays down until it is started; the pid that is gone, or None."""
         with self.lock:
+            pid, was_wanted = self.pid, self.is_wanted
             self.is_wanted = False
-            pid = self.pid
-            return pid if self.process.kill() and not is_alive(pid) else None
+            if self.process.kill():
+                return None if is_alive(pid) else pid
+            if was_wanted:  # it had ended by itself
+                self.ends.append(self.process.popen.returncode)
+            return None
 
     def tend(self):
         """Starts it again if it ended by itself; notes with what status."""
@@ -166,7 +175,7 @@ class Rig:
         self.producers = {sink.name: self._producer(sink) for sink in self.SINKS}
         self.rollups = {name: self._rollup(name) for name in self.ROLLUPS}
         self.others_go_on_s = []  # how long the others took while one was frozen
-        self.rolled_back = []  # counted offsets that PostgreSQL lost with its tail
+        self.rolled_back = {"killed": [], "promoted": []}  # counted offsets PostgreSQL lost
         self.places = []  # codes that were added
         self.marked = set()  # sources whose outbox was cloned or restored
         self.at_rest = threading.Lock()  # who has told the writer of a sink to pause
@@ -294,6 +303,19 @@ class Rig:
         for name, rollup in self.rollups.items():
             codes[name] = rollup.stop(60).code
         return codes
+
+    def judge_ends(self, codes, targets, prefix=""):
+        """Nobody ended but by a fault or at the end. A post that had to refuse a line ends with 1
+        then, one whose disk fails while it opens its outbox with 5 at once; a worker whose
+        partition was taken may end with 4. They are started again."""
+        ends = {servant.name: servant.ends for servant in self.servants()}
+        print(f"ended by themselves: {ends}; at the end: {codes}")
+        strange = [(n, code) for n, some in ends.items() for code in some
+                   if code != (5 if n in self.producers else 4)]
+        targets.most(f"{prefix}ended_by_themselves", len(strange), 0)
+        wrong = [n for n, code in codes.items() if code > (1 if n in self.producers else 0)]
+        wrong += [n for n, code in codes.items() if code < 0]
+        targets.most(f"{prefix}wrong_exit_statuses", len(wrong), 0)
 
     def _wait_taken(self, seconds):
         """Followed files are taken to their end; what is left in the outboxes goes at the stop."""

@@ -49,6 +49,19 @@ def wait_gone(pid, seconds=30):
         time.sleep(0.02)
 
 
+def working_under(folder):
+    """Pids of the processes whose working directory is this folder or lies in it."""
+    found, where = [], str(folder.resolve())
+    for link in pathlib.Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            at = os.readlink(link)
+        except OSError:
+            continue
+        if at == where or at.startswith(f"{where}/"):
+            found.append(int(link.parts[2]))
+    return found
+
+
 def answers(port):
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
@@ -130,14 +143,7 @@ class Postgres:
 
     def processes(self):
         """Its server processes: all work in the data directory."""
-        found, where = [], str(self.data.resolve())
-        for link in pathlib.Path("/proc").glob("[0-9]*/cwd"):
-            try:
-                if os.readlink(link) == where:
-                    found.append(int(link.parts[2]))
-            except OSError:
-                pass
-        return found
+        return working_under(self.data)
 
     def end(self, number, stopped=()):
         """SIGQUIT is an immediate stop: no checkpoint. The pid that is gone, with all children;
@@ -198,6 +204,8 @@ class Stack:
         """What a run that was killed has left."""
         if (self.home / "deploy/local/down").exists():
             subprocess.run([self.home / "deploy/local/down", "--erase"], check=False)
+        for pid in working_under(self.home):  # a standby that took the primary's place
+            os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.home, ignore_errors=True)
 
     def close(self, keep=False):

@@ -176,7 +176,7 @@ def run(args, targets):
 
         maker, faults = Maker(plan, city), Faults(city, args.seed)
         samples = soak(city, maker, faults, args)
-        tell(f"drained; exit statuses {city.drain()}")
+        city.judge_ends(city.drain(), targets, "soak_")
         keep(samples)
         judge_faults(faults.struck, targets)
         judge_growth(city, samples, targets)

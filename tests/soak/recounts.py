@@ -50,9 +50,9 @@ def compare_sources(days, kafka, verdict):
     verdict.note([f"Kafka: other times than simulated: {source}" for source in others])
 
 
-def apart(address, folder, sinks, schema, which):
+def apart(address, folder, sinks, also):
     by = (FromDays, FromKafkaToo, compare_sources)
-    return judge_sinks(Reader(*address), folder, sinks, schema, which, by)
+    return judge_sinks(Reader(*address), folder, sinks, also, by)
 
 
 def judge_week(rig):
