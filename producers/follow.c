@@ -49,6 +49,7 @@ static enum fx_code open_path(struct follow *follow, struct fx_err *err)
 {
     struct stat status;
     follow->file = open(follow->path, O_RDONLY | O_CLOEXEC);
+    follow->is_name_synced = false;
     follow->is_stale = follow->file < 0;
     if (follow->file < 0 && errno != ENOENT)
         return fx_err_set(err, FX_EDISK, "%s: %s", follow->path, strerror(errno));
@@ -63,15 +64,26 @@ static enum fx_code open_path(struct follow *follow, struct fx_err *err)
     return FX_OK;
 }
 
-/* The file of the position, renamed meanwhile, in the directory of path; -1 if it is gone. */
-static int find_rotated(const struct follow *follow)
+/* The directory of path; -1 if it cannot be opened. */
+static int open_directory(const struct follow *follow)
 {
     char directory[1024];
     const char *slash = strrchr(follow->path, '/');
     int length = slash == NULL ? snprintf(directory, sizeof directory, ".")
                                : snprintf(directory, sizeof directory, "%.*s",
                                           (int)(slash - follow->path + 1), follow->path);
-    DIR *entries = length > 0 && (size_t)length < sizeof directory ? opendir(directory) : NULL;
+    if (length < 0 || (size_t)length >= sizeof directory)
+        return -1;
+    return open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* The file of the position, renamed meanwhile, in the directory of path; -1 if it is gone. */
+static int find_rotated(const struct follow *follow)
+{
+    int directory = open_directory(follow);
+    DIR *entries = directory < 0 ? NULL : fdopendir(directory);
+    if (entries == NULL && directory >= 0)
+        close(directory);
     if (entries == NULL)
         return -1;
     int found = -1;
@@ -182,13 +194,28 @@ enum fx_code follow_next(struct follow *follow, enum lines_found *found, const c
     return FX_OK;
 }
 
-enum fx_code follow_sync(const struct follow *follow, struct fx_err *err)
+/* Some file systems cannot sync, or need not: read-only ones. */
+static bool is_synced(int result)
 {
-    /* Some file systems cannot sync, or need not: read-only ones. */
-    if (follow->file < 0 || fdatasync(follow->file) == 0 || errno == EINVAL || errno == ENOTSUP ||
-        errno == EROFS)
+    return result == 0 || errno == EINVAL || errno == ENOTSUP || errno == EROFS;
+}
+
+enum fx_code follow_sync(struct follow *follow, struct fx_err *err)
+{
+    if (follow->file < 0)
         return FX_OK;
-    return fx_err_set(err, FX_EDISK, "%s: %s", follow->path, strerror(errno));
+    if (!is_synced(fdatasync(follow->file)))
+        return fx_err_set(err, FX_EDISK, "%s: %s", follow->path, strerror(errno));
+    if (follow->is_name_synced)
+        return FX_OK;
+    int directory = open_directory(follow); /* one that may not be read cannot be synced either */
+    bool is_failed = directory >= 0 && !is_synced(fsync(directory));
+    if (is_failed)
+        fx_err_set(err, FX_EDISK, "directory of %s: %s", follow->path, strerror(errno));
+    if (directory >= 0)
+        close(directory);
+    follow->is_name_synced = !is_failed;
+    return is_failed ? FX_EDISK : FX_OK;
 }
 
 void follow_close(struct follow *follow)

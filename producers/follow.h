@@ -9,7 +9,8 @@
  * was rotated away while nobody followed, it is looked for by its inode in the same directory.
  *
  * Whoever writes the file need not sync it: follow_sync does, before a position becomes durable
- * that a power cut would otherwise leave behind the file's end, where nothing believes it.
+ * that a power cut would otherwise leave behind the file's end, where nothing believes it. Nor need
+ * whoever rotates it: a name that a power cut takes back would take the position's file along.
  */
 #ifndef FX_FOLLOW_H
 #define FX_FOLLOW_H
@@ -22,8 +23,9 @@ struct follow {
     int file;         /* -1: not there at present */
     struct lines lines;
     struct outbox_position at;
-    bool is_stale;  /* the file is missing */
-    bool is_at_end; /* all that is written was read */
+    bool is_stale;       /* the file is missing */
+    bool is_at_end;      /* all that is written was read */
+    bool is_name_synced; /* of the file at hand */
 };
 
 /* Opens path at position. FX_EDISK: it is there but cannot be read. */
@@ -34,8 +36,8 @@ FX_MUST_CHECK enum fx_code follow_open(struct follow *follow, const char *path,
 FX_MUST_CHECK enum fx_code follow_next(struct follow *follow, enum lines_found *found,
                                        const char **text, size_t *size, struct fx_err *err);
 
-/* Brings what was read of the file at hand to the disk. FX_EDISK. */
-FX_MUST_CHECK enum fx_code follow_sync(const struct follow *follow, struct fx_err *err);
+/* Brings what was read of the file at hand, and its name, to the disk. FX_EDISK. */
+FX_MUST_CHECK enum fx_code follow_sync(struct follow *follow, struct fx_err *err);
 
 void follow_close(struct follow *follow);
 

@@ -199,22 +199,49 @@ static enum fx_code take_follow(struct input *input, int64_t limit, struct fx_er
     return FX_OK;
 }
 
+/* The file is followed from now on, whatever its name is when its first line is taken. Where the
+ * disk is full, from that line's commit on. */
+static enum fx_code note_file(struct input *input, struct fx_err *err)
+{
+    struct outbox *outbox = input->station->outbox;
+    if (outbox_begin(outbox, err) != FX_OK)
+        return err->code;
+    enum fx_code code = input_note(input, err);
+    if (code == FX_OK)
+        code = outbox_commit(outbox, err);
+    if (code != FX_OK)
+        outbox_rollback(outbox);
+    return code;
+}
+
+static enum fx_code open_follow(struct input *input, struct fx_err *err)
+{
+    const char *path = input->station->options->follow;
+    struct outbox_position at;
+    if (strlen(path) >= OUTBOX_INPUT_MAX)
+        return fx_err_set(err, FX_ECONFIG, "--follow: the path is too long");
+    if (outbox_position(input->station->outbox, path, &at, err) != FX_OK ||
+        follow_open(&input->follow, path, &at, err) != FX_OK)
+        return err->code;
+    if (at.inode != 0 || input->follow.at.inode == 0 || note_file(input, err) == FX_OK)
+        return FX_OK;
+    if (err->code != FX_EDISK)
+        return err->code;
+    fx_log(FX_LOG_WARN, "position_not_noted", "effect=with_the_first_line");
+    fx_err_clear(err);
+    return FX_OK;
+}
+
 /* ---- all of them ---- */
 
 static enum fx_code open_kind(struct input *input, struct fx_err *err)
 {
-    const char *path = input->station->options->follow;
-    struct outbox_position at;
     switch (input->kind) {
     case INPUT_STDIN:
         lines_init(&input->lines, STDIN_CHUNK);
         return FX_OK;
     case INPUT_FOLLOW:
-        if (strlen(path) >= OUTBOX_INPUT_MAX)
-            return fx_err_set(err, FX_ECONFIG, "--follow: the path is too long");
-        if (outbox_position(input->station->outbox, path, &at, err) != FX_OK)
-            return err->code;
-        return follow_open(&input->follow, path, &at, err);
+        return open_follow(input, err);
     case INPUT_SIMULATION:
         return open_simulation(input, err);
     }

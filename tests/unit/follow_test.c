@@ -3,6 +3,7 @@
 #include "../../producers/follow.h"
 #include "scratch.h"
 
+#include <errno.h>
 #include <fcntl.h>
 
 struct bench {
@@ -11,6 +12,24 @@ struct bench {
     struct follow follow;
     struct fx_err err;
 };
+
+static int folder_syncs;
+static int sync_errno; /* what the next sync of a folder fails with; 0: it does not */
+
+/* By the linker (--wrap). */
+int __wrap_fsync(int file);
+int __real_fsync(int file);
+
+int __wrap_fsync(int file)
+{
+    struct stat status;
+    assert_int_equal(fstat(file, &status), 0);
+    if (!S_ISDIR(status.st_mode))
+        return __real_fsync(file);
+    folder_syncs++;
+    errno = sync_errno;
+    return sync_errno == 0 ? __real_fsync(file) : -1;
+}
 
 static int set_up(void **state)
 {
@@ -127,6 +146,34 @@ static void finds_a_file_rotated_while_away(void **state)
     assert_string_equal(take(bench), "b|c");
     restart(bench);
     assert_string_equal(take(bench), "");
+}
+
+static void sync_expecting(struct bench *bench, enum fx_code code)
+{
+    fx_err_clear(&bench->err);
+    assert_int_equal(follow_sync(&bench->follow, &bench->err), code);
+}
+
+/* A power cut must not take back the name of a file that a position is in. */
+static void syncs_the_name_of_each_file_once(void **state)
+{
+    struct bench *bench = *state;
+    folder_syncs = 0;
+    add(bench, "a\n");
+    assert_string_equal(take(bench), "a");
+    sync_expecting(bench, FX_OK);
+    sync_expecting(bench, FX_OK);
+    assert_int_equal(folder_syncs, 1);
+    rotate(bench, "1");
+    add(bench, "b\n");
+    assert_string_equal(take(bench), "b");
+    sync_errno = EIO;
+    sync_expecting(bench, FX_EDISK);
+    sync_errno = EINVAL; /* a file system that cannot */
+    sync_expecting(bench, FX_OK);
+    sync_errno = 0;
+    sync_expecting(bench, FX_OK);
+    assert_int_equal(folder_syncs, 3);
 }
 
 static void begins_anew_after_truncation(void **state)
@@ -246,6 +293,7 @@ int main(void)
                                        TEST(goes_on_where_it_was),
                                        TEST(finishes_a_rotated_file_first),
                                        TEST(finds_a_file_rotated_while_away),
+                                       TEST(syncs_the_name_of_each_file_once),
                                        TEST(begins_anew_after_truncation),
                                        TEST(does_not_believe_a_rewritten_file),
                                        TEST(waits_for_a_missing_file),

@@ -158,6 +158,34 @@ static void lines_are_taken_only_where_asked_for(void **state)
     close(writer);
 }
 
+/* It was empty when the station went, and had another name when it came again. */
+static void a_file_that_was_begun_is_taken_first(void **state)
+{
+    struct post *post = *state;
+    char args[1024];
+    char path[512];
+    char old[520];
+    snprintf(path, sizeof path, "%s", scratch_write(&post->scratch, "lines", ""));
+    snprintf(old, sizeof old, "%s.1", path);
+    snprintf(args, sizeof args, "--follow %s --source CP-1 --region 441521115 %s", path,
+             "--set post_type=VILLAGE");
+    post_spawn(post, args);
+    close(post_connect(post));
+    post_stop(post, SIGKILL);
+    scratch_write(&post->scratch, "lines", with(""));
+    assert_int_equal(rename(path, old), 0);
+    scratch_write(&post->scratch, "lines", with(""));
+    post_spawn(post, args);
+    int writer = post_connect(post);
+    int64_t stored = 0;
+    for (int i = 0; i < 2000 && stored < 2; i++) {
+        stored = post_number(post_ask(writer, "{\"command\":\"status\"}\n"), "stored");
+        usleep(5000);
+    }
+    assert_int_equal(stored, 2);
+    close(writer);
+}
+
 /* ---- commands ---- */
 
 static void status_counts(void **state)
@@ -447,6 +475,7 @@ int main(int argc, char **argv)
                                        TEST(wrong_lines_are_answered_and_kept),
                                        TEST(a_batch_that_is_lost_is_answered),
                                        TEST(lines_are_taken_only_where_asked_for),
+                                       TEST(a_file_that_was_begun_is_taken_first),
                                        TEST(status_counts),
                                        TEST(an_event_is_reversed_once),
                                        TEST(a_resend_says_how_many),
