@@ -5,6 +5,7 @@
 #define UNCERTAIN_MAX 4096 /* calls of one file between two syncs */
 
 struct disk *disk_used;
+int64_t disk_now_ms;
 struct disk_counts disk_counts;
 bool disk_is_tracing;
 
@@ -22,6 +23,17 @@ void disk_start(struct disk *disk, const struct disk_image *image)
     disk_copy_image(&disk->now, image);
     disk->op_count = 0;
     disk->written.size = 0;
+    disk->began_ms = disk_now_ms;
+}
+
+int64_t disk_at_ms(const struct disk *disk, int op_count)
+{
+    return op_count == 0 ? disk->began_ms : disk->ops[op_count - 1].at_ms;
+}
+
+size_t disk_sectors(const struct disk_op *op)
+{
+    return (op->offset % DISK_SECTOR + op->size + DISK_SECTOR - 1) / DISK_SECTOR;
 }
 
 static void apply(const struct disk *disk, const struct disk_op *op, struct disk_file *file)
@@ -39,7 +51,7 @@ static void apply(const struct disk *disk, const struct disk_op *op, struct disk
 void disk_note(struct disk *disk, const struct disk_op *op, const void *bytes)
 {
     static const char *const kinds[] = {"create", "delete", "write", "truncate", "sync", "folder"};
-    static const char *const files[] = {"database", "wal", "journal", "input"};
+    static const char *const files[] = {"database", "wal", "journal", "input", "next"};
     if (disk->op_count == disk->op_room) {
         disk->op_room = disk->op_room == 0 ? 1024 : disk->op_room * 2;
         disk->ops = realloc(disk->ops, (size_t)disk->op_room * sizeof *disk->ops);
@@ -48,6 +60,7 @@ void disk_note(struct disk *disk, const struct disk_op *op, const void *bytes)
     struct disk_op *fresh = &disk->ops[disk->op_count++];
     *fresh = *op;
     fresh->at = disk->written.size;
+    fresh->at_ms = disk_now_ms;
     if (op->kind == OP_WRITE)
         disk_put(&disk->written, fresh->at, bytes, op->size);
     apply(disk, fresh, &disk->now.files[op->file]);
@@ -56,12 +69,11 @@ void disk_note(struct disk *disk, const struct disk_op *op, const void *bytes)
                files[op->file], op->offset, op->size);
 }
 
-void disk_note_input(struct disk *disk, enum disk_op_kind kind, const void *bytes, size_t size)
+void disk_note_input(struct disk *disk, enum disk_name file, enum disk_op_kind kind,
+                     const void *bytes, size_t size)
 {
-    const struct disk_op op = {.kind = kind,
-                               .file = DISK_INPUT,
-                               .offset = disk->now.files[DISK_INPUT].bytes.size,
-                               .size = size};
+    const struct disk_op op = {
+        .kind = kind, .file = file, .offset = disk->now.files[file].bytes.size, .size = size};
     disk_note(disk, &op, bytes);
 }
 
@@ -119,6 +131,20 @@ static void settle_names(const struct disk *disk, struct open_calls *open, struc
     memmove(open->is_synced, open->is_synced + done, (size_t)open->count);
 }
 
+static bool is_input(enum disk_name file)
+{
+    return file == DISK_INPUT || file == DISK_NEXT_INPUT;
+}
+
+/* The folder of file was synced. */
+static void settle_folder(const struct disk *disk, enum disk_name file, struct disk_image *image,
+                          struct open_calls *open)
+{
+    for (int f = 0; f < DISK_FILES; f++)
+        if (is_input(f) == is_input(file))
+            settle_names(disk, &open[f], &image->files[f]);
+}
+
 /* What is certain behind op_count calls goes to image (NULL: not wanted), the rest to open. */
 static void find_open(const struct disk *disk, int op_count, struct disk_image *image,
                       struct open_calls *open)
@@ -132,8 +158,7 @@ static void find_open(const struct disk *disk, int op_count, struct disk_image *
         if (op->kind == OP_SYNC) {
             settle_contents(disk, calls, &image->files[op->file]);
         } else if (op->kind == OP_SYNC_FOLDER) {
-            for (int f = 0; f < DISK_FILES; f++)
-                settle_names(disk, &open[f], &image->files[f]);
+            settle_folder(disk, op->file, image, open);
         } else {
             assert_true(calls->count < UNCERTAIN_MAX);
             calls->is_synced[calls->count] = false;
@@ -144,14 +169,17 @@ static void find_open(const struct disk *disk, int op_count, struct disk_image *
 
 static struct open_calls open_calls[DISK_FILES];
 
-int disk_uncertain(const struct disk *disk, int op_count)
+int disk_uncertain(const struct disk *disk, int op_count, const int **ops)
 {
     static struct disk_image unused;
+    static int uncertain[DISK_FILES * UNCERTAIN_MAX];
     int count = 0;
     find_open(disk, op_count, &unused, open_calls);
     for (int f = 0; f < DISK_FILES; f++)
         for (int i = 0; i < open_calls[f].count; i++)
-            count += !open_calls[f].is_synced[i];
+            if (!open_calls[f].is_synced[i])
+                uncertain[count++] = open_calls[f].ops[i];
+    *ops = uncertain;
     return count;
 }
 
@@ -165,7 +193,6 @@ struct cutting {
     int percent;    /* CUT_RANDOM: of calls that are whole */
     size_t certain; /* bytes of the file at hand that were there for certain */
     int index;      /* of the next uncertain call */
-    int last;       /* index of the last write of all, CUT_TORN */
     bool has_dropped;
 };
 
@@ -204,7 +231,7 @@ static void tear(struct cutting *cutting, const struct disk_op *op, struct disk_
         part.size = rest < op->size - done ? rest : op->size - done;
         if (cutting->cut->kind != CUT_TORN)
             tear_sector(cutting, &part, file);
-        else if (sector < cutting->cut->choice)
+        else if (sector < cutting->cut->choice % DISK_TORN)
             apply(cutting->disk, &part, file);
     }
 }
@@ -220,7 +247,7 @@ static enum fate draw_fate(struct cutting *cutting, const struct disk_op *op, in
     case CUT_CHOSEN:
         return index < 64 && (cutting->cut->choice >> index & 1) != 0 ? FATE_KEPT : FATE_DROPPED;
     case CUT_TORN:
-        return index == cutting->last ? FATE_TORN : FATE_KEPT;
+        return (uint64_t)index == cutting->cut->choice / DISK_TORN ? FATE_TORN : FATE_KEPT;
     case CUT_RANDOM:
         if (dice_chance(&cutting->dice, cutting->percent))
             return FATE_KEPT;
@@ -260,31 +287,10 @@ static void cut_file(struct cutting *cutting, const struct open_calls *calls,
     }
 }
 
-/* Index among the uncertain calls of the write made last, -1: none. */
-static int find_last_write(const struct disk *disk)
-{
-    int index = 0;
-    int last_op = -1;
-    int last = -1;
-    for (int f = 0; f < DISK_FILES; f++)
-        for (int i = 0; i < open_calls[f].count; i++) {
-            int op = open_calls[f].ops[i];
-            if (open_calls[f].is_synced[i])
-                continue;
-            if (op > last_op && disk->ops[op].kind == OP_WRITE) {
-                last_op = op;
-                last = index;
-            }
-            index++;
-        }
-    return last;
-}
-
 void disk_cut(const struct disk *disk, const struct disk_cut *cut, struct disk_image *image)
 {
     struct cutting cutting = {.disk = disk, .cut = cut, .dice = {cut->choice ^ 0x63757473}};
     find_open(disk, cut->op_count, image, open_calls);
-    cutting.last = find_last_write(disk);
     for (int f = 0; f < DISK_FILES; f++)
         cut_file(&cutting, &open_calls[f], &image->files[f]);
 }

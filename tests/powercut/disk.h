@@ -15,8 +15,9 @@
  *                           may hold anything. Bytes beside those written stay as they are
  *                           (SQLITE_IOCAP_POWERSAFE_OVERWRITE, as unix' VFS says)
  *
- * The file that is followed (DISK_INPUT) is a real one, since follow.c reads it itself; the calls
- * on it are noted here, too. One process, one disk: locks are not simulated.
+ * The files that are followed (DISK_INPUT, DISK_NEXT_INPUT) are real ones, since follow.c reads
+ * them itself; the calls on them are noted here, too. They have a folder of their own. One process,
+ * one disk: locks are not simulated.
  */
 #ifndef FX_POWERCUT_DISK_H
 #define FX_POWERCUT_DISK_H
@@ -25,8 +26,16 @@
 
 #define DISK_SECTOR 512
 #define DISK_PATH_MAX 256
+#define DISK_TORN 65536
 
-enum disk_name { DISK_DATABASE, DISK_WAL, DISK_JOURNAL, DISK_INPUT, DISK_FILES };
+enum disk_name {
+    DISK_DATABASE,
+    DISK_WAL,
+    DISK_JOURNAL,
+    DISK_INPUT,
+    DISK_NEXT_INPUT, /* there once it was put in the place of DISK_INPUT, which is renamed */
+    DISK_FILES
+};
 
 enum disk_op_kind { OP_CREATE, OP_DELETE, OP_WRITE, OP_TRUNCATE, OP_SYNC, OP_SYNC_FOLDER };
 
@@ -35,7 +44,8 @@ struct disk_op {
     enum disk_name file;
     size_t offset; /* OP_TRUNCATE: the size left */
     size_t size;
-    size_t at; /* of its bytes in written */
+    size_t at;     /* of its bytes in written */
+    int64_t at_ms; /* when it was made */
 };
 
 struct disk_file {
@@ -54,6 +64,7 @@ struct disk {
     int op_count;
     int op_room;
     struct disk_bytes written; /* bytes of ops */
+    int64_t began_ms;          /* when there was no call yet */
     struct dice dice;          /* SQLite's chance */
 };
 
@@ -62,7 +73,7 @@ enum disk_cut_kind {
     CUT_DROP,   /* nothing uncertain is there */
     CUT_KEEP,   /* all of it is */
     CUT_CHOSEN, /* call i of the uncertain ones is there if bit i of choice is set */
-    CUT_TORN,   /* all but the last uncertain write; of that the first choice sectors */
+    CUT_TORN,   /* all but call i; of that the first sectors: choice is i * DISK_TORN + sectors */
     CUT_RANDOM, /* choice is a seed */
     CUT_KINDS
 };
@@ -76,6 +87,9 @@ struct disk_cut {
 /* The disk that SQLite sees. */
 extern struct disk *disk_used;
 
+/* The time now, by which calls are noted. */
+extern int64_t disk_now_ms;
+
 /* Each call is printed. */
 extern bool disk_is_tracing;
 
@@ -85,8 +99,15 @@ void disk_register(void);
 /* No calls yet, on what image holds. */
 void disk_start(struct disk *disk, const struct disk_image *image);
 
-/* Uncertain calls at the cut. */
-int disk_uncertain(const struct disk *disk, int op_count);
+/* How many calls are uncertain at the cut; ops: which, in the order of a choice's bits; borrowed
+ * until the next call. */
+int disk_uncertain(const struct disk *disk, int op_count, const int **ops);
+
+/* How many sectors a write touches. */
+size_t disk_sectors(const struct disk_op *op);
+
+/* The time of the last of op_count calls. */
+int64_t disk_at_ms(const struct disk *disk, int op_count);
 
 /* What the cut leaves. */
 void disk_cut(const struct disk *disk, const struct disk_cut *cut, struct disk_image *image);
@@ -94,8 +115,9 @@ void disk_cut(const struct disk *disk, const struct disk_cut *cut, struct disk_i
 /* The process was killed behind op_count calls: the rest never was; what was uncertain stays so. */
 void disk_kill(struct disk *disk, int op_count);
 
-/* A call on DISK_INPUT. */
-void disk_note_input(struct disk *disk, enum disk_op_kind kind, const void *bytes, size_t size);
+/* A call on a file that is followed; what is written is appended. */
+void disk_note_input(struct disk *disk, enum disk_name file, enum disk_op_kind kind,
+                     const void *bytes, size_t size);
 
 void disk_copy_image(struct disk_image *to, const struct disk_image *from);
 

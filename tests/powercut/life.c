@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* life - a post's process: the real station, outbox, record and follow, driven as station.c does:
  * answers go out as soon as they are settled, rows are sent when no batch is open. */
+#include "device.h"
 #include "powercut.h"
 
 #include "../../common/day.h"
@@ -22,17 +23,15 @@ struct counts counts;
 int64_t __wrap_day_now_ms(void);
 int64_t __wrap_day_monotonic_ms(void);
 void __wrap_randombytes_buf(void *out, size_t size);
-int __wrap_fdatasync(int file);
-int __real_fdatasync(int file);
 
 int64_t __wrap_day_now_ms(void)
 {
-    return world.now_ms;
+    return disk_now_ms;
 }
 
 int64_t __wrap_day_monotonic_ms(void)
 {
-    return world.now_ms;
+    return disk_now_ms;
 }
 
 void __wrap_randombytes_buf(void *out, size_t size)
@@ -41,28 +40,14 @@ void __wrap_randombytes_buf(void *out, size_t size)
         ((uint8_t *)out)[i] = (uint8_t)dice_u64(&world.dice);
 }
 
-int __wrap_fdatasync(int file)
-{
-    struct stat mine;
-    struct stat theirs;
-    assert_int_equal(fstat(world.input_file, &mine), 0);
-    if (fstat(file, &theirs) != 0 || mine.st_ino != theirs.st_ino || mine.st_dev != theirs.st_dev)
-        return __real_fdatasync(file);
-    disk_note_input(world.disk, OP_SYNC, NULL, 0);
-    return 0;
-}
-
 /* ---- a world ---- */
 
 void world_open(const char *folder)
 {
     struct fx_err err = FX_ERR_INIT;
     static const struct fx_list none;
-    world.folder = folder;
-    snprintf(world.input_path, sizeof world.input_path, "%s/lines", folder);
+    device_open(folder);
     snprintf(world.outbox_path, sizeof world.outbox_path, "%s/outbox", folder);
-    world.input_file = open(world.input_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    assert_true(world.input_file >= 0);
     if (kind_load(FX_SCHEMAS_DIR, "checkpoint", &world.station.kind, &err) != FX_OK)
         fail_msg("%s", err.text);
     const struct record_options wanted = {
@@ -76,18 +61,22 @@ void world_close(void)
     record_close(world.station.record);
     kind_release(&world.station.kind);
     buf_release(&world.answers.out);
-    close(world.input_file);
+    device_close();
 }
 
 void world_start(enum mode mode, uint64_t seed, int lines)
 {
+    static const int64_t keeps_ms[] = {0, 60, 250}; /* a step takes 10 */
     static struct disk_image empty;
     world.mode = mode;
     world.seed = seed;
     world.lines = lines;
     world.dice.state = seed * MODES + mode;
-    world.now_ms = AT_MS + 3600000;
-    world.journal.answered_count = world.journal.sent_count = world.journal.appended_count = 0;
+    disk_now_ms = AT_MS + 3600000;
+    /* Ids are known as long as their rows are kept. */
+    world.keep_ms = mode == MODE_IDS ? KEEP_MS : keeps_ms[dice_below(&world.dice, 3)];
+    world.journal.answered.count = world.journal.sent.count = world.journal.acked.count = 0;
+    world.journal.appended_count = 0;
     world.checkpoint_pages = dice_chance(&world.dice, 70) ? 2 + dice_below(&world.dice, 30) : 1000;
     world.cut = (struct disk_cut){.op_count = -1};
     empty.files[DISK_INPUT].is_there = true; /* its name is no matter of ours */
@@ -110,34 +99,6 @@ size_t life_line(int serial, char out[512])
     return (size_t)size;
 }
 
-/* The device that writes the file goes on, on a line of its own. */
-static void append_lines(int count)
-{
-    char text[512];
-    const struct disk_bytes *now = &world.disk->now.files[DISK_INPUT].bytes;
-    for (int i = 0; i < count && world.journal.appended_count < world.lines; i++) {
-        size_t at = now->size;
-        int serial = world.journal.appended_count;
-        bool is_torn = at > 0 && now->data[at - 1] != '\n';
-        text[0] = '\n';
-        size_t size = life_line(serial, text + is_torn) + is_torn;
-        world.journal.appended[world.journal.appended_count++] = world.disk->op_count;
-        assert_int_equal(pwrite(world.input_file, text, size, (off_t)at), size);
-        disk_note_input(world.disk, OP_WRITE, text, size);
-        if (world.mode == MODE_FOLLOW)
-            disk_note_input(world.disk, OP_SYNC, NULL, 0);
-    }
-}
-
-/* The file as the disk has it now. */
-static void restore_input(void)
-{
-    const struct disk_bytes *now = &world.disk->now.files[DISK_INPUT].bytes;
-    assert_int_equal(ftruncate(world.input_file, 0), 0);
-    if (now->size > 0)
-        assert_int_equal(pwrite(world.input_file, now->data, now->size, 0), now->size);
-}
-
 static bool is_followed(void)
 {
     return world.mode == MODE_FOLLOW || world.mode == MODE_LAZY;
@@ -145,21 +106,22 @@ static bool is_followed(void)
 
 static void hear_answer(const char *text)
 {
-    struct number number = {0, 0};
+    struct fact fact = {0};
+    struct number *number = &fact.number;
     if (world.asked_count == 0)
         return; /* refused after it was answered: the oracle tells */
-    int serial = world.asked[0];
+    int serial = fact.serial = world.asked[0];
     memmove(world.asked, world.asked + 1, (size_t)--world.asked_count * sizeof world.asked[0]);
     if (sscanf(text, "{\"ok\":true,\"run\":\"%" SCNx64 "\",\"seq\":%" SCNd64 "}",
-               (uint64_t *)&number.run, &number.seq) != 2)
+               (uint64_t *)&number->run, &number->seq) != 2)
         return; /* refused */
     const struct fact *first = journal_answer(serial);
     if (first != NULL && world.mode == MODE_IDS) {
         counts.repeated_ids++;
-        if (first->number.run != number.run || first->number.seq != number.seq)
+        if (first->number.run != number->run || first->number.seq != number->seq)
             violate(VIOLATION_ids_renumbered, "line %d is answered another number", serial);
     }
-    journal_note(world.journal.answered, &world.journal.answered_count, serial, &number);
+    journal_note(&world.journal.answered, &fact);
     counts.answered++;
 }
 
@@ -221,7 +183,7 @@ static void take_lines(void)
     int count = 1 + dice_below(&world.dice, BATCH_MAX);
     enum fx_code code = FX_OK;
     if (is_followed() && dice_chance(&world.dice, 60))
-        append_lines(count);
+        device_append(count);
     if (is_followed())
         code = input_take(world.station.input, count, &err);
     for (int i = 0; !is_followed() && code == FX_OK && i < count; i++)
@@ -259,33 +221,52 @@ static bool send_row(void *context, const struct outbox_row *row)
     const uint8_t *end = row->bytes + row->size;
     int64_t skipped = 0;
     int64_t at_ms = 0;
-    const struct number number = {row->run->run, row->seq};
-    *(int64_t *)context = row->id;
+    (void)context;
     assert_true(wire_read_long(&at, end, &skipped));
     at += skipped;
     assert_true(wire_read_long(&at, end, &skipped) && wire_read_long(&at, end, &skipped) &&
                 wire_read_long(&at, end, &at_ms));
-    journal_note(world.journal.sent, &world.journal.sent_count, (int)(at_ms - AT_MS), &number);
+    const struct fact fact = {
+        .serial = (int)(at_ms - AT_MS), .number = {row->run->run, row->seq}, .id = row->id};
+    if (row->id != world.cursor + 1)
+        violate(VIOLATION_unacked_lost, "row %" PRId64 " is handed out behind row %" PRId64,
+                row->id, world.cursor);
+    assert_true(world.on_way_count < FACTS_MAX);
+    world.on_way[world.on_way_count++] = fact;
+    world.cursor = row->id;
     counts.sent++;
+    const struct fact *before = journal_note(&world.journal.sent, &fact);
+    counts.sent_again += before != NULL && before->op_count < 0;
     return true;
 }
 
+/* As the shipper does: rows are handed out while others are on their way; of these Kafka
+ * acknowledges the first ones, or a delivery fails and all go again from the mark on. */
 static void ship(int limit)
 {
     struct fx_err err = FX_ERR_INIT;
     struct outbox *outbox = world.station.outbox;
-    int64_t last = outbox_acked_id(outbox);
-    const struct outbox_reader reader = {
-        .after = last, .limit = limit, .visit = send_row, .context = &last};
+    const struct outbox_reader reader = {.after = world.cursor, .limit = limit, .visit = send_row};
     enum fx_code code = outbox_assign_partitions(outbox, 6, &err);
     if (code == FX_OK)
         code = outbox_read(outbox, &reader, &err);
-    if (code == FX_OK && dice_chance(&world.dice, 80))
+    if (code == FX_OK && dice_chance(&world.dice, 10)) {
+        world.on_way_count = 0;
+        world.cursor = outbox_acked_id(outbox);
+    }
+    if (code == FX_OK && world.on_way_count > 0 && dice_chance(&world.dice, 80)) {
+        int count = 1 + dice_below(&world.dice, world.on_way_count);
+        int64_t last = world.on_way[count - 1].id;
+        journal_ack(count);
         outbox_ack(outbox, last);
-    if (code == FX_OK && dice_chance(&world.dice, 40))
-        code = outbox_flush(outbox, world.now_ms, &err);
+    }
+    bool is_flushed = code == FX_OK && dice_chance(&world.dice, 40);
+    if (is_flushed)
+        code = outbox_flush(outbox, disk_now_ms, &err);
     if (code != FX_OK)
         violate(VIOLATION_stuck, "%s", err.text);
+    if (is_flushed)
+        check_kept();
 }
 
 /* ---- the process ---- */
@@ -295,9 +276,8 @@ static void open_post(void)
     struct fx_err err = FX_ERR_INIT;
     struct station *station = &world.station;
     static const struct dialect dialect = {.program = "powercut", .kind = "checkpoint"};
-    const struct outbox_options options = {.path = world.outbox_path,
-                                           .kind = "checkpoint",
-                                           .keep_ms = world.mode == MODE_IDS ? KEEP_MS : 0};
+    const struct outbox_options options = {
+        .path = world.outbox_path, .kind = "checkpoint", .keep_ms = world.keep_ms};
     world.options = (struct station_options){.follow = is_followed() ? world.input_path : NULL,
                                              .group_lines = 1000};
     struct record *record = station->record;
@@ -307,7 +287,7 @@ static void open_post(void)
                                 .kind = kind,
                                 .record = record,
                                 .rejects = {.file = -1, .out = BUF_INIT},
-                                .now_ms = world.now_ms};
+                                .now_ms = disk_now_ms};
     buf_reset(&world.answers.out);
     world.answers = (struct answers){.out = world.answers.out};
     world.asked_count = 0;
@@ -315,6 +295,8 @@ static void open_post(void)
     if (outbox_open(&options, &station->outbox, &err) != FX_OK)
         violate(VIOLATION_not_opened, "%s", err.text);
     sqlite3_wal_autocheckpoint(station->outbox->db, world.checkpoint_pages);
+    world.on_way_count = 0;
+    world.cursor = outbox_acked_id(station->outbox);
     check_kept();
     if (is_followed() && input_open(station, NULL, &station->input, &err) != FX_OK)
         violate(VIOLATION_not_opened, "%s", err.text);
@@ -332,8 +314,8 @@ static void close_post(void)
 static void step(void)
 {
     int kind = dice_below(&world.dice, 100);
-    world.now_ms += 10;
-    world.station.now_ms = world.now_ms;
+    disk_now_ms += 10;
+    world.station.now_ms = disk_now_ms;
     if (kind < 50)
         take_lines();
     else if (kind < 75)
@@ -351,7 +333,7 @@ static void step(void)
 void life_play(void)
 {
     counts.lives++;
-    restore_input();
+    device_restore();
     open_post();
     for (int steps = 0; has_lines(); steps++) {
         step();
@@ -368,8 +350,12 @@ void life_play(void)
     }
     commit();
     counts.followed += is_followed() ? world.journal.appended_count : 0;
-    while (outbox_acked_id(world.station.outbox) < outbox_last_id(world.station.outbox))
+    for (int steps = 0;
+         outbox_acked_id(world.station.outbox) < outbox_last_id(world.station.outbox); steps++) {
         ship(SERIALS_MAX);
+        if (steps > STEPS_MAX)
+            violate(VIOLATION_stuck, "rows are left after %d sendings", steps);
+    }
     check_end();
     close_post();
 }

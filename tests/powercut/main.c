@@ -4,15 +4,19 @@
  *
  * What is shown: a line answered ok is never lost; no number (run, seq) ever means two things, and
  * none is left out within its run; --follow neither skips nor repeats a line; a repeated id is
- * answered with its first number; the outbox can be opened whatever the cut left.
+ * answered with its first number; the outbox can be opened whatever the cut left. An event that was
+ * answered or handed out stays in the outbox, above its mark, and is handed out again until it is
+ * acknowledged; then it stays for as long as the options say. The mark may be behind what was
+ * acknowledged, never ahead of it.
  *
  * How. A post's process (life.c) is the real station_line, station_input, follow, record and
  * outbox, over SQLite on a disk that writes down each call (disk.h). A world is a mode (a writer
  * with ids, one without, a followed file whose writer syncs or does not) and a seed: lines come in
  * batches, batches are committed, rolled back or left open, rows are sent and acknowledged, pruned
  * and checkpointed, the process ends in order and begins again, until each line is taken, answered
- * and sent. Answers leave as soon as they are settled, rows as soon as they are read: both are
- * noted, with the number of calls so far, in the journal of what the world knows.
+ * and acknowledged. Answers leave as soon as they are settled, rows as soon as they are read, and
+ * the first ones of those on their way are acknowledged now and then: each is noted, with the
+ * number of calls so far, in the journal of what the world knows.
  *
  * A life is played once. Then, behind any of its calls, disk_cut makes what a power cut may leave,
  * the journal is cut to what was known by then, and on that disk a new process begins: it opens the
@@ -20,7 +24,8 @@
  *
  *   short worlds  every call is a boundary; at each: all that is not certain dropped; kept; every
  *                 subset of it (up to 2^SUBSET_MAX, else each call alone dropped and alone kept);
- *                 the last write torn behind each of its sectors; some random ones
+ *                 a write torn behind each of its sectors; in front of a sync each write that it
+ *                 was to bring to the disk torn somewhere; some random ones
  *   long worlds   a chain of lives, each cut at a random call in a random way; some only killed,
  *                 so that what is not certain stays so under the next process
  *
@@ -44,6 +49,7 @@
 #define CHAIN_MAX 6
 #define SUBSET_MAX 5
 #define RANDOM_CUTS 3 /* at each boundary of a short world */
+#define OUTAGE_MS 300
 
 static const char usage[] =
     "usage: fangxian-powercut [--short N] [--long N] [--part I/N] [--failures N] [--mode M]\n"
@@ -139,6 +145,7 @@ static void branch(const struct disk_cut *cut, const struct journal *journal)
     journal_cut(&world.journal, cut->op_count);
     world.dice.state = hash_u64(world.seed, hash_u64((uint64_t)cut->op_count, cut->choice));
     disk_cut(&first_disk, cut, &image);
+    disk_now_ms = disk_at_ms(&first_disk, cut->op_count) + dice_below(&world.dice, OUTAGE_MS);
     disk_start(&second_disk, &image);
     second_disk.dice.state = world.dice.state + 1;
     world.disk = disk_used = &second_disk;
@@ -162,10 +169,34 @@ static void cut_subsets(int op_count, int uncertain, const struct journal *journ
     }
 }
 
+/* Behind a write: torn behind each of its sectors but the last. In front of a sync: each write that
+ * is uncertain torn behind one of them. */
+static void cut_torn(int op_count, const struct journal *journal)
+{
+    const int *ops = NULL;
+    bool is_synced_next =
+        op_count < first_disk.op_count && first_disk.ops[op_count].kind == OP_SYNC;
+    struct disk_cut cut = {.kind = CUT_TORN, .op_count = op_count};
+    int uncertain = disk_uncertain(&first_disk, op_count, &ops);
+    for (int i = 0; i < uncertain; i++) {
+        const struct disk_op *op = &first_disk.ops[ops[i]];
+        uint64_t sectors = op->kind == OP_WRITE ? disk_sectors(op) : 0;
+        uint64_t first = (uint64_t)i * DISK_TORN;
+        cut.choice = first + 1;
+        if (ops[i] == op_count - 1)
+            for (; cut.choice < first + sectors; cut.choice++)
+                branch(&cut, journal);
+        else if (is_synced_next && sectors > 1) {
+            cut.choice += hash_u64(world.seed, (uint64_t)ops[i]) % (sectors - 1);
+            branch(&cut, journal);
+        }
+    }
+}
+
 static void cut_everywhere(int op_count, const struct journal *journal)
 {
-    int uncertain = disk_uncertain(&first_disk, op_count);
-    const struct disk_op *last = op_count == 0 ? NULL : &first_disk.ops[op_count - 1];
+    const int *ops = NULL;
+    int uncertain = disk_uncertain(&first_disk, op_count, &ops);
     struct disk_cut cut = {.kind = CUT_DROP, .op_count = op_count};
     boundaries++;
     branch(&cut, journal);
@@ -175,10 +206,7 @@ static void cut_everywhere(int op_count, const struct journal *journal)
     branch(&cut, journal);
     /* Uncertain calls change with each write; at a sync the same ones were seen before it. */
     cut_subsets(op_count, uncertain, journal);
-    cut.kind = CUT_TORN;
-    size_t sectors = last->kind != OP_WRITE ? 0 : last->size / DISK_SECTOR;
-    for (cut.choice = 1; cut.choice <= sectors; cut.choice++)
-        branch(&cut, journal);
+    cut_torn(op_count, journal);
     cut.kind = CUT_RANDOM;
     for (int i = 0; i < RANDOM_CUTS; i++) {
         cut.choice = hash_u64(world.seed, (uint64_t)op_count * RANDOM_CUTS + (uint64_t)i);
@@ -227,6 +255,7 @@ static void play_long(enum mode mode, uint64_t seed)
         world.cut.choice = dice_u64(&world.dice);
         world.cut.op_count = pick_call(disk, from);
         journal_cut(&world.journal, world.cut.op_count);
+        disk_now_ms = disk_at_ms(disk, world.cut.op_count) + dice_below(&world.dice, OUTAGE_MS);
         cuts += world.cut.kind != CUT_NONE;
         boundaries++;
         if (world.cut.kind == CUT_NONE) {
@@ -306,10 +335,12 @@ static void play_all(const struct plan *plan)
 static void print_counts(void)
 {
     printf("cuts %ld\nboundaries %ld\nlives %ld\nopenings %ld\nanswered %ld\nrepeated_ids %ld\n"
-           "sent %ld\nfollowed %ld\nrollbacks %ld\ndropped_calls %ld\ntorn_writes %ld\n"
-           "reordered_writes %ld\nlost_names %ld\n",
+           "sent %ld\nacked %ld\nsent_again %ld\ngiven_up %ld\nfollowed %ld\nrotations %ld\n"
+           "rollbacks %ld\ndropped_calls %ld\ntorn_writes %ld\nreordered_writes %ld\n"
+           "lost_names %ld\n",
            cuts, boundaries, counts.lives, counts.openings, counts.answered, counts.repeated_ids,
-           counts.sent, counts.followed, counts.rollbacks, disk_counts.dropped, disk_counts.torn,
+           counts.sent, counts.acked, counts.sent_again, counts.given_up, counts.followed,
+           counts.rotations, counts.rollbacks, disk_counts.dropped, disk_counts.torn,
            disk_counts.kept_behind_a_dropped_one, disk_counts.names_lost);
     for (int i = 0; i < VIOLATION_COUNT; i++)
         printf("%s %ld\n", violation_names[i], counts.violations[i]);

@@ -30,23 +30,30 @@ struct fact {
     int op_count;
     int serial;
     struct number number;
+    int64_t id;        /* of its row; 0: an answer does not say it */
+    int64_t stored_ms; /* when it was stored; of what was acknowledged only */
+};
+
+struct facts {
+    struct fact items[FACTS_MAX]; /* each event once */
+    int count;
 };
 
 /* What the world outside knows, whatever becomes of the post. */
 struct journal {
-    struct fact answered[FACTS_MAX];
-    int answered_count;
-    struct fact sent[FACTS_MAX]; /* to Kafka; each event once */
-    int sent_count;
+    struct facts answered;     /* to who wrote the line */
+    struct facts sent;         /* handed out, on its way to Kafka */
+    struct facts acked;        /* of them: Kafka has it, and the post was told so */
     int appended[SERIALS_MAX]; /* calls before line i was written to the file */
     int appended_count;
+    int first_of_next; /* the first line that was to go to DISK_NEXT_INPUT */
 };
 
 /* Kinds of what must not be. */
 /* clang-format off */
 #define VIOLATIONS                                                                                 \
     X(answered_lost) X(numbers_reused) X(gaps) X(lines_skipped) X(lines_repeated)                  \
-    X(ids_renumbered) X(not_opened) X(stuck)
+    X(ids_renumbered) X(unacked_lost) X(mark_ahead) X(given_up_early) X(not_opened) X(stuck)
 /* clang-format on */
 #define X(name) VIOLATION_##name,
 enum violation { VIOLATIONS VIOLATION_COUNT };
@@ -60,17 +67,19 @@ struct world {
     struct dice dice;
     struct disk *disk;
     struct journal journal;
-    int64_t now_ms;
-    const char *folder; /* on a real disk */
+    int64_t keep_ms; /* the outbox's */
     char input_path[DISK_PATH_MAX];
     char outbox_path[DISK_PATH_MAX];
-    int input_file;         /* the file that is followed; one inode for good */
+    int input_files[2];     /* those that are followed; one inode each for good */
     struct disk_cut cut;    /* the last one, for the report */
     struct station station; /* the process; its outbox is NULL if there is none */
     struct station_options options;
     struct answers answers;
     int asked[FACTS_MAX]; /* serials whose answers are awaited, in order */
     int asked_count;
+    struct fact on_way[FACTS_MAX]; /* handed out by this process and not acknowledged, in order */
+    int on_way_count;
+    int64_t cursor; /* the last row that this process handed out, or its mark */
 };
 
 extern struct world world;
@@ -81,7 +90,11 @@ struct counts {
     long answered;
     long repeated_ids;
     long sent;
+    long acked;
+    long sent_again; /* behind a cut or kill, what was sent before it */
+    long given_up;   /* rows acknowledged and pruned, at the end of lives */
     long followed;
+    long rotations;
     long rollbacks;
     long violations[VIOLATION_COUNT];
 };
@@ -106,12 +119,16 @@ size_t life_line(int serial, char out[512]);
 /* Facts behind the cut never were; the others hold for good. */
 void journal_cut(struct journal *journal, int op_count);
 
-void journal_note(struct fact *facts, int *count, int serial, const struct number *number);
+/* Notes what became known. NULL, or the fact as it was known before. */
+const struct fact *journal_note(struct facts *facts, const struct fact *fact);
 
 /* The first answer of serial, NULL: none yet. */
 const struct fact *journal_answer(int serial);
 
-/* After each opening: nothing answered is lost, no number means two things. */
+/* Kafka has the first count rows on their way: told to the journal, which is before the outbox. */
+void journal_ack(int count);
+
+/* After each opening and flush: what must hold at any time, see main.c. */
 void check_kept(void);
 
 /* At the end: every line is at Kafka, once. */
