@@ -3,6 +3,7 @@
 
 #include "../common/hash.h"
 #include "../common/text.h"
+#include "../schemas/guard.h"
 #include "record_value.h"
 #include "suggest.h"
 
@@ -38,17 +39,6 @@ struct record {
     struct flat flat;                /* the line at hand, if it is plain */
     char id[RECORD_ID_MAX + 1];      /* of the line at hand */
 };
-
-/* jansson calls a text wrong that it had no memory to read: whether that was it is noted here. */
-static _Thread_local bool is_memory_short;
-
-static void *note_malloc(size_t size)
-{
-    void *memory = malloc(size);
-    if (memory == NULL)
-        is_memory_short = true;
-    return memory;
-}
 
 enum fx_code record_refuse(struct record_line *line, const char *field, struct fx_err *err,
                            const char *format, ...)
@@ -325,7 +315,9 @@ static enum fx_code load_json(struct record *record, const char *text, size_t si
                               struct record_line *line, struct fx_err *err)
 {
     json_error_t error;
-    record->line = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    record->line = guard_load(text, size, JSON_REJECT_DUPLICATES, &error);
+    if (guard_was_short())
+        return FX_EMEMORY;
     if (record->line == NULL)
         return refuse_json(&error, line, err);
     if (!json_is_object(record->line))
@@ -346,9 +338,9 @@ static enum fx_code load_json(struct record *record, const char *text, size_t si
 static enum fx_code read_json(struct record *record, const char *text, size_t size,
                               struct record_line *line, struct fx_err *err)
 {
-    is_memory_short = false;
+    guard_watch();
     enum fx_code code = load_json(record, text, size, line, err);
-    if (!is_memory_short)
+    if (!guard_was_short())
         return code;
     fx_err_clear(err);
     return fx_err_set(err, FX_EMEMORY, "no memory for a line");
@@ -392,8 +384,8 @@ static json_t *json_of_text(const struct field *field, const char *text)
     if (field->type == FIELD_BOOLEAN && strcmp(text, "false") == 0)
         return json_false();
     bool is_number = (field->type == FIELD_INT || field->type == FIELD_LONG) && !field->is_time;
-    json_t *number = is_number ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
-    return number != NULL ? number : json_string(text);
+    json_t *number = is_number ? guard_load(text, strlen(text), JSON_DECODE_ANY, NULL) : NULL;
+    return number != NULL || guard_was_short() ? number : json_string(text);
 }
 
 static enum fx_code set_constant(struct record *record, const char *name, const char *text,
@@ -407,9 +399,9 @@ static enum fx_code set_constant(struct record *record, const char *name, const 
     if (key->index == KEY_ID || key->index == ENVELOPE_OCCURRED_AT || is_producers(key->index))
         return fx_err_set(err, FX_ECONFIG, "%s cannot be a constant", name);
     const struct field *field = &record->schema->fields[key->index];
-    is_memory_short = false;
+    guard_watch();
     json_t *json = json_of_text(field, text);
-    if (is_memory_short) {
+    if (guard_was_short()) {
         json_decref(json);
         return fx_err_set(err, FX_EMEMORY, "no memory for constants");
     }
@@ -455,7 +447,7 @@ static enum fx_code set_constants(struct record *record, struct fx_err *err)
 enum fx_code record_open(const struct record_options *options, struct record **record,
                          struct fx_err *err)
 {
-    json_set_alloc_funcs(note_malloc, free);
+    json_set_alloc_funcs(malloc, free);
     struct record *fresh = calloc(1, sizeof *fresh);
     json_t *set = json_array();
     if (fresh == NULL || set == NULL) {

@@ -3,9 +3,9 @@
 
 #include "../common/day.h"
 #include "../common/text.h"
+#include "../schemas/guard.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,10 +218,12 @@ static enum fx_code reverse(struct station *station, const json_t *command, stru
 enum fx_code command_serve(struct station *station, const char *text, size_t size,
                            struct answers *answers, struct fx_err *err)
 {
-    json_t *command = json_loadb(text, size, 0, NULL);
+    json_t *command = guard_load(text, size, 0, NULL);
     const char *name = json_string_value(json_object_get(command, "command"));
     enum fx_code code;
-    if (name == NULL)
+    if (guard_was_short())
+        code = fx_err_set(err, FX_EMEMORY, "no memory for a command");
+    else if (name == NULL)
         code = fx_err_set(err, FX_EINPUT, "the command is not understood");
     else if (strcmp(name, "status") == 0)
         code = show_status(station, answers, err);

@@ -2,6 +2,7 @@
 #include "document.h"
 
 #include "../common/text.h"
+#include "guard.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -48,43 +49,12 @@ enum fx_code document_read(const char *path, size_t limit, struct buf *text, str
     return FX_OK;
 }
 
-/*
- * Out of memory, jansson's lexer drops a byte of a long string and goes on, or reports a syntax
- * error (2.14). So its allocator is wrapped in one that remembers; the wrapper stays, as putting
- * the old one back would race with other threads.
- */
-static json_malloc_t allocate_inner = malloc;
-static _Thread_local bool is_memory_short;
-
-static void *allocate_watched(size_t size)
-{
-    void *memory = allocate_inner(size);
-    if (memory == NULL)
-        is_memory_short = true;
-    return memory;
-}
-
-static void watch_allocator(void)
-{
-    json_malloc_t current = NULL;
-    json_free_t release = NULL;
-    json_get_alloc_funcs(&current, &release);
-    if (current != allocate_watched) {
-        allocate_inner = current;
-        json_set_alloc_funcs(allocate_watched, release);
-    }
-    is_memory_short = false;
-}
-
 enum fx_code document_parse(const char *text, json_t **root, struct fx_err *err)
 {
     json_error_t failed;
-    watch_allocator();
-    json_t *parsed = json_loads(text, JSON_REJECT_DUPLICATES, &failed);
-    if (is_memory_short) {
-        json_decref(parsed);
+    json_t *parsed = guard_load(text, strlen(text), JSON_REJECT_DUPLICATES, &failed);
+    if (guard_was_short())
         return fx_err_set(err, FX_EMEMORY, "no memory");
-    }
     if (parsed == NULL)
         return fx_err_set(err, FX_ECONFIG, "line %d, column %d: %s", failed.line, failed.column,
                           failed.text);

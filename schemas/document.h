@@ -27,7 +27,7 @@ FX_MUST_CHECK enum fx_code document_read(const char *path, size_t limit, struct 
 
 /*
  * Parses a JSON object without duplicate keys; release *root with json_decref. FX_ECONFIG names
- * line and column; FX_EMEMORY. Wraps jansson's allocator for good (document.c says why).
+ * line and column; FX_EMEMORY.
  */
 FX_MUST_CHECK enum fx_code document_parse(const char *text, json_t **root, struct fx_err *err);
 

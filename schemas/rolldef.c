@@ -287,7 +287,8 @@ static enum fx_code list_files(const char *folder, char (*files)[FILE_NAME_MAX],
 {
     DIR *listing = opendir(folder);
     if (listing == NULL)
-        return fx_err_set(err, FX_ECONFIG, "%.200s cannot be read: %s", folder, strerror(errno));
+        return fx_err_set(err, errno == ENOMEM ? FX_EMEMORY : FX_ECONFIG,
+                          "%.200s cannot be read: %s", folder, strerror(errno));
     int found = 0;
     for (struct dirent *entry = readdir(listing); entry != NULL; entry = readdir(listing)) {
         if (!is_definition(entry->d_name))

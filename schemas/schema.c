@@ -4,6 +4,7 @@
 #include "../common/text.h"
 #include "canonical.h"
 #include "document.h"
+#include "guard.h"
 #include "heartbeat_schema.h"
 #include "schema_parse.h"
 #include "wire.h"
@@ -19,13 +20,30 @@
 #define VERSIONS_MAX 1000
 #define SUFFIX ".avsc"
 
+struct checking {
+    const char *json;
+    avro_schema_t parsed;
+    int failed; /* errno */
+};
+
+/* Begins with jansson's parse, and asks it for no memory afterwards. */
+static void read_with_avro(void *context)
+{
+    struct checking *checking = context;
+    checking->failed =
+        avro_schema_from_json_length(checking->json, strlen(checking->json), &checking->parsed);
+}
+
 /* avro-c reads the text as well: what it refuses, other people's tools refuse too. */
 static enum fx_code check_with_avro(const char *json, struct fx_err *err)
 {
-    avro_schema_t parsed = NULL;
-    if (avro_schema_from_json_length(json, strlen(json), &parsed) != 0)
+    struct checking checking = {json, NULL, 0};
+    guard_call(read_with_avro, &checking);
+    if (guard_was_short() || checking.failed == ENOMEM)
+        return fx_err_set(err, FX_EMEMORY, "no memory for avro-c");
+    if (checking.failed != 0)
         return fx_err_set(err, FX_ECONFIG, "avro-c: %s", avro_strerror());
-    avro_schema_decref(parsed);
+    avro_schema_decref(checking.parsed);
     return FX_OK;
 }
 
@@ -94,7 +112,8 @@ static enum fx_code count_versions(const char *folder, int *count, struct fx_err
 {
     DIR *listing = opendir(folder);
     if (listing == NULL)
-        return fx_err_set(err, FX_ECONFIG, "folder cannot be read: %s", strerror(errno));
+        return fx_err_set(err, errno == ENOMEM ? FX_EMEMORY : FX_ECONFIG,
+                          "folder cannot be read: %s", strerror(errno));
     int found = 0;
     int highest = 0;
     for (struct dirent *entry = readdir(listing); entry != NULL; entry = readdir(listing)) {
@@ -214,7 +233,8 @@ enum fx_code kind_list(const char *directory, char (*names)[SCHEMA_NAME_MAX], in
 {
     DIR *listing = opendir(directory);
     if (listing == NULL)
-        return fx_err_set(err, FX_ECONFIG, "%s cannot be read: %s", directory, strerror(errno));
+        return fx_err_set(err, errno == ENOMEM ? FX_EMEMORY : FX_ECONFIG, "%s cannot be read: %s",
+                          directory, strerror(errno));
     int found = 0;
     for (struct dirent *entry = readdir(listing); entry != NULL; entry = readdir(listing)) {
         enum fx_code code = add_kind(directory, entry->d_name, names, limit, &found);
