@@ -288,7 +288,12 @@ static enum fx_code take(struct asked *asked, const rd_kafka_message_t *message,
         return FX_OK;
     const struct asked_bytes came = {message->payload, message->len,
                                      rd_kafka_message_timestamp(message, NULL)};
-    if (asked_parse(&came, asked->options.own_topic, &asked->message, &wrong) != FX_OK) {
+    enum fx_code code = asked_parse(&came, asked->options.own_topic, &asked->message, &wrong);
+    if (code == FX_EMEMORY) {
+        *is_taken = false;
+        return fx_err_set(err, code, "%s", wrong.text);
+    }
+    if (code != FX_OK) {
         note_wrong(asked, message, wrong.text);
         return FX_OK;
     }

@@ -46,7 +46,7 @@ FX_MUST_CHECK enum fx_code asked_open(const struct asked_options *options, struc
 /*
  * Takes in what came; never waits. *is_noted: something is to be sent, see shipper_note_resend.
  *
- * FX_EDISK, FX_ESTATE  from the outbox; the message at hand is taken again by the next call.
+ * FX_EDISK, FX_ESTATE, FX_EMEMORY  the message at hand is taken again by the next call.
  */
 FX_MUST_CHECK enum fx_code asked_poll(struct asked *asked, bool *is_noted, struct fx_err *err);
 

@@ -4,8 +4,8 @@
 #include "../common/day.h"
 #include "../common/kafka.h"
 #include "../common/text.h"
+#include "../schemas/guard.h"
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +92,9 @@ enum fx_code asked_parse(const struct asked_bytes *came, const char *topic,
         return fx_err_set(err, FX_EINPUT, "%zu bytes; at most %d", came->size, ASKED_BYTES_MAX);
     message->count = 0;
     struct parsing parsing = {topic, message, 0};
-    json_t *root = json_loadb(came->bytes, came->size, JSON_REJECT_DUPLICATES, NULL);
+    json_t *root = guard_load(came->bytes, came->size, JSON_REJECT_DUPLICATES, NULL);
+    if (guard_was_short())
+        return fx_err_set(err, FX_EMEMORY, "no memory for a request");
     enum fx_code code = parse_head(root, came->append_ms, message, err);
     const json_t *runs = json_object_get(root, "runs");
     for (size_t i = 0; code == FX_OK && i < json_array_size(runs); i++)

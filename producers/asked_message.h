@@ -37,7 +37,8 @@ struct asked_bytes {
 /*
  * Reads what came into message: the spans of runs of topic.
  *
- * FX_EINPUT  not such a message; err says what is wrong, without its text.
+ * FX_EINPUT   not such a message; err says what is wrong, without its text.
+ * FX_EMEMORY  not looked at.
  */
 FX_MUST_CHECK enum fx_code asked_parse(const struct asked_bytes *came, const char *topic,
                                        struct asked_message *message, struct fx_err *err);

@@ -172,8 +172,8 @@ static bool is_batch_due(const struct running *running)
     return !has_more && day_monotonic_ms() - station->batch_since_ms >= station->options->group_ms;
 }
 
-/* What the city asks for goes to the outbox, and from there to the shipper. A disk without room for
- * a request is no reason to stop sending, which makes room, or taking lines. */
+/* What the city asks for goes to the outbox, and from there to the shipper. A disk or memory
+ * without room for a request is no reason to stop sending, which makes room, or taking lines. */
 static enum fx_code hear_requests(struct running *running, int64_t now_ms, struct fx_err *err)
 {
     struct station *station = running->station;
@@ -183,13 +183,14 @@ static enum fx_code hear_requests(struct running *running, int64_t now_ms, struc
     enum fx_code code = asked_poll(station->asked, &is_noted, err);
     if (is_noted)
         shipper_note_resend(station->shipper);
-    if (code == FX_EDISK) {
+    bool has_no_room = code == FX_EDISK || code == FX_EMEMORY;
+    if (has_no_room) {
         if (!running->is_deaf)
             fx_log_err("requests_wait", err);
         running->asked_retry_ms = now_ms + ASKED_RETRY_MS;
         fx_err_clear(err);
     }
-    running->is_deaf = code == FX_EDISK;
+    running->is_deaf = has_no_room;
     return err->code;
 }
 
