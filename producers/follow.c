@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define CHUNK 65536
+#define DIRECTORY_SIZE 1024
 #define FOLLOW_WITHIN (-1) /* line_size: offset lies within a line that was told as too long */
 
 static bool is_file_of(const struct stat *status, const struct outbox_position *at)
@@ -64,42 +65,63 @@ static enum fx_code open_path(struct follow *follow, struct fx_err *err)
     return FX_OK;
 }
 
-/* The directory of path; -1 if it cannot be opened. */
-static int open_directory(const struct follow *follow)
+/* The directory of path; false: it has no name that could be one. */
+static bool name_directory(const struct follow *follow, char directory[DIRECTORY_SIZE])
 {
-    char directory[1024];
     const char *slash = strrchr(follow->path, '/');
-    int length = slash == NULL ? snprintf(directory, sizeof directory, ".")
-                               : snprintf(directory, sizeof directory, "%.*s",
+    int length = slash == NULL ? snprintf(directory, DIRECTORY_SIZE, ".")
+                               : snprintf(directory, DIRECTORY_SIZE, "%.*s",
                                           (int)(slash - follow->path + 1), follow->path);
-    if (length < 0 || (size_t)length >= sizeof directory)
-        return -1;
-    return open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return length > 0 && length < DIRECTORY_SIZE;
 }
 
-/* The file of the position, renamed meanwhile, in the directory of path; -1 if it is gone. */
-static int find_rotated(const struct follow *follow)
+/* What errno says of a call: a file that is not there, or no longer, is no error. */
+static enum fx_code judge(const struct follow *follow, struct fx_err *err)
 {
-    int directory = open_directory(follow);
-    DIR *entries = directory < 0 ? NULL : fdopendir(directory);
-    if (entries == NULL && directory >= 0)
-        close(directory);
+    if (errno == ENOENT)
+        return FX_OK;
+    return fx_err_set(err, errno == ENOMEM ? FX_EMEMORY : FX_EDISK, "%s: %s", follow->path,
+                      strerror(errno));
+}
+
+/* Keeps what was opened if it is the file of the position. */
+static void keep_own(struct follow *follow, int opened)
+{
+    struct stat status;
+    if (fstat(opened, &status) == 0 && is_file_of(&status, &follow->at))
+        follow->file = opened;
+    else
+        close(opened);
+}
+
+/* Opens the file of the position, renamed meanwhile, in the directory of path; none if it is gone.
+ * That it could not be looked for does not mean that: its lines would be taken twice. */
+static enum fx_code find_rotated(struct follow *follow, struct fx_err *err)
+{
+    char directory[DIRECTORY_SIZE];
+    int named = open(follow->path, O_RDONLY | O_CLOEXEC);
+    if (named >= 0)
+        keep_own(follow, named);
+    else if (judge(follow, err) != FX_OK)
+        return err->code;
+    if (follow->file >= 0 || !name_directory(follow, directory))
+        return FX_OK;
+    DIR *entries = opendir(directory);
     if (entries == NULL)
-        return -1;
-    int found = -1;
+        return judge(follow, err);
+    enum fx_code code = FX_OK;
     const struct dirent *entry;
-    while (found < 0 && (entry = readdir(entries)) != NULL) {
-        struct stat status;
+    while (code == FX_OK && follow->file < 0 && (entry = readdir(entries)) != NULL) {
         if ((int64_t)entry->d_ino != follow->at.inode)
             continue;
-        found = openat(dirfd(entries), entry->d_name, O_RDONLY | O_CLOEXEC);
-        if (found >= 0 && (fstat(found, &status) != 0 || !is_file_of(&status, &follow->at))) {
-            close(found);
-            found = -1;
-        }
+        int opened = openat(dirfd(entries), entry->d_name, O_RDONLY | O_CLOEXEC);
+        if (opened >= 0)
+            keep_own(follow, opened);
+        else
+            code = judge(follow, err);
     }
     closedir(entries);
-    return found;
+    return code;
 }
 
 enum fx_code follow_open(struct follow *follow, const char *path,
@@ -109,7 +131,8 @@ enum fx_code follow_open(struct follow *follow, const char *path,
     lines_init(&follow->lines, CHUNK);
     if (position->inode == 0)
         return open_path(follow, err);
-    follow->file = find_rotated(follow);
+    if (find_rotated(follow, err) != FX_OK)
+        return err->code;
     if (follow->file >= 0 && is_believable(follow->file, position)) {
         follow->lines.is_skipping = position->line_size == FOLLOW_WITHIN;
         if (lseek(follow->file, position->offset, SEEK_SET) == position->offset)
@@ -208,7 +231,10 @@ enum fx_code follow_sync(struct follow *follow, struct fx_err *err)
         return fx_err_set(err, FX_EDISK, "%s: %s", follow->path, strerror(errno));
     if (follow->is_name_synced)
         return FX_OK;
-    int directory = open_directory(follow); /* one that may not be read cannot be synced either */
+    char name[DIRECTORY_SIZE];
+    int directory = -1; /* one that may not be read cannot be synced either */
+    if (name_directory(follow, name))
+        directory = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool is_failed = directory >= 0 && !is_synced(fsync(directory));
     if (is_failed)
         fx_err_set(err, FX_EDISK, "directory of %s: %s", follow->path, strerror(errno));

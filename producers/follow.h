@@ -28,11 +28,13 @@ struct follow {
     bool is_name_synced; /* of the file at hand */
 };
 
-/* Opens path at position. FX_EDISK: it is there but cannot be read. */
+/* Opens path at position. FX_EDISK: it is there but cannot be read, or cannot be looked for;
+ * FX_EMEMORY. */
 FX_MUST_CHECK enum fx_code follow_open(struct follow *follow, const char *path,
                                        const struct outbox_position *position, struct fx_err *err);
 
-/* The next line; LINES_NONE: none at present. Moves at behind it. */
+/* The next line; LINES_NONE: none at present. Moves at behind it. FX_EDISK, FX_EMEMORY: call again.
+ */
 FX_MUST_CHECK enum fx_code follow_next(struct follow *follow, enum lines_found *found,
                                        const char **text, size_t *size, struct fx_err *err);
 

@@ -35,8 +35,10 @@ enum fx_code lines_read(struct lines *lines, int file, long *count, struct fx_er
 {
     compact(lines);
     uint8_t *room = buf_reserve(&lines->buf, lines->chunk);
-    if (room == NULL)
+    if (room == NULL) {
+        lines->buf.is_failed = false; /* nothing is lost: it may be tried again */
         return fx_err_set(err, FX_EMEMORY, "no memory for input");
+    }
     ssize_t got = read(file, room, lines->chunk);
     if (got < 0 && errno != EAGAIN && errno != EINTR)
         return fx_err_set(err, FX_EDISK, "read input: %s", strerror(errno));
