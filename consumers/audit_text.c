@@ -49,11 +49,21 @@ static void grid_add_text(struct grid *grid, const char *text)
     buf_append(&grid->text, text, strlen(text) + 1);
 }
 
-/* Takes the grid's memory. Empty columns vanish; nothing is padded after the last cell. */
+/* The same of a buffer; what it had no memory for the grid lacks. */
+static void grid_add(struct grid *grid, struct buf *cell)
+{
+    const char *text = buf_text(cell);
+    grid->text.is_failed |= cell->is_failed;
+    grid_add_text(grid, text);
+}
+
+/* Takes the grid's memory. Empty columns vanish; nothing is padded after the last cell. Of a grid
+ * that lacks something nothing is written, and out has failed too. */
 static void grid_write(struct grid *grid, struct buf *out)
 {
     const char *at = buf_text(&grid->text);
-    const char *end = at + grid->text.size;
+    const char *end = at + (grid->text.is_failed ? 0 : grid->text.size);
+    out->is_failed |= grid->text.is_failed;
     while (at < end) {
         int owed = 2;
         for (int column = 0; column < grid->columns; column++) {
@@ -93,7 +103,7 @@ static void fill(const char *template, const struct audit_rows *rows, int row, s
         at += size + 2;
     }
     if (!has_value)
-        buf_reset(cell);
+        cell->size = 0;
 }
 
 static void write_section(const struct audit_report *report, enum audit_section section,
@@ -109,14 +119,14 @@ static void write_section(const struct audit_report *report, enum audit_section 
         grid.columns = 0;
         for (int i = 0; i < AUDIT_CELLS_MAX && info->cells[i] != NULL; i++) {
             fill(info->cells[i], rows, row, &cell);
-            grid_add_text(&grid, buf_text(&cell));
+            grid_add(&grid, &cell);
         }
         audit_mend(report, section, row, &mend);
         buf_reset(&cell);
         buf_append_format(&cell, "> %s%s%s", mend.advice,
                           mend.advice[0] != '\0' && mend.command[0] != '\0' ? ": " : "",
                           mend.command);
-        grid_add_text(&grid, buf_text(&cell));
+        grid_add(&grid, &cell);
     }
     buf_append_format(out, "\n%s (%d)\n", info->title, rows->count);
     grid_write(&grid, out);
