@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fake_alloc - memory that fails, at every place.
+ * fake_alloc - memory that fails where a test wants it to. See fake_shortage.h.
  *
- * A scenario runs again and again, and each time another of its allocations fails, until none is
- * left. It must say FX_EMEMORY and give everything back. The linker leads a program's allocations
- * through here (CMakeLists.txt).
+ * The linker leads a program's allocations through here, and the calls of libc that allocate what
+ * our modules use (CMakeLists.txt).
  */
 #ifndef FX_FAKE_ALLOC_H
 #define FX_FAKE_ALLOC_H
 
-#include "fake_kinds.h"
+#include "scratch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdbool.h>
 
 #define LIVE_MAX (1 << 18)
 
@@ -17,18 +21,31 @@ void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
 void __real_free(void *memory);
+char *__real_strdup(const char *text);
+FILE *__real_fopen(const char *path, const char *mode);
+DIR *__real_opendir(const char *path);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 void __wrap_free(void *memory);
+char *__wrap_strdup(const char *text);
+FILE *__wrap_fopen(const char *path, const char *mode);
+DIR *__wrap_opendir(const char *path);
 
 static long until_failure = -1; /* allocations that still succeed; negative: all do */
+static bool is_for_good;        /* those after the failing one fail too */
+static long failures;           /* since the scenario was begun */
 static void *live[LIVE_MAX];    /* what was given and not given back */
 static int live_count;
 
 static bool fails(void)
 {
-    return until_failure >= 0 && until_failure-- == 0;
+    if (until_failure < 0 || until_failure-- > 0)
+        return false;
+    until_failure = is_for_good ? 0 : -1;
+    failures++;
+    errno = ENOMEM;
+    return true;
 }
 
 static size_t home_of(const void *memory)
@@ -92,46 +109,25 @@ void __wrap_free(void *memory)
     __real_free(memory);
 }
 
-typedef enum fx_code (*scenario)(struct fx_err *err);
-
-/* Fails one allocation after another; how many there are. step: every so many of them only. */
-static long fail_each(scenario run, long step)
+char *__wrap_strdup(const char *text)
 {
-    for (long k = 0;; k += step) {
-        struct fx_err err = FX_ERR_INIT;
-        int before = live_count;
-        until_failure = k;
-        enum fx_code code = run(&err);
-        bool has_failed = until_failure < 0;
-        until_failure = -1;
-        if (live_count != before)
-            fail_msg("allocation %ld: %d are not given back (%s)", k, live_count - before,
-                     err.text);
-        if (has_failed && code != FX_OK && code != FX_EMEMORY)
-            fail_msg("allocation %ld: code %s: %s", k, fx_code_name(code), err.text);
-        if (has_failed)
-            continue;
-        if (code != FX_OK)
-            fail_msg("without a failure: %s", err.text);
-        return k;
-    }
+    return fails() ? NULL : note(__real_strdup(text));
 }
 
-static struct scratch scratch;
-static struct catalog catalog;
-
-static int open_kinds(void **state)
+FILE *__wrap_fopen(const char *path, const char *mode)
 {
-    (void)state;
-    kinds_open(&scratch, &catalog);
-    return 0;
+    return fails() ? NULL : __real_fopen(path, mode);
 }
 
-static int close_kinds(void **state)
+DIR *__wrap_opendir(const char *path)
 {
-    (void)state;
-    kinds_close(&scratch, &catalog);
-    return 0;
+    return fails() ? NULL : __real_opendir(path);
+}
+
+/* jansson's allocations fail as well, from here on. */
+static inline void lead_jansson(void)
+{
+    json_set_alloc_funcs(malloc, free);
 }
 
 #endif
