@@ -222,6 +222,8 @@ static enum fx_code turn(struct running *running, struct fx_err *err)
     enum fx_code code = take_lines(running, err);
     if (code == FX_OK && is_batch_due(running))
         code = station_commit(station, err);
+    if (code == FX_OK)
+        code = buf_check(&running->answers.out, err);
     if (code != FX_OK)
         code = lose_batch(running, err);
     write_answers(&running->answers);

@@ -38,7 +38,7 @@ void answer_refusal(struct answers *answers, const char *field, const char *reas
 
 void answer_settle(struct answers *answers)
 {
-    if (answers != NULL && answers->pending == 0)
+    if (answers != NULL && answers->pending == 0 && !answers->out.is_failed)
         answers->settled = answers->out.size;
 }
 
@@ -72,6 +72,8 @@ enum fx_code station_commit(struct station *station, struct fx_err *err)
         return FX_OK;
     /* The refused lines reach the disk before the position and the answers that go past them. */
     enum fx_code code = rejects_sync(&station->rejects, err);
+    for (const struct answers *at = station->pending; code == FX_OK && at != NULL; at = at->next)
+        code = buf_check(&at->out, err); /* nothing is stored that could not be answered */
     if (code == FX_OK && station->input != NULL)
         code = input_note(station->input, err);
     if (code == FX_OK)

@@ -105,6 +105,7 @@ static void close_all(struct station *station)
 
 /* ---- --dry-run ---- */
 
+/* err: FX_EMEMORY if not all of it could be printed. */
 static void print_dry(struct station *station, enum fx_code code, struct fx_err *err)
 {
     struct answers answers = {.out = BUF_INIT};
@@ -120,6 +121,7 @@ static void print_dry(struct station *station, enum fx_code code, struct fx_err 
         fx_err_clear(err);
     }
     fwrite(answers.out.data, 1, answers.out.size, stdout);
+    (void)(buf_check(&answers.out, err) == FX_OK);
     buf_release(&answers.out);
 }
 

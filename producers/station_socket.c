@@ -282,6 +282,8 @@ enum fx_code server_serve(struct server *server, int64_t limit, struct fx_err *e
         if (limit > 0 && may_be_served(client) &&
             serve_client(server, client, &limit, err) != FX_OK)
             return err->code;
+        if (buf_check(&client->answers.out, err) != FX_OK)
+            return err->code;
         write_answers(client);
         if (client->is_ended && !client->has_more && client->answers.out.size == 0 &&
             client->answers.pending == 0)

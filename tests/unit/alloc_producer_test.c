@@ -11,6 +11,7 @@
 #include "../../producers/record.h"
 #include "../../producers/rejects.h"
 #include "../../producers/simulate.h"
+#include "../../producers/station_core.h"
 
 #include <sqlite3.h>
 
@@ -275,6 +276,28 @@ static void lines_that_are_refused(void **state)
     assert_true(fail_each(keep_rejects, 1, REPORTED).count >= 2);
 }
 
+static enum fx_code answer_lines(struct fx_err *err)
+{
+    struct answers answers = {.out = BUF_INIT};
+    for (int i = 0; i < 5; i++) {
+        answer_number(&answers, 77, i + 1);
+        answer_refusal(&answers, "vehicle", "is no vehicle that would be known here");
+        answer_settle(&answers);
+        assert_true(answers.settled == 0 || answers.out.data[answers.settled - 1] == '\n');
+    }
+    if (buf_check(&answers.out, err) == FX_OK)
+        say("%.*s", (int)answers.settled, (const char *)answers.out.data);
+    buf_release(&answers.out);
+    return err->code;
+}
+
+/* No half of an answer is ever settled. */
+static void answers_to_lines(void **state)
+{
+    (void)state;
+    assert_true(fail_each(answer_lines, 1, REPORTED).count >= 3);
+}
+
 static enum fx_code read_request(struct fx_err *err)
 {
     static const char text[] =
@@ -346,6 +369,7 @@ int main(void)
                                         close_kinds),
         cmocka_unit_test_setup_teardown(a_file_that_is_followed, open_kinds, close_kinds),
         cmocka_unit_test_setup_teardown(lines_that_are_refused, open_kinds, close_kinds),
+        cmocka_unit_test(answers_to_lines),
         cmocka_unit_test(a_request_of_the_city),
         cmocka_unit_test(a_hearing_of_the_city),
         cmocka_unit_test(options_need_no_memory),
