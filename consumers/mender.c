@@ -91,6 +91,8 @@ static enum fx_code settle_source(struct round *round, struct fx_err *err)
     if (round->source[0] == '\0')
         return FX_OK;
     const struct ask_known known = {round->asked_at_ms, round->attempts, buf_text(&round->body)};
+    if (buf_check(&round->body, err) != FX_OK)
+        return err->code;
     struct ask_decision decision = ask_decide(&mender->ask, &round->policy, &known);
     if (round->attempts > 0 || decision.action == ASK_SEND)
         round->gaps += mender->ask.count;

@@ -186,7 +186,9 @@ static enum fx_code write_columns(const struct setup *setup, const struct kind *
                                 rule_over_time(column->aggregate),
                                 rule_over_regions(column->aggregate),
                                 column->doc};
-        code = write_column(setup, values, err);
+        code = buf_check(&rule, err);
+        if (code == FX_OK)
+            code = write_column(setup, values, err);
     }
     for (int i = 0; code == FX_OK && i < rollup->derived_count; i++) {
         const struct rollup_derived *derived = &rollup->derived[i];

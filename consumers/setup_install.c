@@ -268,6 +268,8 @@ static enum fx_code run_file(const struct setup *setup, const char *name, struct
     snprintf(path, sizeof path, "%s/views/%s", setup->options.schemas, name);
     enum fx_code code = document_read(path, DOCUMENT_SIZE_MAX, &text, err);
     bool is_needed = code == FX_OK && has_needs(&setup->catalog, buf_text(&text));
+    if (code == FX_OK)
+        code = buf_check(&text, err);
     buf_release(&text);
     if (code != FX_OK)
         return fx_err_wrap(err, "%s", path);

@@ -33,6 +33,7 @@ static void append_doc(struct buf *out, const char *doc, const char *gloss)
     struct buf text = BUF_INIT;
     buf_append_format(&text, "%s%s%s", doc, gloss[0] == '\0' ? "" : " ", gloss);
     sql_literal(out, buf_text(&text));
+    out->is_failed |= text.is_failed;
     buf_release(&text);
 }
 
@@ -211,7 +212,10 @@ enum fx_code sql_run_file(PGconn *conn, const char *path, struct fx_err *err)
 {
     struct buf text = BUF_INIT;
     enum fx_code code = document_read(path, DOCUMENT_SIZE_MAX, &text, err);
-    if (code == FX_OK && pg_run(conn, buf_text(&text), err) != FX_OK) {
+    const char *statements = buf_text(&text); /* its end may want room */
+    if (code == FX_OK)
+        code = buf_check(&text, err);
+    if (code == FX_OK && pg_run(conn, statements, err) != FX_OK) {
         drop_advice(err);
         code = err->code;
     }
