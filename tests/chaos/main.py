@@ -119,8 +119,8 @@ def run(args, targets):
         codes = rig.drain()
         judge_faults(struck, rig, targets)
         rig.judge_ends(codes, targets)
+        judge_audit(rig, targets)  # soon: nobody counts any more, and that is a finding in a minute
         judge_figures(rig, targets, args)
-        judge_audit(rig, targets)
         if not args.no_cuts:
             import cuts
 
