@@ -40,7 +40,7 @@ struct outbox_options {
     const char *path;
     const char *kind;
     int64_t bytes_max; /* beyond it outbox_has_room says no; 0: no bound */
-    int64_t keep_ms;   /* how long acknowledged rows stay */
+    int64_t keep_ms;   /* acknowledged rows stay so long after they were stored */
     int64_t pages_max; /* SQLite's max_page_count, for tests of a full disk; 0: none */
 };
 
