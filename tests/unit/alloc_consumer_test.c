@@ -85,7 +85,7 @@ struct counting {
 static enum fx_code open_counting(struct counting *counting, struct fx_err *err)
 {
     const struct rollup_set *set = &catalog.kinds[TOPIC_GATE].rollups;
-    *counting = (struct counting){NULL};
+    memset(counting, 0, sizeof *counting);
     assert_int_equal(set->count, GATE_ROLLUPS);
     if (region_tree_init(&counting->regions, err) != FX_OK)
         return err->code;

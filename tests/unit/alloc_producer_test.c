@@ -62,8 +62,8 @@ static enum fx_code read_lines(struct fx_err *err)
         "{\"rings\":3,\"source\":\"B-2\",\"region\":\"C1\"}",
         "{\"rings\":4,\"id\":\"\\u0061bcdefgh\"}",
         "{\"rings\":4,\"id\":\"\\u0061 text of thirty bytes it is\"}",
-        "{\"rings\":4,\"id\":\"\\u0061 text of sixty-two bytes, which is that many more than it "
-        "needs\"}",
+        ("{\"rings\":4,\"id\":\"\\u0061 text of sixty-two bytes, which is that many more than it "
+         "needs\"}"),
     };
     const struct fx_list set = {.items = {"rings=7"}, .count = 1};
     const struct record_options options = {&catalog.kinds[TOPIC_BELL].kind, "B-1", "C1", &set,
