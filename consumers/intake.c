@@ -351,6 +351,13 @@ enum fx_code intake_poll(struct intake *intake, int timeout_ms, intake_take_cb *
     return err->code;
 }
 
+bool intake_is_fenced(const struct intake *intake)
+{
+    char text[8];
+    return rd_kafka_fatal_error(intake->rk, text, sizeof text) ==
+           RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+}
+
 enum intake_change intake_change(const struct intake *intake, const struct intake_partition **list,
                                  int *count)
 {

@@ -58,6 +58,9 @@ FX_MUST_CHECK enum fx_code intake_subscribe(struct intake *intake, struct fx_err
 FX_MUST_CHECK enum fx_code intake_poll(struct intake *intake, int timeout_ms, intake_take_cb *take,
                                        void *context, struct fx_err *err);
 
+/* Another member took this one's name (options.instance): only a new intake can join again. */
+bool intake_is_fenced(const struct intake *intake);
+
 /* The change that waits for an answer; for INTAKE_ASSIGN list and count tell which partitions,
  * borrowed until it is answered. */
 enum intake_change intake_change(const struct intake *intake, const struct intake_partition **list,

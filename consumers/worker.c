@@ -14,6 +14,8 @@
 #define STATS_EVERY_MS 200
 #define AFTER_FIRST_MS 500 /* librdkafka's second since its join is nearly over by then */
 #define FIRST_MAX_MS 2000  /* it may be waiting for a service, or for a member that is gone */
+#define FENCED_EARLY_MS 60000
+#define REJOINS_MAX 3
 
 static void publish(struct worker *worker, const struct pipeline *pipeline)
 {
@@ -107,10 +109,9 @@ static void let_first_join(const struct worker *worker)
     }
 }
 
-static void *run(void *context)
+/* From the joining of the group to its end; true: fenced. */
+static bool run_member(struct worker *worker, struct fx_err *err)
 {
-    struct worker *worker = context;
-    struct fx_err *err = &worker->err;
     struct intake *intake = NULL;
     struct store *store = NULL;
     struct pipeline *pipeline = NULL;
@@ -131,13 +132,42 @@ static void *run(void *context)
         if (pipeline_open(&options, &pipeline, err) == FX_OK)
             run_pipeline(worker, pipeline, err);
     }
+    bool is_fenced = err->code == FX_ESTATE && intake != NULL && intake_is_fenced(intake);
+    pipeline_close(pipeline);
+    store_close(store);
+    intake_close(intake);
+    return is_fenced;
+}
+
+/*
+ * A member that is fenced soon after its start joins once more, a few times: a process that was
+ * killed under the same name may have left a request to join that the broker comes to only then.
+ * Where the name is really used twice both would take it from each other for ever: so the one that
+ * has run for longer, and in the end each, gives up.
+ */
+static bool may_rejoin(const struct worker *worker, int64_t began_ms, int rejoins,
+                       struct fx_err *err)
+{
+    if (rejoins == REJOINS_MAX || day_monotonic_ms() - began_ms > FENCED_EARLY_MS ||
+        is_stopping(worker))
+        return false;
+    fx_log(FX_LOG_WARN, "fenced", "worker=%s effect=joins_again", worker->name);
+    fx_err_clear(err);
+    return true;
+}
+
+static void *run(void *context)
+{
+    struct worker *worker = context;
+    struct fx_err *err = &worker->err;
+    int64_t began_ms = day_monotonic_ms();
+    int rejoins = 0;
+    while (run_member(worker, err) && may_rejoin(worker, began_ms, rejoins, err))
+        rejoins++;
     if (err->code != FX_OK) {
         fx_log_err("worker", err);
         atomic_store(worker->options.has_failed, true);
     }
-    pipeline_close(pipeline);
-    store_close(store);
-    intake_close(intake);
     return NULL;
 }
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Partitions that are added while fx-rollup runs: it finds, claims and counts them by itself."""
+"""What happens in the consumers' group while fx-rollup runs: partitions are added, which it finds,
+claims and counts by itself; another takes a worker's name."""
 
 import pytest
+from confluent_kafka import Consumer
 from lib.post import Post
-from lib.system import System, wait_until
+from lib.system import BROKERS, System, wait_until
 from lib.wire import partition_of
 
 BEFORE, AFTER = 3, 6
@@ -51,3 +53,38 @@ def test_a_running_counter_takes_them(system):
     wait_until(lambda: counted(system) == old | new, 60, "the new ones")
     for rollup in rollups:
         assert rollup.stop().code == 0
+
+
+def take_name(system, instance):
+    """A member that comes late under the name of another, and goes once it has partitions."""
+    topic = system.topic("checkpoint")
+    late = Consumer(
+        {
+            "bootstrap.servers": BROKERS,
+            "group.id": f"fangxian-rollup.{system.schema}",
+            "group.instance.id": instance,
+            "partition.assignment.strategy": "roundrobin",
+            "session.timeout.ms": 10000,
+            "enable.auto.commit": False,
+        }
+    )
+    try:
+        late.subscribe([topic])
+        wait_until(lambda: late.poll(0.1) or late.assignment(), 60, "it has the other's name")
+    finally:
+        late.close()
+
+
+def test_a_worker_takes_its_name_back(system):
+    """As if what a killed process of that name had sent to Kafka were read after its successor."""
+    rollup = system.start("fx-rollup", "--instance", "night")
+    old = dict.fromkeys(range(BEFORE), 4)
+    for partition in old:
+        post_of(system, partition).send(*range(1, 5))
+    wait_until(lambda: counted(system) == old, 60, "what came before")
+    take_name(system, "night-0")
+    for partition in old:
+        post_of(system, partition).send(*range(1, 3))
+    wait_until(lambda: counted(system) == dict.fromkeys(old, 6), 60, "what comes after")
+    result = rollup.stop()
+    assert result.code == 0 and "ev=fenced" in result.err, result
