@@ -83,8 +83,9 @@ def test_a_worker_takes_its_name_back(system):
         post_of(system, partition).send(*range(1, 5))
     wait_until(lambda: counted(system) == old, 60, "what came before")
     take_name(system, "night-0")
+    wait_until(lambda: "ev=fenced" in rollup.result().err, 60, "it hears of that")
     for partition in old:
         post_of(system, partition).send(*range(1, 3))
     wait_until(lambda: counted(system) == dict.fromkeys(old, 6), 60, "what comes after")
     result = rollup.stop()
-    assert result.code == 0 and "ev=fenced" in result.err, result
+    assert result.code == 0, result
