@@ -101,16 +101,10 @@ static enum fx_code refuse_line(struct client *client, const char *reason)
     return FX_OK;
 }
 
-/* A writer whose answers pile up is not served. */
-static bool may_be_served(const struct client *client)
-{
-    return client->file >= 0 && client->answers.out.size < UNREAD_MAX &&
-           (client->has_more || !client->is_ended);
-}
-
+/* A writer whose answers pile up is not read from. */
 static bool wants_reading(const struct client *client)
 {
-    return may_be_served(client) && !client->is_ended;
+    return client->file >= 0 && !client->is_ended && client->answers.out.size < UNREAD_MAX;
 }
 
 static bool has_place(const struct server *server)
@@ -279,7 +273,8 @@ enum fx_code server_serve(struct server *server, int64_t limit, struct fx_err *e
         struct client *client = &server->clients[(server->first + i) % SOCKET_CLIENTS_MAX];
         if (client->file < 0)
             continue;
-        if (limit > 0 && may_be_served(client) &&
+        /* without a line to take, an end would be read that nobody looks for */
+        if (limit > 0 && wants_reading(client) &&
             serve_client(server, client, &limit, err) != FX_OK)
             return err->code;
         if (buf_check(&client->answers.out, err) != FX_OK)
@@ -296,7 +291,7 @@ enum fx_code server_serve(struct server *server, int64_t limit, struct fx_err *e
 bool server_has_more(const struct server *server)
 {
     for (int i = 0; i < SOCKET_CLIENTS_MAX; i++)
-        if (server->clients[i].has_more && may_be_served(&server->clients[i]))
+        if (server->clients[i].has_more && wants_reading(&server->clients[i]))
             return true;
     return false;
 }

@@ -48,16 +48,23 @@ class Bench:
         self.seq += EVENTS
         self.system.sent()
 
+    def claim(self):
+        """Position and generation; None: nobody has claimed it yet."""
+        rows = self.system.rows(
+            "SELECT next_offset, generation FROM {s}.partition_position WHERE topic = %s",
+            self.system.topic("checkpoint"),
+        )
+        return rows[0] if rows else None
+
     def reach(self):
+        """The claim under which all events are there, as soon as they are."""
         from lib.system import wait_until
 
-        wait_until(lambda: self.position() >= self.seq, REACHED_S, "the events are counted")
+        def counted():
+            now = self.claim()
+            return now if now and now["next_offset"] >= self.seq else None
 
-    def position(self):
-        return self.system.value(
-            "SELECT next_offset FROM {s}.partition_position WHERE topic = %s",
-            self.system.topic("checkpoint"),
-        ) or 0  # nobody has claimed it yet
+        return wait_until(counted, REACHED_S, "the events are counted", every=0.003)
 
     def measure(self):
         """Bytes of one exchange, by direction: the least of a few."""
@@ -77,20 +84,11 @@ class Bench:
         while seen != (seen := dict(self.gate.passed)):
             time.sleep(0.03)
 
-    def claim(self):
-        return self.system.rows(
-            "SELECT next_offset, generation FROM {s}.partition_position WHERE topic = %s",
-            self.system.topic("checkpoint"),
-        )[0]
-
     def round(self, direction, after):
         before = self.claim()["generation"]
         order = self.gate.order(direction, after)
         self.send()
-        end = time.monotonic() + REACHED_S
-        while (now := self.claim())["next_offset"] < self.seq:
-            assert time.monotonic() < end, "the events are not counted"
-            time.sleep(0.003)
+        now = self.reach()
         if not order.done.wait(0.5):
             self.missed += 1
             self.gate.forget()

@@ -94,8 +94,7 @@ class StopPostgres(BasePostgres):
     hold_s = (1.0, 10.0)
 
     def strike(self):
-        primary = self.rig.stack.primary
-        self.pids = [primary.pid, *primary.processes()]
+        self.pids = self.rig.stack.primary.processes()
         for pid in self.pids:
             os.kill(pid, signal.SIGSTOP)
         self.at = time.monotonic()
@@ -142,7 +141,7 @@ class KillPostgresAsync(BasePostgres):
         return f"{gone}; {lost} counted offsets rolled back, synchronous_commit was off"
 
     def heal(self):
-        if not is_alive(self.pid) and not answers(self.rig.stack.primary.port):
+        if not self.rig.stack.primary.processes():
             super().heal()
         self.set(False)
 
