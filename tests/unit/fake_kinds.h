@@ -44,8 +44,6 @@ enum {
     "'timestamp-millis'}],"                                                                        \
     " 'default': null, 'doc': '数'}"
 
-/* jansson's lexer aborts when its buffer of 16 bytes cannot grow within a number (2.14): a longer
- * text comes before the first one, as in every real schema. */
 #define KINDS_DOC "'doc': '一种编造的事件 made up for tests'"
 
 static const char kinds_bell[] =
