@@ -2,21 +2,19 @@
 #include "intake_kafka.h"
 
 #include "../common/log.h"
-#include "intake_wake.h"
+#include "intake_queue.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define ASK_TIMEOUT_MS 5000
 #define TOPICS_MAX 64
-#define FULL_MESSAGES 256 /* a queue with fewer was not full */
+#define TAKE_MAX 1024 /* messages between two looks at the group and at a flush in flight */
 
 struct intake {
     rd_kafka_t *rk;
-    rd_kafka_t *asker;      /* questions on rk's connection would wait behind its long polls */
-    rd_kafka_queue_t *data; /* all assigned partitions are forwarded here */
-    struct intake_wake *wake;
-    bool is_full; /* the queue was long, and what it held is being taken */
+    rd_kafka_t *asker;          /* questions on rk's connection would wait behind its long polls */
+    struct intake_queue *queue; /* all assigned partitions are forwarded here */
     const char *const *topics;
     int topic_count;
     const rd_kafka_topic_t *handles[TOPICS_MAX]; /* last seen handle of each topic */
@@ -92,14 +90,14 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what,
         intake->change = INTAKE_LOST;
 }
 
-/* Defaults that -X may change. Memory is bounded by bytes: what waits is little enough to be in the
- * processor's cache when it is taken. See intake_wake.h. */
+/* Defaults that -X may change. Memory is bounded by bytes, see intake_queue.h; a fetch is of some
+ * partitions, so that the first of them is taken while the others are read. */
 static const char *const defaults[][2] = {
     {"session.timeout.ms", "10000"},
     {"heartbeat.interval.ms", "500"}, /* how soon a member hears of a rebalance */
     {"queued.min.messages", "200000"},
-    {"queued.max.messages.kbytes", "1024"},
-    {"fetch.message.max.bytes", "131072"},
+    {"queued.max.messages.kbytes", "1536"},
+    {"fetch.message.max.bytes", "262144"},
     {"fetch.max.bytes", "1048576"},
     /* what a batch of zstd may unpack to; a producer's is a megabyte at most, unless told so */
     {"receive.message.max.bytes", "8388608"},
@@ -183,8 +181,7 @@ enum fx_code intake_open(const struct intake_options *options, struct intake **i
         return err->code;
     }
     rd_kafka_poll_set_consumer(fresh->rk);
-    fresh->data = rd_kafka_queue_new(fresh->rk);
-    if (intake_wake_open(fresh->rk, &fresh->wake, err) != FX_OK) {
+    if (intake_queue_open(fresh->rk, &fresh->queue, err) != FX_OK) {
         intake_close(fresh);
         return err->code;
     }
@@ -197,10 +194,10 @@ void intake_close(struct intake *intake)
     if (intake == NULL)
         return;
     intake->is_closing = true;
-    intake_wake_close(intake->wake);
+    intake_queue_stop(intake->queue);
     assign(intake->rk, NULL);
     rd_kafka_consumer_close(intake->rk);
-    rd_kafka_queue_destroy(intake->data);
+    intake_queue_close(intake->queue);
     rd_kafka_destroy(intake->rk);
     rd_kafka_destroy(intake->asker);
     free(intake->list);
@@ -263,21 +260,17 @@ static int handle_index(struct intake *intake, const rd_kafka_topic_t *handle)
     return index;
 }
 
-static void on_message(rd_kafka_message_t *rkm, void *opaque)
+/* false: no more for now. */
+static bool take(struct intake *intake, const rd_kafka_message_t *rkm)
 {
-    struct intake *intake = opaque;
-    if (intake->is_full) { /* all of the queue is out by now */
-        intake->is_full = false;
-        intake_wake_kick(intake->wake);
-    }
     bool is_unread = rkm->err == RD_KAFKA_RESP_ERR__BAD_COMPRESSION && rkm->rkt != NULL;
     if (rkm->err != RD_KAFKA_RESP_ERR_NO_ERROR && !is_unread) {
         note_failure(intake, rkm);
-        return;
+        return true;
     }
     int topic = handle_index(intake, rkm->rkt);
     if (topic < 0)
-        return;
+        return true;
     rd_kafka_timestamp_type_t type;
     struct intake_message message = {
         .topic = topic,
@@ -293,8 +286,7 @@ static void on_message(rd_kafka_message_t *rkm, void *opaque)
     if (is_unread) /* its payload is words about it */
         message = (struct intake_message){
             .topic = topic, .partition = rkm->partition, .offset = rkm->offset, .is_unread = true};
-    if (!intake->take(intake->take_context, &message))
-        rd_kafka_yield(intake->rk);
+    return intake->take(intake->take_context, &message);
 }
 
 /* Rebalances, errors and, should a partition not be forwarded, nothing else. */
@@ -310,20 +302,15 @@ static void serve_group(struct intake *intake, int timeout_ms)
     rd_kafka_message_destroy(message);
 }
 
-/*
- * The partition's messages go to the one data queue. librdkafka forgets this when it stops
- * fetching a partition, which it does some time after a new assignment is asked for
- * (rd_kafka_toppar_fetch_stop in 2.0.2): so it is said again whenever nothing comes. Saying it
- * moves what has come in the meantime, in order.
- */
-static void forward(struct intake *intake, const struct intake_partition *partition)
+static void take_some(struct intake *intake, int timeout_ms)
 {
-    rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(
-        intake->rk, intake->topics[partition->topic], partition->partition);
-    if (queue == NULL)
-        return;
-    rd_kafka_queue_forward(queue, intake->data);
-    rd_kafka_queue_destroy(queue);
+    const rd_kafka_message_t *message = intake_queue_next(intake->queue, timeout_ms);
+    for (int i = 0; message == NULL && i < intake->list_count; i++)
+        intake_queue_forward(intake->queue, intake->topics[intake->list[i].topic],
+                             intake->list[i].partition);
+    int taken = 0;
+    while (message != NULL && take(intake, message))
+        message = ++taken < TAKE_MAX ? intake_queue_next(intake->queue, 0) : NULL;
 }
 
 enum fx_code intake_poll(struct intake *intake, int timeout_ms, intake_take_cb *take, void *context,
@@ -335,10 +322,7 @@ enum fx_code intake_poll(struct intake *intake, int timeout_ms, intake_take_cb *
     if (is_taking) {
         intake->take = take;
         intake->take_context = context;
-        intake->is_full = rd_kafka_queue_length(intake->data) >= FULL_MESSAGES;
-        int taken = rd_kafka_consume_callback_queue(intake->data, timeout_ms, on_message, intake);
-        for (int i = 0; taken == 0 && i < intake->list_count; i++)
-            forward(intake, &intake->list[i]);
+        take_some(intake, timeout_ms);
     }
     char text[256];
     rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(intake->rk, text, sizeof text);
@@ -390,13 +374,13 @@ enum fx_code intake_assign(struct intake *intake, const struct intake_partition 
     rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(count);
     for (int i = 0; i < count; i++) {
         fx_assert(list[i].offset >= 0); /* never without an explicit offset */
-        forward(intake, &list[i]);
+        intake_queue_forward(intake->queue, intake->topics[list[i].topic], list[i].partition);
         rd_kafka_topic_partition_list_add(offsets, intake->topics[list[i].topic], list[i].partition)
             ->offset = list[i].offset;
     }
     memset(intake->handles, 0, sizeof intake->handles);
     rd_kafka_resp_err_t failed = assign(intake->rk, offsets);
-    intake_wake_assign(intake->wake, offsets);
+    intake_queue_assign(intake->queue, offsets);
     if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
         return fx_err_set(err, FX_ERETRY, "assign: %s", rd_kafka_err2str(failed));
     intake->is_assigned = true;
@@ -407,6 +391,7 @@ enum fx_code intake_assign(struct intake *intake, const struct intake_partition 
 void intake_unassign(struct intake *intake)
 {
     assign(intake->rk, NULL);
+    intake_queue_drop(intake->queue, NULL, 0);
     intake->is_assigned = false;
     intake->change = INTAKE_NONE;
     intake->list_count = 0;
@@ -426,6 +411,8 @@ enum fx_code intake_seek(struct intake *intake, int topic, int32_t partition, in
         fx_err_set(err, FX_ERETRY, "seek: %s", rd_kafka_error_string(failed));
     else if (own != RD_KAFKA_RESP_ERR_NO_ERROR)
         fx_err_set(err, FX_ERETRY, "seek: %s", rd_kafka_err2str(own));
+    else
+        intake_queue_drop(intake->queue, intake->topics[topic], partition);
     if (failed != NULL)
         rd_kafka_error_destroy(failed);
     return err->code;

@@ -4,9 +4,7 @@
  *
  * Group consumer, classic protocol, eager assignor, explicit offsets, auto.offset.reset=error,
  * no commits to Kafka. Messages go through one queue that all assigned partitions are forwarded
- * to and are taken in a callback: the callback interface moves whole batches under one lock, and
- * rebalances stay outside of it. (The batch interface of librdkafka before 2.1.0 may skip
- * messages at a rebalance: its CHANGELOG.)
+ * to (intake_queue.h); rebalances stay outside of it.
  */
 #ifndef FX_INTAKE_KAFKA_H
 #define FX_INTAKE_KAFKA_H

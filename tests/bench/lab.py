@@ -22,7 +22,7 @@ MIMALLOC = ctypes.util.find_library("mimalloc")
 OUT = ROOT / ".local/bench"
 WARM_S = 2
 # The queue and the fetches of fx-rollup, as in consumers/intake.c.
-OUR_QUEUE = "-X queued.max.messages.kbytes=1024 -X fetch.message.max.bytes=131072".split()
+OUR_QUEUE = "-X queued.max.messages.kbytes=1536 -X fetch.message.max.bytes=262144".split()
 OUR_QUEUE += ["-X", "fetch.max.bytes=1048576"]
 # The job's own flags (flink/run) with memory for a million cells.
 FLINK_LARGE = "-Xms3g -Xmx3g -Xmn1g -XX:+UseParallelGC -XX:MetaspaceSize=128m"

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Assignments that follow one another at once, as after a fence in the middle of a rebalance.
- * librdkafka's own mock broker stands in for Kafka: what is tested is in the client.
+ * Assignments that follow one another at once, as after a fence in the middle of a rebalance; and
+ * messages that come in their order, whatever is taken, refused and sought in between. librdkafka's
+ * own mock broker stands in for Kafka: what is tested is in the client.
  */
 #include "fake_base.h"
 
 #include "../../consumers/intake_kafka.h"
 
+#include <librdkafka/rdkafka_mock.h>
 #include <unistd.h>
 
 #define ROUNDS 2000
 #define PARTITIONS 4 /* the mock broker's default */
 #define INTAKES 24
 #define JOINED_AFTER_S 5 /* it waits three seconds for more members */
+#define MESSAGES 20000   /* in each partition; several times what the queue may hold */
+#define BACK 300         /* a seek goes so far back */
+#define POLLS_MAX 100000
 
 static bool take(void *context, const struct intake_message *message)
 {
@@ -21,11 +26,11 @@ static bool take(void *context, const struct intake_message *message)
     return true;
 }
 
-static struct intake *open_intake(void)
+static struct intake *open_intake_at(const char *brokers, const char *property)
 {
     static const char *const topics[] = {"events"};
     const struct intake_options options = {
-        .kafka = {.brokers = "unused:1", .properties = {{"test.mock.num.brokers=1"}, 1}},
+        .kafka = {.brokers = brokers, .properties = {{property}, 1}},
         .group = "g",
         .topics = topics,
         .topic_count = 1,
@@ -33,6 +38,11 @@ static struct intake *open_intake(void)
     struct intake *intake = NULL;
     assert_ok(intake_open(&options, &intake, &err));
     return intake;
+}
+
+static struct intake *open_intake(void)
+{
+    return open_intake_at("unused:1", "test.mock.num.brokers=1");
 }
 
 static void assignments_may_follow_one_another_at_once(void **state)
@@ -65,10 +75,82 @@ static void an_assignment_that_nobody_served_ends_with_the_intake(void **state)
         intake_close(intakes[i]);
 }
 
+/* A producer with a mock broker of its own, which holds MESSAGES in each partition. */
+static rd_kafka_t *open_filled(void)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    assert_int_equal(rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", NULL, 0), 0);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
+    assert_non_null(rk);
+    char value[100] = "an event";
+    for (int i = 0; i < MESSAGES * PARTITIONS; i++)
+        while (rd_kafka_producev(rk, RD_KAFKA_V_TOPIC("events"),
+                                 RD_KAFKA_V_PARTITION(i % PARTITIONS),
+                                 RD_KAFKA_V_VALUE(value, sizeof value),
+                                 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END) != 0)
+            rd_kafka_poll(rk, 10);
+    assert_int_equal(rd_kafka_flush(rk, 60000), 0);
+    return rk;
+}
+
+struct taken {
+    int64_t next[PARTITIONS];
+    int64_t count;
+    int64_t wrong;
+};
+
+/* Every 997th is the last for now. */
+static bool take_next(void *context, const struct intake_message *message)
+{
+    struct taken *taken = context;
+    taken->wrong += message->offset != taken->next[message->partition];
+    taken->next[message->partition] = message->offset + 1;
+    return ++taken->count % 997 != 0;
+}
+
+static void poll_until(struct intake *intake, struct taken *taken, int64_t count)
+{
+    for (int i = 0; i < POLLS_MAX && taken->count < count; i++)
+        assert_ok(intake_poll(intake, 10, take_next, taken, &err));
+    assert_true(taken->count >= count);
+}
+
+static void messages_come_in_order_whatever_is_refused_and_sought(void **state)
+{
+    (void)state;
+    rd_kafka_t *broker = open_filled();
+    const char *brokers = rd_kafka_mock_cluster_bootstraps(rd_kafka_handle_mock_cluster(broker));
+    struct intake *intake = open_intake_at(brokers, "fetch.wait.max.ms=10");
+    struct intake_partition list[PARTITIONS] = {{0}};
+    struct taken taken = {{0}, 0, 0};
+    for (int i = 0; i < PARTITIONS; i++)
+        list[i].partition = i;
+    assert_ok(intake_assign(intake, list, PARTITIONS, &err));
+    int64_t wanted = (int64_t)MESSAGES * PARTITIONS;
+    for (int i = 1; i <= 8; i++) {
+        poll_until(intake, &taken, wanted * i / 10 + i); /* in the middle of a batch */
+        int64_t *next = &taken.next[i % PARTITIONS];
+        *next = *next > BACK ? *next - BACK : 0;
+        assert_ok(intake_seek(intake, 0, i % PARTITIONS, *next, &err));
+    }
+    poll_until(intake, &taken, taken.count + 1);
+    for (int i = 0; i < PARTITIONS; i++) /* and begins anew elsewhere */
+        list[i].offset = taken.next[i] = 7 * i;
+    assert_ok(intake_assign(intake, list, PARTITIONS, &err));
+    taken.count = 0;
+    poll_until(intake, &taken, wanted - 7 * (0 + 1 + 2 + 3));
+    assert_int_equal(taken.wrong, 0);
+    for (int i = 0; i < PARTITIONS; i++)
+        assert_int_equal(taken.next[i], MESSAGES);
+    intake_close(intake);
+    rd_kafka_destroy(broker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(assignments_may_follow_one_another_at_once),
+        cmocka_unit_test(messages_come_in_order_whatever_is_refused_and_sought),
         cmocka_unit_test(an_assignment_that_nobody_served_ends_with_the_intake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
