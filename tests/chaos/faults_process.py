@@ -59,10 +59,15 @@ class StopRollup(BaseRollups):
 
     def strike(self):
         self.stopped = self.victims(self.count)
+        wait_until(self.all_count, 20, "the victims have partitions to lose")
         self.before = self.rig.positions()
         for victim in self.stopped:
             victim.tell(signal.SIGSTOP)
         self.at = time.monotonic()
+
+    def all_count(self):
+        owners = {who or "" for _, who in self.rig.positions().values()}
+        return all(any(f"-{v.pid}-" in who for who in owners) for v in self.stopped)
 
     def evidence(self):
         states, stopped = [state_of(v.pid) for v in self.stopped], time.monotonic() - self.at

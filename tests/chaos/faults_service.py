@@ -66,10 +66,17 @@ class StopBroker(Fault):
 
 
 class BasePostgres(Fault):
+    stopped = ()  # of its processes
+
     def stop_now(self):
         primary = self.rig.stack.primary
         self.before = self.rig.counted()
-        self.pid = primary.end(signal.SIGQUIT)
+        self.pid = primary.end(signal.SIGQUIT, stopped=self.stopped)
+
+    def wait_for_counts(self):
+        """The fault before may have left nobody to count for a while."""
+        was = self.rig.counted()
+        wait_until(lambda: self.rig.counted() > was, 20, "something is counted")
 
     def evidence(self):
         if is_alive(self.pid) or answers(self.rig.stack.primary.port):
@@ -111,24 +118,23 @@ class StopPostgres(BasePostgres):
 
 
 class KillPostgresAsync(BasePostgres):
-    """With synchronous_commit off: commits that were answered are gone."""
-
-    SETTINGS = {
-        "synchronous_commit": "off",
-        "wal_writer_delay": "10s",
-        "wal_writer_flush_after": "1GB",
-    }
+    """With synchronous_commit off: commits that were answered are gone. The WAL writer, which would
+    hand to the system within moments what it can, stands still as before a disk that hangs."""
 
     def set(self, is_on):
         with self.rig.stack.primary.connect() as db:
-            for name, value in self.SETTINGS.items():
-                what = f"SET {name} = '{value}'" if is_on else f"RESET {name}"
-                db.execute(f"ALTER SYSTEM {what}")
+            what = "SET synchronous_commit = off" if is_on else "RESET synchronous_commit"
+            db.execute(f"ALTER SYSTEM {what}")
             db.execute("SELECT pg_reload_conf()")
 
     def strike(self):
         self.set(True)
-        time.sleep(self.pick.uniform(1.0, 2.0))
+        query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'"
+        self.stopped = [row["pid"] for row in self.rig.system.rows(query)]
+        for pid in self.stopped:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(self.pick.uniform(0.3, 1.0))
+        self.wait_for_counts()
         self.stop_now()
 
     def evidence(self):
@@ -155,12 +161,12 @@ class PromoteStandby(BasePostgres):
         stack = self.rig.stack
         folder = stack.primary.folder.parent / f"pg-{self.pick.randrange(10**9)}"
         self.standby = stack.primary.copy_to(folder, free_port()).start(stack.log)
-        sender = self._sender()
-        for pid in sender:  # the stream stands still from here on
+        self.stopped = self._sender()
+        for pid in self.stopped:  # the stream stands still from here on
             os.kill(pid, signal.SIGSTOP)
         time.sleep(self.pick.uniform(1.0, 2.5))
-        self.before = self.rig.counted()
-        self.pid = stack.primary.end(signal.SIGQUIT, stopped=sender)
+        self.wait_for_counts()
+        self.stop_now()
 
     def _sender(self):
         """Pids of the primary's processes that feed the standby, once it is level."""
