@@ -152,7 +152,6 @@ def race_all(bench, gobench, flink):
         if flink:
             race.rounds([("flink", topic.run_flink, flink)], bench.pick(1, bench.rounds))
         race.table(f"{bench.events} events of 1000 sources")
-        bench.peak_per_s = race.median(OURS)
         race.check("1000_sources")
         targets_of_race(report, race, gobench is not None)
 

@@ -35,7 +35,6 @@ class Bench:
     is_long: bool
     events: int
     rounds: int
-    peak_per_s: float = 0.0  # of fx-rollup --workers 2, once it is known
 
     @contextlib.contextmanager
     def lab(self, **options):
