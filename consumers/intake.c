@@ -90,15 +90,19 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what,
         intake->change = INTAKE_LOST;
 }
 
-/* Defaults that -X may change. Memory is bounded by bytes, see intake_queue.h; a fetch is of some
- * partitions, so that the first of them is taken while the others are read. */
+/*
+ * Defaults that -X may change. Memory is bounded by bytes (intake_queue.h); a fetch is of several
+ * partitions, so that the first of them is taken while the others are read, and of few bytes, which
+ * are four times as many once zstd is unpacked.
+ */
 static const char *const defaults[][2] = {
     {"session.timeout.ms", "10000"},
     {"heartbeat.interval.ms", "500"}, /* how soon a member hears of a rebalance */
     {"queued.min.messages", "200000"},
-    {"queued.max.messages.kbytes", "1536"},
-    {"fetch.message.max.bytes", "262144"},
-    {"fetch.max.bytes", "1048576"},
+    {"queued.max.messages.kbytes", "1280"},
+    {"fetch.message.max.bytes", "131072"},
+    {"fetch.max.bytes", "524288"},
+    {"message.max.bytes", "524288"}, /* of what it would send; no fetch may be smaller */
     /* what a batch of zstd may unpack to; a producer's is a megabyte at most, unless told so */
     {"receive.message.max.bytes", "8388608"},
     {"fetch.wait.max.ms", "100"},
@@ -261,7 +265,7 @@ static int handle_index(struct intake *intake, const rd_kafka_topic_t *handle)
 }
 
 /* false: no more for now. */
-static bool take(struct intake *intake, const rd_kafka_message_t *rkm)
+static bool take_one(struct intake *intake, const rd_kafka_message_t *rkm)
 {
     bool is_unread = rkm->err == RD_KAFKA_RESP_ERR__BAD_COMPRESSION && rkm->rkt != NULL;
     if (rkm->err != RD_KAFKA_RESP_ERR_NO_ERROR && !is_unread) {
@@ -309,7 +313,7 @@ static void take_some(struct intake *intake, int timeout_ms)
         intake_queue_forward(intake->queue, intake->topics[intake->list[i].topic],
                              intake->list[i].partition);
     int taken = 0;
-    while (message != NULL && take(intake, message))
+    while (message != NULL && take_one(intake, message))
         message = ++taken < TAKE_MAX ? intake_queue_next(intake->queue, 0) : NULL;
 }
 

@@ -7,13 +7,13 @@
  * rd_kafka_q_serve in 2.0.2. So librdkafka fetches on, and what is in memory has no bound that is
  * of use, or the queue must be so small that it is dry half of the time.)
  *
- * The queue may hold queued.max.messages.kbytes and queued.min.messages, whichever is less. Once
- * it is full the fetcher has to be told that there is room (intake_wake.h): that is done when half
- * of it is left, so that the next fetch is there before the last message is taken.
+ * It is fetched for until it holds queued.max.messages.kbytes or queued.min.messages, whichever is
+ * less; what is on its way then comes on top. The fetcher is told when there is room again
+ * (intake_room.h, intake_wake.h).
  *
  * In librdkafka before 2.1.0 a batch taken while another thread assigns, seeks or pauses may skip
- * messages (its CHANGELOG): all of that is done here by the thread that takes, and what it holds
- * of a batch is dropped by intake_queue_drop.
+ * messages (its CHANGELOG). The thread that takes does all of that here; librdkafka itself pauses
+ * only before a rebalance, after which every partition begins at an offset that is named.
  */
 #ifndef FX_INTAKE_QUEUE_H
 #define FX_INTAKE_QUEUE_H
@@ -24,7 +24,7 @@
 
 struct intake_queue;
 
-/* Borrows rk. FX_EMEMORY. */
+/* Borrows rk. FX_EMEMORY: *queue is as it was. */
 FX_MUST_CHECK enum fx_code intake_queue_open(rd_kafka_t *rk, struct intake_queue **queue,
                                              struct fx_err *err);
 
@@ -48,7 +48,8 @@ void intake_queue_forward(struct intake_queue *queue, const char *topic, int32_t
  * came within timeout_ms. */
 const rd_kafka_message_t *intake_queue_next(struct intake_queue *queue, int timeout_ms);
 
-/* Forgets what it holds of a partition; topic NULL: of all. */
+/* Forgets what its batch holds of a partition; topic NULL: of all. To be called once librdkafka
+ * begins elsewhere: by then the rest of its queue is outdated, which it drops by itself. */
 void intake_queue_drop(struct intake_queue *queue, const char *topic, int32_t partition);
 
 #endif

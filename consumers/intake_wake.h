@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intake_wake - gets librdkafka to fetch on when its full queue was emptied.
+ * intake_wake - gets librdkafka to fetch on when there is room in its full queue again.
  *
  * Before 2.3 librdkafka's broker thread, once it finds its queue full (queued.max.messages.kbytes),
  * sleeps for up to a second, whatever becomes of the queue: confluentinc/librdkafka#2879. A
  * consumer with a small queue then stands still most of the time, and one with a large queue keeps
  * so many messages in memory that none is in the processor's cache when it is taken. No call wakes
- * that thread but a request to its broker; so a thread of ours asks for the end offset of each
- * broker's partitions, and drops the answer, whenever a queue's worth of messages was taken out.
+ * that thread but a request to its broker; so a thread of ours asks the leader of each partition
+ * for its end offset, and drops the answer, whenever it is told (intake_room.h). Where followers
+ * are fetched from (client.rack) the wrong ones are woken.
  */
 #ifndef FX_INTAKE_WAKE_H
 #define FX_INTAKE_WAKE_H
@@ -26,7 +27,7 @@ void intake_wake_close(struct intake_wake *wake); /* before rk; waits for an ans
 /* Whose brokers are to be woken; takes list. wake may be NULL here and below. */
 void intake_wake_assign(struct intake_wake *wake, rd_kafka_topic_partition_list_t *list);
 
-/* The queue was emptied. Returns at once. */
+/* There is room. Returns at once. */
 void intake_wake_kick(struct intake_wake *wake);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * fangxian-count - librdkafka's consumer that does nothing but count: the ceiling of what any
  * consumer on it can do. One or two consumers (threads), each of half the partitions; the callback
- * interface, the fastest of librdkafka's. Its queue is 11 times as long as fx-rollup's (see
+ * interface, the fastest of librdkafka's. Its queue is 13 times as long as fx-rollup's (see
  * consumers/intake.c), which takes more memory and spares it the waking of intake_wake.h; the
  * benchmark runs it with fx-rollup's as well (-X) and compares with the faster of both.
  *

@@ -22,8 +22,8 @@ MIMALLOC = ctypes.util.find_library("mimalloc")
 OUT = ROOT / ".local/bench"
 WARM_S = 2
 # The queue and the fetches of fx-rollup, as in consumers/intake.c.
-OUR_QUEUE = "-X queued.max.messages.kbytes=1536 -X fetch.message.max.bytes=262144".split()
-OUR_QUEUE += ["-X", "fetch.max.bytes=1048576"]
+OUR_QUEUE = "-X queued.max.messages.kbytes=1280 -X fetch.message.max.bytes=131072".split()
+OUR_QUEUE += "-X fetch.max.bytes=524288 -X message.max.bytes=524288".split()
 # The job's own flags (flink/run) with memory for a million cells.
 FLINK_LARGE = "-Xms3g -Xmx3g -Xmn1g -XX:+UseParallelGC -XX:MetaspaceSize=128m"
 RUN_S = 600  # no run of the benchmark takes as long
