@@ -23,7 +23,7 @@
 #include "heartbeat.h"
 #include "outbox.h"
 
-#define SHIPPER_WINDOW 5120 /* messages on their way at once: more than a batch of lines */
+#define SHIPPER_WINDOW 4224 /* messages on their way at once: more than a batch of lines */
 
 struct shipper;
 

@@ -47,7 +47,7 @@ static const struct fx_opt opts[] = {
      "undo an event by a new one, once; wants --reason"},
     {"reason", 0, FX_OPT_TEXT, AT(reason), "TEXT", NULL, 0, 0, "why, kept in the outbox"},
     {"group-lines", 0, FX_OPT_NUMBER, AT(group_lines), "N", NULL, 1, 100000,
-     "lines per fsync at most (4096)"},
+     "lines per fsync at most (3584)"},
     {"group-ms", 0, FX_OPT_NUMBER, AT(group_ms), "MS", NULL, 0, 10000,
      "how long a line may wait for others to share its fsync (0)"},
     {"heartbeat-s", 0, FX_OPT_NUMBER, AT(heartbeat_s), "S", NULL, 1, 86400,
@@ -157,7 +157,7 @@ enum fx_code station_options_parse(const struct dialect *dialect, struct fx_argv
                                        .opts = opts,
                                        .notes = notes};
     *options = (struct station_options){.topic_prefix = "fangxian",
-                                        .group_lines = 4096,
+                                        .group_lines = 3584,
                                         .heartbeat_s = 300,
                                         .outbox_max_bytes = INT64_C(4) << 30,
                                         .keep_days = 7,
