@@ -4,7 +4,6 @@
 #include "intake_room.h"
 #include "intake_wake.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -73,10 +73,15 @@ class BasePostgres(Fault):
         self.before = self.rig.counted()
         self.pid = primary.end(signal.SIGQUIT, stopped=self.stopped)
 
-    def wait_for_counts(self):
-        """The fault before may have left nobody to count for a while."""
-        was = self.rig.counted()
+    def stop_behind(self, pids, *seconds):
+        """These of its processes stand still while others count on, until all end."""
+        self.stopped = pids
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(self.pick.uniform(*seconds))
+        was = self.rig.counted()  # after the fault before there may be nobody to count for a while
         wait_until(lambda: self.rig.counted() > was, 20, "something is counted")
+        self.stop_now()
 
     def evidence(self):
         if is_alive(self.pid) or answers(self.rig.stack.primary.port):
@@ -130,12 +135,7 @@ class KillPostgresAsync(BasePostgres):
     def strike(self):
         self.set(True)
         query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'"
-        self.stopped = [row["pid"] for row in self.rig.system.rows(query)]
-        for pid in self.stopped:
-            os.kill(pid, signal.SIGSTOP)
-        time.sleep(self.pick.uniform(0.3, 1.0))
-        self.wait_for_counts()
-        self.stop_now()
+        self.stop_behind([row["pid"] for row in self.rig.system.rows(query)], 0.3, 1.0)
 
     def evidence(self):
         gone = super().evidence()
@@ -161,12 +161,7 @@ class PromoteStandby(BasePostgres):
         stack = self.rig.stack
         folder = stack.primary.folder.parent / f"pg-{self.pick.randrange(10**9)}"
         self.standby = stack.primary.copy_to(folder, free_port()).start(stack.log)
-        self.stopped = self._sender()
-        for pid in self.stopped:  # the stream stands still from here on
-            os.kill(pid, signal.SIGSTOP)
-        time.sleep(self.pick.uniform(1.0, 2.5))
-        self.wait_for_counts()
-        self.stop_now()
+        self.stop_behind(self._sender(), 1.0, 2.5)
 
     def _sender(self):
         """Pids of the primary's processes that feed the standby, once it is level."""

@@ -21,8 +21,6 @@ struct model {
     uint64_t first, count, bytes;
     uint64_t fetch_max; /* bytes of a fetch, but at least one message */
     bool is_asleep;
-    uint64_t told;
-    uint64_t fetches;
 };
 
 static struct model model;
@@ -53,7 +51,6 @@ static void fetch_once(void)
         bytes += size;
     }
     model.bytes += bytes;
-    model.fetches++;
 }
 
 /* What the fetcher's thread does once it runs; fetches at most. */
@@ -78,10 +75,8 @@ static void take_batch(void)
     model.bytes -= bytes;
     if (count > 0)
         intake_room_take(&model.room, count, bytes);
-    if (intake_room_is_due(&model.room, model.count)) {
+    if (intake_room_is_due(&model.room, model.count))
         model.is_asleep = false;
-        model.told++;
-    }
     assert_false(model.is_asleep && model.count == 0);
 }
 
