@@ -225,11 +225,14 @@ static void append_published(struct buf *sql, const char *schema)
     sql_end(sql);
 }
 
+/* What somebody else keeps in the schema is theirs to grant: it neither stops fx-setup nor becomes
+ * readable by analysts. */
 static void append_grants(struct buf *sql, const char *schema, size_t index)
 {
     buf_append_format(sql,
                       "DO $$ DECLARE r text; BEGIN FOR r IN SELECT c.oid::regclass FROM pg_class c "
-                      "WHERE c.relnamespace = '\"%s\"'::regnamespace AND (%s) LOOP EXECUTE "
+                      "WHERE c.relnamespace = '\"%s\"'::regnamespace AND "
+                      "pg_has_role(c.relowner, 'USAGE') AND (%s) LOOP EXECUTE "
                       "'GRANT ' || replace('%s', '%%s', r); END LOOP; END $$",
                       schema, granted[index].relations, granted[index].grants);
     sql_end(sql);

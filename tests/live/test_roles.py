@@ -199,3 +199,18 @@ def test_an_analyst_reads_every_view_and_function(system, analyst):
 def test_an_analyst_is_refused(analyst, statement):
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         analyst.execute(statement)
+
+
+def test_what_somebody_else_keeps_in_the_schema_stays_theirs(system):
+    """A table and a view of a superuser's: fx-setup goes on, and no role gets a right on them."""
+    schema = sql.Identifier(system.schema)
+    made = "CREATE TABLE {s}.theirs (name text); CREATE VIEW {s}.his_view AS TABLE {s}.theirs"
+    system.db.execute(sql.SQL(made).format(s=schema))
+    try:
+        system.setup("--no-topics")
+        may = "SELECT has_table_privilege(%s, %s, 'SELECT')"
+        for name in ("theirs", "his_view"):
+            for role in ROLES:
+                assert not system.value(may, role, f"{system.schema}.{name}"), (role, name)
+    finally:
+        system.db.execute(sql.SQL("DROP TABLE {s}.theirs CASCADE").format(s=schema))
