@@ -395,10 +395,18 @@ static enum fx_code keep_heartbeat(struct ledger *ledger, struct ledger_entry *e
     return FX_OK;
 }
 
-static bool fits(const struct ledger_entry *entry, const struct ledger_heartbeat *heartbeat)
+/* NULL: what beat says can be true of the run, and its gap is not one too many. */
+static const char *objection(const struct ledger_entry *entry, const struct ledger_heartbeat *beat)
 {
-    return heartbeat->acked_seq - entry->high <= LEDGER_JUMP_MAX &&
-           entry->gaps.count < LEDGER_GAPS_MAX;
+    int64_t known = beat->acked_seq > entry->high ? beat->acked_seq : entry->high;
+    if (beat->acked_seq - entry->high > LEDGER_JUMP_MAX)
+        return "acked_seq opens a gap too long";
+    if (beat->last_seq - known > LEDGER_JUMP_MAX || beat->oldest_kept - known > LEDGER_JUMP_MAX)
+        return "last_seq or oldest_kept is too far above the run's highest number";
+    if (beat->refused > LEDGER_TOLD_MAX || beat->previous_last_seq > LEDGER_TOLD_MAX)
+        return "refused or previous_last_seq is more than a run can have";
+    bool is_full = entry->gaps.count >= LEDGER_GAPS_MAX;
+    return beat->acked_seq > entry->high && is_full ? "acked_seq opens a gap too many" : NULL;
 }
 
 /*
@@ -414,7 +422,7 @@ static bool is_older(const struct ledger_entry *entry, const struct ledger_heart
 bool ledger_heartbeat_raises(const struct ledger_entry *entry,
                              const struct ledger_heartbeat *heartbeat)
 {
-    return heartbeat->acked_seq > entry->high && fits(entry, heartbeat);
+    return heartbeat->acked_seq > entry->high && objection(entry, heartbeat) == NULL;
 }
 
 enum fx_code ledger_apply_heartbeat(struct ledger *ledger, int index,
@@ -424,9 +432,10 @@ enum fx_code ledger_apply_heartbeat(struct ledger *ledger, int index,
     struct ledger_entry *entry = &ledger->entries[index];
     if (is_older(entry, heartbeat))
         return FX_OK;
+    const char *reason = objection(entry, heartbeat);
+    if (reason != NULL)
+        return fx_err_set(err, FX_EFULL, "%s", reason);
     if (heartbeat->acked_seq > entry->high) {
-        if (!fits(entry, heartbeat))
-            return fx_err_set(err, FX_EFULL, "acked_seq opens a gap too many or too long");
         if (open_gap(entry, heartbeat->acked_seq + 1, gap, err) != FX_OK)
             return err->code;
         entry->high = heartbeat->acked_seq;

@@ -14,7 +14,8 @@
  * by side; the caller forgets all of them at any doubt (ledger_reset).
  *
  * Pure. Limits: LEDGER_GAPS_MAX gaps per run, then it is quarantined; LEDGER_JUMP_MAX numbers at
- * one jump; entries_max, then FX_EFULL. Pointers to entries are good until the next ledger_find.
+ * one jump; LEDGER_TOLD_MAX for what a heartbeat tells of a run without our having met it, so that
+ * the sum over a million sources is a bigint; entries_max, then FX_EFULL. Pointers to entries are good until the next ledger_find.
  */
 #ifndef FX_LEDGER_H
 #define FX_LEDGER_H
@@ -25,6 +26,7 @@
 
 #define LEDGER_GAPS_MAX 16384
 #define LEDGER_JUMP_MAX INT64_C(1000000000)
+#define LEDGER_TOLD_MAX INT64_C(1000000000000)
 
 struct ledger_key {
     uint16_t topic;
@@ -111,7 +113,8 @@ bool ledger_sign_of_life(struct ledger *ledger, int index, int64_t instant_ms,
  * acknowledged by the broker before the heartbeat was written behind them: they are missing, and a
  * gap is opened. Numbers above, up to last_seq, are only announced. gap carries cause and opened_ms
  * for the gap this may open.
- * FX_EFULL: the gap would be one too many or too long; FX_EMEMORY.
+ * FX_EFULL: the gap would be one too many or too long, or a number is beyond the limits above; err
+ * says which, and nothing changed: reject the heartbeat. FX_EMEMORY.
  */
 FX_MUST_CHECK enum fx_code ledger_apply_heartbeat(struct ledger *ledger, int index,
                                                   const struct ledger_heartbeat *heartbeat,

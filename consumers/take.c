@@ -265,8 +265,8 @@ static enum fx_code take_heartbeat(struct taking *taking, struct fx_err *err)
         take_day(taking, instant_ms);
     enum fx_code code = ledger_apply_heartbeat(pipeline->ledger, taking->entry, &beat, &gap, err);
     if (code == FX_EFULL) {
+        take_set_detail(taking, err->text);
         fx_err_clear(err);
-        take_set_detail(taking, "acked_seq opens a gap too many or too long");
         add_rejected(taking, REASON_SEQ_JUMP, true);
         return FX_OK;
     }

@@ -84,11 +84,11 @@ class Forge:
         step = self.dice.randrange(1, self.system.partitions)
         return (partition + step) % self.system.partitions
 
-    def beat(self, value, **changes):
+    def beat(self, value, n=1, **changes):
         event = self.kind.decode(value)
         post = Post(self.system, source=event["source"])
         post.run = event["run"]
-        return post.heartbeat(1, 1, **changes)
+        return post.heartbeat(n, 1, **changes)
 
 
 # ---- broken ----
@@ -210,6 +210,15 @@ def far_ahead(forge, key, value, partition):
 def heartbeat_far_ahead(forge, key, value, partition):
     number = forge.dice.choice([FAR, 2**63 - 1])
     return key, forge.beat(value, acked_seq=number, last_seq=number), partition
+
+
+@maker("seq_jump", is_named=True)
+def heartbeat_out_of_reach(forge, key, value, partition):
+    """Every figure that a post tells of itself is summed by a view."""
+    number = forge.dice.choice([2**63 - 1, 2**62, forge.dice.randrange(10**13, 2**63)])
+    field = forge.dice.choice(["last_seq", "oldest_kept", "refused", "previous_last_seq"])
+    changes = {field: number, "previous_run": 1}
+    return key, forge.beat(value, n=2**40, **changes), partition  # newer than all that came
 
 
 # ---- poison ----

@@ -220,6 +220,39 @@ static void a_heartbeat_shows_what_is_missing(void **state)
     assert_int_equal(ledger_entry(ledger, index)->heartbeat_n, 2);
 }
 
+/* A sum of what the heartbeats tell must never be too large for the views. */
+static void a_heartbeat_tells_of_nothing_out_of_reach(void **state)
+{
+    struct ledger *ledger = *state;
+    int index = find(ledger, "A", 1);
+    count(ledger, index, 1);
+    struct fx_err err = FX_ERR_INIT;
+    static const struct {
+        const char *name;
+        size_t field;
+        int64_t most;
+    } limits[] = {
+        {"last_seq", offsetof(struct ledger_heartbeat, last_seq), 4 + LEDGER_JUMP_MAX},
+        {"oldest_kept", offsetof(struct ledger_heartbeat, oldest_kept), 4 + LEDGER_JUMP_MAX},
+        {"refused", offsetof(struct ledger_heartbeat, refused), LEDGER_TOLD_MAX},
+        {"previous_last_seq", offsetof(struct ledger_heartbeat, previous_last_seq),
+         LEDGER_TOLD_MAX},
+    };
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        int64_t values[] = {limits[i].most, limits[i].most + 1, INT64_MAX};
+        for (size_t v = 0; v < 3; v++) {
+            struct ledger_heartbeat beat = beat_of((int64_t)i + 1, 4);
+            memcpy((char *)&beat + limits[i].field, &values[v], sizeof values[v]);
+            enum fx_code code = ledger_apply_heartbeat(ledger, index, &beat, &missing, &err);
+            assert_int_equal(code, v == 0 ? FX_OK : FX_EFULL);
+            assert_true(v == 0 || strstr(err.text, limits[i].name) != NULL);
+            assert_false(v > 0 && ledger_heartbeat_raises(ledger_entry(ledger, index), &beat));
+            fx_err_clear(&err);
+        }
+        assert_int_equal(ledger_entry(ledger, index)->high, 4);
+    }
+}
+
 /* What a post that lost its count of heartbeats had acknowledged, and the broker lost, is told. */
 static void a_lower_number_that_tells_of_more_is_newer(void **state)
 {
@@ -441,6 +474,7 @@ int main(void)
         TEST(a_quarantined_run_takes_nothing),
         TEST(a_rejected_number_lies_in_a_gap_until_a_good_copy),
         TEST(a_heartbeat_shows_what_is_missing),
+        TEST(a_heartbeat_tells_of_nothing_out_of_reach),
         TEST(a_lower_number_that_tells_of_more_is_newer),
         TEST(a_heartbeat_opens_no_gap_too_many),
         TEST(what_changed_is_sent_once),
