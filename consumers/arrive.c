@@ -170,6 +170,23 @@ static bool note_unread(struct pipeline *pipeline, struct part *part,
     return true;
 }
 
+/* In place of a message: what lies in front of offset and did not come is markers of transactions,
+ * or was aborted. Left alone, the partition would be behind until something comes after it. Until
+ * then there is no bookmark: the record in front of the position is none that could be read again.
+ */
+static bool note_end(struct pipeline *pipeline, struct part *part,
+                     const struct intake_message *message)
+{
+    if (part == NULL || part->is_verifying || message->offset <= part->next ||
+        !is_next(pipeline, part, message))
+        return true;
+    part->has_bookmark = false;
+    part->last_size = 0;
+    if (--pipeline->room <= 0)
+        pipeline->room = take_room(pipeline);
+    return pipeline->room > 0;
+}
+
 /* Offsets up to last are a hole from now on. There is no bookmark in them. */
 static void give_up(struct pipeline *pipeline, struct part *part, int64_t last)
 {
@@ -222,6 +239,8 @@ bool arrive_message(void *context, const struct intake_message *message)
         return false;
     if (message->is_unread)
         return note_unread(pipeline, part, message);
+    if (message->is_end)
+        return note_end(pipeline, part, message);
     if (part == NULL || !is_next(pipeline, part, message))
         return pipeline->doubt.code == FX_OK;
     if (!message->is_append_time && !is_untimed(pipeline, message)) {

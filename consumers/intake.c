@@ -119,7 +119,7 @@ static const char *const invariants[][2] = {
     {"enable.auto.commit", "false"},
     {"enable.auto.offset.store", "false"},
     {"auto.offset.reset", "error"},
-    {"enable.partition.eof", "false"},
+    {"enable.partition.eof", "true"},
     {"partition.assignment.strategy", "roundrobin"}, /* eager: assign, never incremental */
     {"allow.auto.create.topics", "false"},
     {"isolation.level", "read_committed"},
@@ -268,7 +268,8 @@ static int handle_index(struct intake *intake, const rd_kafka_topic_t *handle)
 static bool take_one(struct intake *intake, const rd_kafka_message_t *rkm)
 {
     bool is_unread = rkm->err == RD_KAFKA_RESP_ERR__BAD_COMPRESSION && rkm->rkt != NULL;
-    if (rkm->err != RD_KAFKA_RESP_ERR_NO_ERROR && !is_unread) {
+    bool is_end = rkm->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && rkm->rkt != NULL;
+    if (rkm->err != RD_KAFKA_RESP_ERR_NO_ERROR && !is_unread && !is_end) {
         note_failure(intake, rkm);
         return true;
     }
@@ -287,9 +288,12 @@ static bool take_one(struct intake *intake, const rd_kafka_message_t *rkm)
         .value_size = rkm->len,
     };
     message.is_append_time = type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME;
-    if (is_unread) /* its payload is words about it */
-        message = (struct intake_message){
-            .topic = topic, .partition = rkm->partition, .offset = rkm->offset, .is_unread = true};
+    if (is_unread || is_end) /* its payload is words about it */
+        message = (struct intake_message){.topic = topic,
+                                          .partition = rkm->partition,
+                                          .offset = rkm->offset,
+                                          .is_unread = is_unread,
+                                          .is_end = is_end};
     return intake->take(intake->take_context, &message);
 }
 

@@ -6,6 +6,10 @@
  * thread. The group decides which partitions this worker has (classic protocol, eager), but
  * offsets come from PostgreSQL only: intake_assign always names them.
  *
+ * Not every offset has a message: a transaction ends in a marker, and what was aborted is not
+ * delivered. So the end of a partition is told, each time it is reached, at or behind the message
+ * that was delivered last.
+ *
  * An assignment change waits (intake_change) until it is answered: INTAKE_ASSIGN by
  * intake_assign, INTAKE_REVOKE and INTAKE_LOST by intake_unassign. Until then no messages come.
  */
@@ -27,6 +31,7 @@ struct intake_message {
     int64_t append_ms;
     bool is_append_time; /* the broker's clock, not the producer's */
     bool is_unread;      /* no message: the batch that begins at offset cannot be unpacked */
+    bool is_end;         /* no message, nor any between the one before and offset: none yet */
     const void *key;
     size_t key_size;
     const void *value;

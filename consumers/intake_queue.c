@@ -104,7 +104,7 @@ static void tell_of_room(struct intake_queue *queue)
 {
     uint64_t bytes = 0;
     for (int i = 0; i < queue->count; i++)
-        bytes += queue->batch[i]->len;
+        bytes += queue->batch[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR ? queue->batch[i]->len : 0;
     if (queue->count > 0)
         intake_room_take(&queue->room, (uint64_t)queue->count, bytes);
     if (intake_room_is_due(&queue->room, rd_kafka_queue_length(queue->data)))

@@ -199,7 +199,8 @@ static bool take_record(void *context, const struct intake_message *message)
 {
     struct redrive *redrive = context;
     const struct flush_rejected *first = &redrive->listed.rows[0];
-    if (message->topic != first->topic || message->partition != first->partition ||
+    if (message->is_end || message->topic != first->topic ||
+        message->partition != first->partition ||
         (message->offset < redrive->read_next && !message->is_unread))
         return true; /* fetched before the last assignment */
     if (message->is_unread)

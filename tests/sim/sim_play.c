@@ -189,10 +189,6 @@ static void calm_down(void)
     redrive_kill();
     feed_rest();
     posts_rest();
-    for (int part = 0; part < WORLD_PARTS; part++) { /* no hole at the very end */
-        struct log *log = &sim.world.logs[part];
-        log->end = log->count == 0 ? 0 : log->records[log->count - 1].offset + 1;
-    }
     sim_settle_group();
     for (int round = 0; !world_is_counted(&sim.world); round++) {
         if (round == CALM_ROUNDS_MAX)
@@ -215,8 +211,8 @@ static void recreate(void)
     int part = dice_below(&sim.world.dice, WORLD_PARTS);
     struct log *log = &sim.world.logs[part];
     int64_t next = sim.world.db.positions[part].next;
-    if (log->count == 0)
-        return;
+    if (log->count == 0 || !sim.world.db.positions[part].has_bookmark)
+        return; /* nothing to know it by: it ends in a hole */
     for (int i = 0; i < log->count; i++)
         log->records[i].append_ms += 12345;
     struct saying saying = log->records[0].saying;

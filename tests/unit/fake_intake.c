@@ -41,6 +41,19 @@ static bool deliver(const struct world *world, const struct intake_partition *fr
     return goes_on;
 }
 
+/* Tells of the end once, as librdkafka does. */
+static bool deliver_end(struct intake *intake, int turn, int64_t end, intake_take_cb *take,
+                        void *context)
+{
+    struct intake_partition *from = &intake->assigned[turn];
+    if (intake->told_end[turn] == end)
+        return true;
+    from->offset = intake->told_end[turn] = end;
+    struct intake_message message = {
+        .topic = from->topic, .partition = from->partition, .offset = end, .is_end = true};
+    return take(context, &message);
+}
+
 enum fx_code intake_poll(struct intake *intake, int timeout_ms, intake_take_cb *take, void *context,
                          struct fx_err *err)
 {
@@ -62,8 +75,11 @@ enum fx_code intake_poll(struct intake *intake, int timeout_ms, intake_take_cb *
             index++;
         }
         idle = index == log->count ? idle + 1 : 0;
-        if (index == log->count)
+        if (index == log->count) {
+            if (!deliver_end(intake, turn, log->end, take, context))
+                break;
             continue;
+        }
         intake->has_delivered[turn] = log->records[index].offset >= intake->sought[turn];
         from->offset = log->records[index].offset + 1;
         sent++;
@@ -95,6 +111,7 @@ enum fx_code intake_assign(struct intake *intake, const struct intake_partition 
         intake->assigned[i] = list[i];
         intake->has_delivered[i] = false;
         intake->sought[i] = list[i].offset;
+        intake->told_end[i] = -1;
     }
     intake->assigned_count = count;
     intake->change = INTAKE_NONE;
@@ -119,6 +136,7 @@ enum fx_code intake_seek(struct intake *intake, int topic, int32_t partition, in
             return fx_err_set(err, FX_ERETRY, "seek: not now");
         to->offset = offset - intake->world->overlap;
         intake->sought[i] = offset;
+        intake->told_end[i] = -1;
         intake->has_delivered[i] = false; /* what was left out comes now */
         intake->seeks++;
         return FX_OK;

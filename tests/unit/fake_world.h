@@ -61,6 +61,7 @@ struct intake {
     struct intake_partition assigned[WORLD_PARTS]; /* offset: the next to deliver */
     bool has_delivered[WORLD_PARTS];               /* since it was assigned or sought */
     int64_t sought[WORLD_PARTS];                   /* what was sought comes before any other */
+    int64_t told_end[WORLD_PARTS];                 /* the end that was told of last, -1: none */
     int assigned_count;
     int turn;
     int seeks;

@@ -97,6 +97,7 @@ struct taken {
     int64_t next[PARTITIONS];
     int64_t count;
     int64_t wrong;
+    int64_t ends; /* told of */
 };
 
 /* Every 997th is the last for now. */
@@ -104,6 +105,9 @@ static bool take_next(void *context, const struct intake_message *message)
 {
     struct taken *taken = context;
     taken->wrong += message->offset != taken->next[message->partition];
+    taken->ends += message->is_end;
+    if (message->is_end)
+        return true;
     taken->next[message->partition] = message->offset + 1;
     return ++taken->count % 997 != 0;
 }
@@ -122,7 +126,7 @@ static void messages_come_in_order_whatever_is_refused_and_sought(void **state)
     const char *brokers = rd_kafka_mock_cluster_bootstraps(rd_kafka_handle_mock_cluster(broker));
     struct intake *intake = open_intake_at(brokers, "fetch.wait.max.ms=10");
     struct intake_partition list[PARTITIONS] = {{0}};
-    struct taken taken = {{0}, 0, 0};
+    struct taken taken = {{0}, 0, 0, 0};
     for (int i = 0; i < PARTITIONS; i++)
         list[i].partition = i;
     assert_ok(intake_assign(intake, list, PARTITIONS, &err));
@@ -137,8 +141,11 @@ static void messages_come_in_order_whatever_is_refused_and_sought(void **state)
     for (int i = 0; i < PARTITIONS; i++) /* and begins anew elsewhere */
         list[i].offset = taken.next[i] = 7 * i;
     assert_ok(intake_assign(intake, list, PARTITIONS, &err));
-    taken.count = 0;
+    taken.count = taken.ends = 0;
     poll_until(intake, &taken, wanted - 7 * (0 + 1 + 2 + 3));
+    for (int i = 0; i < POLLS_MAX && taken.ends < PARTITIONS; i++)
+        assert_ok(intake_poll(intake, 10, take_next, &taken, &err));
+    assert_int_equal(taken.ends, PARTITIONS);
     assert_int_equal(taken.wrong, 0);
     for (int i = 0; i < PARTITIONS; i++)
         assert_int_equal(taken.next[i], MESSAGES);

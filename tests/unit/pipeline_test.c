@@ -92,6 +92,23 @@ static void offsets_that_stay_away_are_a_hole(void **state)
     assert_int_equal(world.workers[0].intake.seeks, 1);
 }
 
+static void offsets_that_stay_away_at_the_end_are_a_hole(void **state)
+{
+    (void)state;
+    append(1, 10);
+    world_skip_offsets(&world, GATE_0, 5);
+    start();
+    run_and_check();
+    assert_int_equal(world.db.hole_count, 1);
+    assert_int_equal(world.db.holes[0].first_offset, 10);
+    assert_int_equal(world.db.holes[0].last_offset, 14);
+    crash();
+    append(11, 20);
+    run_and_check();
+    assert_int_equal(world.db.hole_count, 1);
+    assert_int_equal(the_run()->sums.counted, 20);
+}
+
 static void offsets_that_come_after_a_seek_are_no_hole(void **state)
 {
     (void)state;
@@ -419,6 +436,7 @@ int main(void)
         cmocka_unit_test(a_commit_without_an_answer_is_settled_by_the_claim),
         TEST(one_refused_event_is_found_and_the_rest_counted),
         TEST(offsets_that_stay_away_are_a_hole),
+        TEST(offsets_that_stay_away_at_the_end_are_a_hole),
         TEST(offsets_that_come_after_a_seek_are_no_hole),
         TEST(another_record_at_the_bookmark_stops_the_worker),
         TEST(a_log_that_ends_before_the_position_stops_the_worker),
