@@ -214,7 +214,7 @@ void arrive_step_over(struct pipeline *pipeline)
     pipeline->has_unread = false;
     for (int i = 0; i < pipeline->part_count; i++) {
         struct part *part = &pipeline->parts[i];
-        struct intake_range range = {part->topic, part->partition, 0, 0};
+        struct intake_range range = {.topic = part->topic, .partition = part->partition};
         struct fx_err err = FX_ERR_INIT;
         bool is_unread = part->is_unread;
         part->is_unread = false;

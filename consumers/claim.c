@@ -2,6 +2,8 @@
 /* claim - from where a worker counts: positions, ledger and gaps, read under PostgreSQL's locks. */
 #include "claim.h"
 
+#include "../common/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +34,7 @@ void claim_drop(struct pipeline *pipeline)
     pipeline->tally_count = 0;
     pipeline->pending = 0;
     pipeline->is_in_flight = false;
-    pipeline->is_claimed = false;
+    pipeline->is_claimed = pipeline->must_claim = false;
     pipeline->recent = NULL;
     pipeline->stats.drops++;
 }
@@ -71,11 +73,29 @@ void claim_want_presumed(struct pipeline *pipeline)
 
 static int compare_parts(const void *left, const void *right)
 {
-    const struct claim_partition *a = left;
-    const struct claim_partition *b = right;
+    const struct intake_partition *a = left;
+    const struct intake_partition *b = right;
     if (a->topic != b->topic)
         return a->topic - b->topic;
     return (a->partition > b->partition) - (a->partition < b->partition);
+}
+
+/* Partitions without a leader are left as they are in PostgreSQL, until they have one: they hold up
+ * no others, and are claimed, with every check, like any other then. */
+static void keep_known(const struct pipeline *pipeline, struct claim *claim,
+                       struct intake_range *ranges)
+{
+    int kept = 0;
+    for (int i = 0; i < claim->count; i++) {
+        if (!ranges[i].is_known) {
+            fx_log(FX_LOG_WARN, "no_leader", "topic=%s partition=%d effect=waits",
+                   pipeline->options.topics[ranges[i].topic], (int)ranges[i].partition);
+            continue;
+        }
+        claim->partitions[kept] = claim->partitions[i];
+        ranges[kept++] = ranges[i];
+    }
+    claim->count = kept;
 }
 
 /* What the broker has of each partition, in the order of the claim. */
@@ -83,11 +103,12 @@ static enum fx_code ask_broker(struct pipeline *pipeline, struct claim *claim,
                                struct intake_range *ranges, struct fx_err *err)
 {
     for (int i = 0; i < claim->count; i++)
-        ranges[i] =
-            (struct intake_range){claim->partitions[i].topic, claim->partitions[i].partition, 0, 0};
+        ranges[i] = (struct intake_range){.topic = claim->partitions[i].topic,
+                                          .partition = claim->partitions[i].partition};
     if (intake_ask_ranges(pipeline->options.intake, ranges, claim->count, err) != FX_OK ||
         intake_cluster(pipeline->options.intake, &claim->cluster, err) != FX_OK)
         return fx_err_wrap(err, "claim");
+    keep_known(pipeline, claim, ranges);
     for (int i = 0; i < claim->count; i++) {
         claim->partitions[i].low_offset = ranges[i].low;
         claim->partitions[i].generation = (int64_t)claim_random(pipeline);
@@ -195,25 +216,42 @@ static enum fx_code begin_at(struct pipeline *pipeline, const struct claim *clai
     return err->code;
 }
 
+/* Keeps what a waiting assignment names. */
+static enum fx_code keep_assigned(struct pipeline *pipeline, struct fx_err *err)
+{
+    const struct intake_partition *list = NULL;
+    int count = 0;
+    if (intake_change(pipeline->options.intake, &list, &count) != INTAKE_ASSIGN)
+        return FX_OK;
+    if (count > pipeline->assigned_room) {
+        struct intake_partition *more = realloc(pipeline->assigned, (size_t)count * sizeof *more);
+        if (more == NULL)
+            return fx_err_set(err, FX_EMEMORY, "no memory for %d partitions", count);
+        pipeline->assigned = more;
+        pipeline->assigned_room = count;
+    }
+    if (count > 0) {
+        memcpy(pipeline->assigned, list, (size_t)count * sizeof *list);
+        qsort(pipeline->assigned, (size_t)count, sizeof *list, compare_parts);
+    }
+    pipeline->assigned_count = count;
+    return FX_OK;
+}
+
 /* The partitions to claim: those of a waiting assignment, else those we have. */
 static enum fx_code list_partitions(struct pipeline *pipeline, struct claim *claim,
                                     struct fx_err *err)
 {
-    const struct intake_partition *list = NULL;
-    int count = pipeline->part_count;
-    if (intake_change(pipeline->options.intake, &list, &count) != INTAKE_ASSIGN) {
-        list = NULL;
-        count = pipeline->part_count;
-    }
-    claim->count = count;
-    claim->partitions = calloc((size_t)count + 1, sizeof *claim->partitions);
+    if (keep_assigned(pipeline, err) != FX_OK)
+        return err->code;
+    claim->count = pipeline->assigned_count;
+    claim->partitions = calloc((size_t)claim->count + 1, sizeof *claim->partitions);
     if (claim->partitions == NULL)
-        return fx_err_set(err, FX_EMEMORY, "no memory for %d partitions", count);
-    for (int i = 0; i < count; i++) {
-        claim->partitions[i].topic = list ? list[i].topic : pipeline->parts[i].topic;
-        claim->partitions[i].partition = list ? list[i].partition : pipeline->parts[i].partition;
+        return fx_err_set(err, FX_EMEMORY, "no memory for %d partitions", claim->count);
+    for (int i = 0; i < claim->count; i++) {
+        claim->partitions[i].topic = pipeline->assigned[i].topic;
+        claim->partitions[i].partition = pipeline->assigned[i].partition;
     }
-    qsort(claim->partitions, (size_t)count, sizeof *claim->partitions, compare_parts);
     return FX_OK;
 }
 
@@ -245,12 +283,15 @@ enum fx_code claim_partitions(struct pipeline *pipeline, struct fx_err *err)
     if (code == FX_OK)
         code = intake_ask_ranges(pipeline->options.intake, ranges, claim.count, err);
     if (code == FX_OK)
+        keep_known(pipeline, &claim, ranges); /* what lost its leader meanwhile is only fenced */
+    if (code == FX_OK)
         code = begin_at(pipeline, &claim, ranges, err);
     free(ranges);
     free(claim.partitions);
     pipeline->stats.claims += code == FX_OK;
     pipeline->stats.is_connected = code == FX_OK;
-    pipeline->stats.partitions = pipeline->part_count;
+    pipeline->stats.partitions = pipeline->assigned_count;
+    pipeline->stats.waiting = pipeline->assigned_count - pipeline->part_count;
     return code;
 }
 
@@ -276,7 +317,13 @@ enum fx_code claim_list_ends(struct pipeline *pipeline, struct fx_err *err)
             return fx_err_set(err, FX_EMEMORY, "no memory for end offsets");
         pipeline->ends = ends;
         for (int32_t i = 0; i < count; i++)
-            ends[pipeline->end_count++] = (struct intake_range){topic, i, 0, 0};
+            ends[pipeline->end_count++] = (struct intake_range){.topic = topic, .partition = i};
     }
-    return intake_ask_ranges(intake, pipeline->ends, pipeline->end_count, err);
+    enum fx_code code = intake_ask_ranges(intake, pipeline->ends, pipeline->end_count, err);
+    for (int i = 0; code == FX_OK && i < pipeline->end_count; i++)
+        if (!pipeline->ends[i].is_known)
+            code = fx_err_set(err, FX_ERETRY, "topic %s partition %d: no leader knows its end",
+                              pipeline->options.topics[pipeline->ends[i].topic],
+                              (int)pipeline->ends[i].partition);
+    return code;
 }

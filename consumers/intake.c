@@ -358,9 +358,8 @@ enum intake_change intake_change(const struct intake *intake, const struct intak
     return intake->change;
 }
 
-/* Whoever never subscribed assigns what no change named before. */
-static enum fx_code remember_list(struct intake *intake, const struct intake_partition *list,
-                                  int count, struct fx_err *err)
+enum fx_code intake_assign(struct intake *intake, const struct intake_partition *list, int count,
+                           struct fx_err *err)
 {
     size_t size = (size_t)count * sizeof *list;
     struct intake_partition *copy = malloc(size + 1);
@@ -368,17 +367,6 @@ static enum fx_code remember_list(struct intake *intake, const struct intake_par
         return fx_err_set(err, FX_EMEMORY, "no memory for an assignment");
     if (count > 0)
         memcpy(copy, list, size);
-    free(intake->list);
-    intake->list = copy;
-    intake->list_count = count;
-    return FX_OK;
-}
-
-enum fx_code intake_assign(struct intake *intake, const struct intake_partition *list, int count,
-                           struct fx_err *err)
-{
-    if (remember_list(intake, list, count, err) != FX_OK)
-        return err->code;
     rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(count);
     for (int i = 0; i < count; i++) {
         fx_assert(list[i].offset >= 0); /* never without an explicit offset */
@@ -389,8 +377,13 @@ enum fx_code intake_assign(struct intake *intake, const struct intake_partition 
     memset(intake->handles, 0, sizeof intake->handles);
     rd_kafka_resp_err_t failed = assign(intake->rk, offsets);
     intake_queue_assign(intake->queue, offsets);
-    if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (failed != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        free(copy);
         return fx_err_set(err, FX_ERETRY, "assign: %s", rd_kafka_err2str(failed));
+    }
+    free(intake->list); /* of the change, until now: list may be a part of it */
+    intake->list = copy;
+    intake->list_count = count;
     intake->is_assigned = true;
     intake->change = INTAKE_NONE;
     return FX_OK;
@@ -440,6 +433,10 @@ static enum fx_code ask_offsets(struct intake *intake, struct intake_range *rang
     for (int i = 0; i < count && failed == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
         const rd_kafka_topic_partition_t *answer = rd_kafka_topic_partition_list_find(
             list, intake->topics[ranges[i].topic], ranges[i].partition);
+        bool is_led = answer == NULL || answer->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+        ranges[i].is_known = ranges[i].is_known && is_led;
+        if (!is_led)
+            continue;
         failed = answer == NULL ? RD_KAFKA_RESP_ERR__PARTIAL : answer->err;
         if (failed == RD_KAFKA_RESP_ERR_NO_ERROR && answer->offset < 0)
             failed = RD_KAFKA_RESP_ERR__PARTIAL;
@@ -457,8 +454,15 @@ static enum fx_code ask_offsets(struct intake *intake, struct intake_range *rang
 enum fx_code intake_ask_ranges(struct intake *intake, struct intake_range *ranges, int count,
                                struct fx_err *err)
 {
+    int known = 0;
+    for (int i = 0; i < count; i++)
+        ranges[i].is_known = true;
     if (count > 0 && ask_offsets(intake, ranges, count, RD_KAFKA_OFFSET_BEGINNING, err) == FX_OK)
         (void)(ask_offsets(intake, ranges, count, RD_KAFKA_OFFSET_END, err) == FX_OK);
+    for (int i = 0; i < count; i++)
+        known += ranges[i].is_known;
+    if (count > 0 && known == 0 && err->code == FX_OK)
+        return fx_err_set(err, FX_ERETRY, "asking Kafka for offsets: no partition has a leader");
     return err->code;
 }
 

@@ -72,7 +72,8 @@ enum intake_change intake_change(const struct intake *intake, const struct intak
                                  int *count);
 
 /* Answers INTAKE_ASSIGN, or begins the assigned partitions anew elsewhere; an intake that never
- * subscribes begins partitions of its choice. FX_ERETRY, FX_EMEMORY. */
+ * subscribes begins partitions of its choice. Those that wait for a leader may be left out: the
+ * group keeps them for us. FX_ERETRY, FX_EMEMORY: the change still waits, whole. */
 FX_MUST_CHECK enum fx_code intake_assign(struct intake *intake, const struct intake_partition *list,
                                          int count, struct fx_err *err);
 void intake_unassign(struct intake *intake);
@@ -85,11 +86,13 @@ FX_MUST_CHECK enum fx_code intake_seek(struct intake *intake, int topic, int32_t
 struct intake_range {
     int topic;
     int32_t partition;
-    int64_t low;  /* out: first offset there is */
-    int64_t high; /* out: the offset behind the last */
+    int64_t low;   /* out: first offset there is */
+    int64_t high;  /* out: the offset behind the last */
+    bool is_known; /* out: it has a leader, which answered */
 };
 
-/* Asks the brokers now for all ranges at once. FX_ERETRY: not all answered in time. */
+/* Asks the brokers now for all ranges at once. A partition without a leader is not known, and holds
+ * up no other. FX_ERETRY: a leader did not answer in time, or none of the partitions has one. */
 FX_MUST_CHECK enum fx_code intake_ask_ranges(struct intake *intake, struct intake_range *ranges,
                                              int count, struct fx_err *err);
 

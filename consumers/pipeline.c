@@ -89,6 +89,7 @@ void pipeline_close(struct pipeline *pipeline)
     region_tree_release(&pipeline->regions);
     ledger_close(pipeline->ledger);
     marks_release(&pipeline->marks);
+    free(pipeline->assigned);
     free(pipeline->parts);
     free(pipeline->positions);
     free(pipeline->suspects);
@@ -267,10 +268,12 @@ static void serve_change(struct pipeline *pipeline)
                pipeline->part_count, (long long)pipeline->pending);
         claim_drop(pipeline);
         fx_err_clear(&pipeline->doubt);
-        pipeline->part_count = pipeline->stats.partitions = 0;
+        pipeline->part_count = pipeline->assigned_count = 0;
+        pipeline->stats.partitions = pipeline->stats.waiting = 0;
         intake_unassign(pipeline->options.intake);
     }
-    bool has_work = change == INTAKE_ASSIGN || (!pipeline->is_claimed && pipeline->part_count > 0);
+    bool has_work =
+        change == INTAKE_ASSIGN || (!pipeline->is_claimed && pipeline->assigned_count > 0);
     if (!has_work || pipeline->now_ms < pipeline->claim_next_ms || pipeline->is_draining ||
         pipeline->must_poll)
         return;
@@ -294,26 +297,38 @@ static void seek_wanted(struct pipeline *pipeline)
     }
 }
 
-/* Idle partitions say that nothing is waiting: silence is judged against it. */
+static void note_caught_up(struct pipeline *pipeline, struct part *part, int64_t end)
+{
+    int64_t behind = end - part->next;
+    if (behind <= 0 && pipeline->now_ms > part->caught_up_ms)
+        part->caught_up_ms = pipeline->now_ms;
+    else if (behind <= 0) /* our clock is behind: said again, or an idle worker would not */
+        part->sent_caught_up_ms = part->caught_up_ms - 1; /* hear that it was fenced */
+    pipeline->stats.lag += behind > 0 ? behind : 0;
+}
+
+/* Idle partitions say that nothing is waiting: silence is judged against it. Those that had no
+ * leader are looked after here, too. */
 static void ask_caught_up(struct pipeline *pipeline)
 {
     pipeline->caught_up_next_ms = pipeline->now_ms + CAUGHT_UP_EVERY_MS;
     struct fx_err err = FX_ERR_INIT;
-    struct intake_range *ranges = calloc((size_t)pipeline->part_count + 1, sizeof *ranges);
-    for (int i = 0; ranges != NULL && i < pipeline->part_count; i++)
-        ranges[i] =
-            (struct intake_range){pipeline->parts[i].topic, pipeline->parts[i].partition, 0, 0};
+    int count = pipeline->assigned_count;
+    struct intake_range *ranges = calloc((size_t)count + 1, sizeof *ranges);
+    for (int i = 0; ranges != NULL && i < count; i++)
+        ranges[i] = (struct intake_range){.topic = pipeline->assigned[i].topic,
+                                          .partition = pipeline->assigned[i].partition};
     if (ranges != NULL &&
-        intake_ask_ranges(pipeline->options.intake, ranges, pipeline->part_count, &err) == FX_OK) {
+        intake_ask_ranges(pipeline->options.intake, ranges, count, &err) == FX_OK) {
         pipeline->stats.lag = 0;
-        for (int i = 0; i < pipeline->part_count; i++) {
-            struct part *part = &pipeline->parts[i];
-            int64_t behind = ranges[i].high - part->next;
-            if (behind <= 0 && pipeline->now_ms > part->caught_up_ms)
-                part->caught_up_ms = pipeline->now_ms;
-            else if (behind <= 0) /* our clock is behind: said again, or an idle worker would not */
-                part->sent_caught_up_ms = part->caught_up_ms - 1; /* hear that it was fenced */
-            pipeline->stats.lag += behind > 0 ? behind : 0;
+        for (int i = 0, p = 0; i < count; i++) {
+            struct part *part = p < pipeline->part_count ? &pipeline->parts[p] : NULL;
+            bool is_part = part != NULL && part->topic == ranges[i].topic &&
+                           part->partition == ranges[i].partition;
+            p += is_part;
+            if (ranges[i].is_known && is_part)
+                note_caught_up(pipeline, part, ranges[i].high);
+            pipeline->must_claim |= ranges[i].is_known && !is_part;
         }
     }
     free(ranges);
@@ -374,11 +389,12 @@ static void flush_if_due(struct pipeline *pipeline)
     if (pipeline->is_in_flight || !pipeline->is_claimed || pipeline->doubt.code != FX_OK)
         return;
     bool is_full = take_room(pipeline) <= 0;
-    if (is_full && pipeline->pending == 0 && !has_pending(pipeline)) {
+    bool must_drop = is_full || pipeline->must_claim;
+    if (must_drop && pipeline->pending == 0 && !has_pending(pipeline)) {
         claim_drop(pipeline); /* the ledger is a cache: make room in it */
         return;
     }
-    bool is_due = pipeline->now_ms >= pipeline->flush_next_ms || is_full || pipeline->is_draining;
+    bool is_due = pipeline->now_ms >= pipeline->flush_next_ms || must_drop || pipeline->is_draining;
     if (has_pending(pipeline) && (is_due || is_at_end(pipeline)))
         begin_flush(pipeline);
 }
@@ -396,7 +412,7 @@ enum fx_code pipeline_step(struct pipeline *pipeline, int64_t now_ms, int wait_m
         return err->code;
     serve_change(pipeline);
     pipeline->room = take_room(pipeline);
-    bool may_take = pipeline->is_claimed && !pipeline->is_draining &&
+    bool may_take = pipeline->is_claimed && !pipeline->is_draining && !pipeline->must_claim &&
                     pipeline->doubt.code == FX_OK && pipeline->room > 0;
     bool has_work = pipeline->is_in_flight || pipeline->pending > 0;
     if (intake_poll(pipeline->options.intake, has_work ? 1 : wait_ms,

@@ -67,6 +67,7 @@ struct pipeline_stats {
     int64_t began_ms;  /* when the first message was taken, 0: none yet */
     int64_t ended_ms;  /* when the last flush that holds messages was committed, 0: none yet */
     int partitions;    /* assigned now */
+    int waiting;       /* of these: for a leader */
     bool is_connected; /* the last word with PostgreSQL was good */
 };
 

@@ -46,7 +46,11 @@ struct pipeline {
     struct claim_range untimed[CLAIM_UNTIMED_MAX];
     int untimed_count;
     uint64_t random_state;
-    struct part *parts; /* by topic, partition */
+    struct intake_partition *assigned; /* by the group, by topic, partition */
+    int assigned_count;
+    int assigned_room;
+    bool must_claim;    /* one that was assigned and is no part has a leader again */
+    struct part *parts; /* by topic, partition: the assigned ones, but those without a leader */
     int part_count;
     int part_room;
     struct part *recent; /* where the last message came from */

@@ -89,7 +89,7 @@ static enum fx_code sort_rows(struct redrive *redrive, bool is_new, struct fx_er
 static enum fx_code ask_range(struct redrive *redrive, bool is_new, struct fx_err *err)
 {
     const struct flush_rejected *first = &redrive->listed.rows[0];
-    struct intake_range range = {first->topic, first->partition, 0, 0};
+    struct intake_range range = {.topic = first->topic, .partition = first->partition};
     if (!is_new && redrive->refusals == 0)
         return FX_OK;
     if (intake_ask_ranges(redrive->options.intake, &range, 1, err) != FX_OK)

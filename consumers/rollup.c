@@ -129,6 +129,7 @@ static struct pipeline_stats sum_stats(const struct crew *crew)
         sum.claims += one.claims;
         sum.drops += one.drops;
         sum.partitions += one.partitions;
+        sum.waiting += one.waiting;
         sum.lag += one.lag > 0 ? one.lag : 0;
         sum.is_connected = sum.is_connected && one.is_connected;
         if (one.began_ms > 0 && (sum.began_ms == 0 || one.began_ms < sum.began_ms))
@@ -169,6 +170,7 @@ static bool write_page(void *context, struct buf *out)
         {"fx_rollup_drops_total", "counter", "Times uncommitted memory was dropped.", s.drops},
         {"fx_rollup_flush_last_ms", "gauge", "Duration of the last flush.", s.flush_ms_last},
         {"fx_rollup_partitions", "gauge", "Partitions assigned.", s.partitions},
+        {"fx_rollup_partitions_waiting", "gauge", "Partitions without a leader.", s.waiting},
         {"fx_rollup_lag_messages", "gauge", "Messages behind the end.", s.lag},
         {"fx_rollup_connected", "gauge", "All workers are connected.", s.is_connected},
         {"fx_rollup_resend_requests_total", "counter", "Requests for a resend, acknowledged.",

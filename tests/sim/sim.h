@@ -38,7 +38,7 @@
     X(full_outboxes) X(rollbacks) X(repeated_ids) X(post_reversed) X(post_resends) X(beats)        \
     X(producers) X(failed_deliveries) X(fatal_errors) X(full_queues) X(broker_away)                \
     X(late_records) X(lost_records) X(lost_named) X(added_partitions) X(cloned_posts)              \
-    X(restored_images) X(redrives) X(redriven) X(redrive_fenced) X(homes_kept)
+    X(restored_images) X(redrives) X(redriven) X(redrive_fenced) X(homes_kept) X(leaderless)
 /* clang-format on */
 
 #define X(name) SIM_##name,

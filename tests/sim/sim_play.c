@@ -118,6 +118,14 @@ static void jump_clock(int worker)
     sim.events[SIM_clock_jumps]++;
 }
 
+/* A partition loses its leader, or finds one. */
+static void change_leader(void)
+{
+    unsigned part = 1u << dice_below(&sim.world.dice, WORLD_PARTS);
+    sim.events[SIM_leaderless] += (sim.world.leaderless & part) == 0;
+    sim.world.leaderless ^= part;
+}
+
 static void disturb(void)
 {
     struct dice *dice = &sim.world.dice;
@@ -147,6 +155,8 @@ static void disturb(void)
         sim_accept_simulated();
     else if (kind < 56 && sim.has_redrives)
         redrive_disturb();
+    else if (kind >= 94)
+        change_leader();
 }
 
 static void check_turn(int worker)
@@ -185,6 +195,7 @@ static void calm_down(void)
     sim.alloc_every = 0;
     sim.world.fault_percent = 0;
     sim.world.skips = 0;
+    sim.world.leaderless = 0;
     sim.world.tick_ms += 50; /* no wait takes many rounds */
     redrive_kill();
     feed_rest();

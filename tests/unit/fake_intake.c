@@ -41,6 +41,11 @@ static bool deliver(const struct world *world, const struct intake_partition *fr
     return goes_on;
 }
 
+static bool is_leaderless(const struct world *world, int topic, int32_t partition)
+{
+    return (world->leaderless & 1u << part_index(topic, partition)) != 0;
+}
+
 /* Tells of the end once, as librdkafka does. */
 static bool deliver_end(struct intake *intake, int turn, int64_t end, intake_take_cb *take,
                         void *context)
@@ -66,6 +71,10 @@ enum fx_code intake_poll(struct intake *intake, int timeout_ms, intake_take_cb *
         int turn = intake->turn++ % intake->assigned_count;
         struct intake_partition *from = &intake->assigned[turn];
         const struct log *log = &world->logs[part_index(from->topic, from->partition)];
+        if (is_leaderless(world, from->topic, from->partition)) {
+            idle++;
+            continue;
+        }
         if (from->offset < log->low || from->offset > log->end)
             return fx_err_set(err, FX_ECLAIM, "offset %lld is out of range",
                               (long long)from->offset);
@@ -152,12 +161,17 @@ enum fx_code intake_ask_ranges(struct intake *intake, struct intake_range *range
         intake->world->ask_failures -= intake->world->ask_failures > 0;
         return fx_err_set(err, FX_ERETRY, "asking for offsets: no answer");
     }
+    int known = 0;
     for (int i = 0; i < count; i++) {
         const struct log *log =
             &intake->world->logs[part_index(ranges[i].topic, ranges[i].partition)];
-        ranges[i].low = log->low;
-        ranges[i].high = log->end;
+        ranges[i].is_known = !is_leaderless(intake->world, ranges[i].topic, ranges[i].partition);
+        ranges[i].low = ranges[i].is_known ? log->low : -1;
+        ranges[i].high = ranges[i].is_known ? log->end : -1;
+        known += ranges[i].is_known;
     }
+    if (count > 0 && known == 0)
+        return fx_err_set(err, FX_ERETRY, "asking for offsets: no leader");
     return FX_OK;
 }
 

@@ -108,9 +108,10 @@ struct world {
     int fate_count;
     int fault_percent; /* of random faults at each call */
     int claim_failures, ask_failures, assign_failures;
-    int overlap;       /* messages that come again after a seek */
-    int skips;         /* times that a delivery leaves a message out */
-    enum fx_code code; /* of the last step */
+    int overlap;         /* messages that come again after a seek */
+    unsigned leaderless; /* parts that have no leader, by bit */
+    int skips;           /* times that a delivery leaves a message out */
+    enum fx_code code;   /* of the last step */
     char text[FX_ERR_TEXT_MAX];
     struct db_homes homes;
 

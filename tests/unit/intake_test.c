@@ -153,11 +153,67 @@ static void messages_come_in_order_whatever_is_refused_and_sought(void **state)
     rd_kafka_destroy(broker);
 }
 
+/* FX_OK within a few seconds: what the client knows of leaders is up to a second old. */
+static void ask_until(struct intake *intake, struct intake_range *ranges, int known)
+{
+    int found = -1;
+    for (int i = 0; i < 100 && found != known; i++) {
+        struct fx_err failed = FX_ERR_INIT;
+        for (int p = 0; p < PARTITIONS; p++)
+            ranges[p] = (struct intake_range){.partition = p};
+        enum fx_code code = intake_ask_ranges(intake, ranges, PARTITIONS, &failed);
+        assert_true(code == FX_OK || code == FX_ERETRY);
+        found = 0;
+        for (int p = 0; p < PARTITIONS && code == FX_OK; p++)
+            found += ranges[p].is_known;
+        usleep(100000);
+    }
+    assert_int_equal(found, known);
+}
+
+static void a_partition_without_a_leader_is_not_known(void **state)
+{
+    (void)state;
+    rd_kafka_t *broker = open_filled();
+    rd_kafka_mock_cluster_t *cluster = rd_kafka_handle_mock_cluster(broker);
+    struct intake *intake =
+        open_intake_at(rd_kafka_mock_cluster_bootstraps(cluster), "fetch.wait.max.ms=10");
+    struct intake_range ranges[PARTITIONS];
+    ask_until(intake, ranges, PARTITIONS);
+    assert_int_equal(rd_kafka_mock_partition_set_leader(cluster, "events", 1, -1), 0);
+    ask_until(intake, ranges, PARTITIONS - 1);
+    assert_false(ranges[1].is_known);
+    struct intake_partition list[PARTITIONS] = {{0}};
+    struct taken taken = {{0}, 0, 0, 0};
+    for (int p = 0, count = 0; p < PARTITIONS; p++) {
+        assert_true(p == 1 || ranges[p].high == MESSAGES);
+        if (p != 1)
+            list[count++].partition = p;
+    }
+    assert_ok(intake_assign(intake, list, PARTITIONS - 1, &err));
+    poll_until(intake, &taken, (int64_t)MESSAGES * (PARTITIONS - 1));
+    assert_int_equal(taken.next[1], 0);
+    for (int p = 0; p < PARTITIONS; p++)
+        assert_int_equal(rd_kafka_mock_partition_set_leader(cluster, "events", p, -1), 0);
+    ask_until(intake, ranges, 0);
+    for (int p = 0; p < PARTITIONS; p++)
+        assert_int_equal(rd_kafka_mock_partition_set_leader(cluster, "events", p, 1), 0);
+    ask_until(intake, ranges, PARTITIONS);
+    for (int p = 0; p < PARTITIONS; p++)
+        list[p] = (struct intake_partition){0, p, taken.next[p]};
+    assert_ok(intake_assign(intake, list, PARTITIONS, &err));
+    poll_until(intake, &taken, (int64_t)MESSAGES * PARTITIONS);
+    assert_int_equal(taken.wrong, 0);
+    intake_close(intake);
+    rd_kafka_destroy(broker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(assignments_may_follow_one_another_at_once),
         cmocka_unit_test(messages_come_in_order_whatever_is_refused_and_sought),
+        cmocka_unit_test(a_partition_without_a_leader_is_not_known),
         cmocka_unit_test(an_assignment_that_nobody_served_ends_with_the_intake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
