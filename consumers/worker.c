@@ -143,17 +143,19 @@ static bool run_member(struct worker *worker, struct fx_err *err)
  * A member that is fenced soon after its start joins once more, a few times: a process that was
  * killed under the same name may have left a request to join that the broker comes to only then.
  * Where the name is really used twice both would take it from each other for ever: so the one that
- * has run for longer, and in the end each, gives up.
+ * has run for longer, and in the end each, gives up. One that stops anyway has nothing to give up:
+ * who took the name counts what is not committed.
  */
 static bool may_rejoin(const struct worker *worker, int64_t began_ms, int rejoins,
                        struct fx_err *err)
 {
-    if (rejoins == REJOINS_MAX || day_monotonic_ms() - began_ms > FENCED_EARLY_MS ||
-        is_stopping(worker))
+    bool is_last = is_stopping(worker);
+    if (!is_last && (rejoins == REJOINS_MAX || day_monotonic_ms() - began_ms > FENCED_EARLY_MS))
         return false;
-    fx_log(FX_LOG_WARN, "fenced", "worker=%s effect=joins_again", worker->name);
+    fx_log(FX_LOG_WARN, "fenced", "worker=%s effect=%s", worker->name,
+           is_last ? "stops" : "joins_again");
     fx_err_clear(err);
-    return true;
+    return !is_last;
 }
 
 static void *run(void *context)

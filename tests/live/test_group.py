@@ -2,11 +2,16 @@
 """What happens in the consumers' group while fx-rollup runs: partitions are added, which it finds,
 claims and counts by itself; another takes a worker's name."""
 
+import signal
+import time
+
+import psycopg
 import pytest
 from confluent_kafka import Consumer
 from lib.post import Post
 from lib.system import BROKERS, System, wait_until
 from lib.wire import partition_of
+from psycopg import sql
 
 BEFORE, AFTER = 3, 6
 
@@ -89,3 +94,24 @@ def test_a_worker_takes_its_name_back(system):
     wait_until(lambda: counted(system) == dict.fromkeys(old, 6), 60, "what comes after")
     result = rollup.stop()
     assert result.code == 0, result
+
+
+def test_a_worker_that_loses_its_name_while_it_drains_ends_well(system):
+    """Its last flush waits for a lock meanwhile."""
+    rollup = system.start("fx-rollup", "--instance", "dusk")
+    wait_until(lambda: "ev=claim" in rollup.result().err, 60, "it has partitions")
+    with psycopg.connect() as other:
+        lock = "SELECT FROM {s}.partition_position FOR UPDATE"
+        other.execute(sql.SQL(lock).format(s=sql.Identifier(system.schema)))
+        for partition in range(BEFORE):
+            post_of(system, partition).send(*range(1, 4))
+        time.sleep(1)
+        rollup.signal(signal.SIGTERM)
+        take_name(system, "dusk-0")
+        other.rollback()
+    code = rollup.wait()
+    result = rollup.result()
+    assert "effect=stops" in result.err, result
+    assert code == 0, result
+    system.count()
+    assert set(counted(system).values()) == {3}
