@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define CLOCK_AHEAD_MS INT64_C(3600000)
+
 static struct part *find_part(struct pipeline *pipeline, const struct intake_message *message)
 {
     struct part *recent = pipeline->recent;
@@ -140,6 +142,20 @@ static int64_t trusted_ms(const struct pipeline *pipeline, const struct part *pa
     return message->append_ms < pipeline->now_ms ? message->append_ms : pipeline->now_ms;
 }
 
+/* Silence and wrong clocks of sources are judged by Kafka's time, which no later record can take
+ * back by more than an hour: somebody has to know. */
+static void note_ahead(const struct pipeline *pipeline, struct part *part, int64_t append_ms)
+{
+    if (part->is_ahead || append_ms < pipeline->now_ms + CLOCK_AHEAD_MS)
+        return;
+    part->is_ahead = true;
+    fx_log(FX_LOG_ERROR, "clock_ahead",
+           "topic=%s partition=%d offset=%lld ahead_ms=%lld msg=\"a broker's clock, or ours: until "
+           "then nobody is known to be silent\"",
+           pipeline->options.topics[part->topic], (int)part->partition, (long long)part->next,
+           (long long)(append_ms - pipeline->now_ms));
+}
+
 static void refuse_time(struct pipeline *pipeline, const struct part *part)
 {
     struct claim_range lost = {.first = part->next, .last = part->next};
@@ -249,6 +265,7 @@ bool arrive_message(void *context, const struct intake_message *message)
     }
     struct intake_message timed = *message;
     timed.append_ms = trusted_ms(pipeline, part, message);
+    note_ahead(pipeline, part, timed.append_ms);
     pipeline->latest = (struct refused){part->topic, part->partition, message->offset};
     pipeline->latest_append_ms = timed.append_ms;
     if (take_event(pipeline, part, &timed, &pipeline->doubt) != FX_OK)

@@ -53,7 +53,8 @@ void ask_add(struct ask *ask, const struct ask_policy *policy, const struct ask_
         ask->is_unknown = true;
         return;
     }
-    if (gap->opened_ms > run->caught_up_ms - policy->after_ms)
+    bool is_fresh = gap->opened_ms > run->caught_up_ms - policy->after_ms;
+    if (is_fresh && gap->opened_ms < policy->now_ms + ASK_AHEAD_MS)
         return;
     struct ask_gap *place = find_place(ask, &wanted);
     if (place != NULL)

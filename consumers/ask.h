@@ -32,7 +32,8 @@
 #define ASK_GAPS_MAX 8192
 #define ASK_BODY_MAX 49152                     /* bytes; a station reads messages of 64 KiB */
 #define ASK_WAIT_MAX_MS (6 * INT64_C(3600000)) /* longest wait before the same is asked again */
-#define ASK_STALE_MS INT64_C(60000) /* caught_up_at older than this: the partition is behind */
+#define ASK_STALE_MS INT64_C(60000)   /* caught_up_at older than this: the partition is behind */
+#define ASK_AHEAD_MS INT64_C(3600000) /* opened_at that far ahead: by a broker's wrong clock */
 
 struct ask_policy {
     int64_t after_ms; /* how long a gap is left alone; also the first wait */

@@ -25,6 +25,7 @@ struct part {
     int64_t seek_wanted; /* -1: none */
     int64_t bookmark;    /* of record next - 1 */
     bool has_bookmark;
+    bool is_ahead;       /* an append time was far ahead of our clock since the claim */
     bool is_verifying;   /* the first message must be the bookmarked one */
     bool is_unread;      /* a batch could not be unpacked since the last step */
     int64_t unread_base; /* its first offset */

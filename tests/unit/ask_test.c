@@ -69,6 +69,18 @@ static void a_gap_may_fill_by_itself_first(void **state)
 }
 
 /* Whoever is behind may find the numbers in Kafka; a request already made stays as it is. */
+/* Kafka's clock was a week ahead for a moment: its gap is not left alone for a week. */
+static void a_gap_from_far_ahead_is_asked_for(void **state)
+{
+    (void)state;
+    struct ask_gap gap = {TOPIC, RUN, 1, 5, NOW_MS + ASK_AHEAD_MS - 1};
+    ask_add(&ask, &policy, &gap, &caught_up);
+    assert_int_equal(ask_decide(&ask, &policy, &nothing).action, ASK_NOTHING);
+    gap.opened_ms = NOW_MS + 7 * 24 * ASK_AHEAD_MS;
+    ask_add(&ask, &policy, &gap, &caught_up);
+    assert_int_equal(ask_decide(&ask, &policy, &nothing).action, ASK_SEND);
+}
+
 static void a_partition_that_is_behind_is_not_judged(void **state)
 {
     (void)state;
@@ -279,7 +291,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(the_first_request_says_it_all),
                                        TEST(a_gap_may_fill_by_itself_first),
-                                       TEST(a_partition_that_is_behind_is_not_judged),
+                                       TEST(a_gap_from_far_ahead_is_asked_for),
+        TEST(a_partition_that_is_behind_is_not_judged),
                                        TEST(what_its_source_gave_up_is_not_asked_for),
                                        TEST(a_quarantined_run_is_left_alone),
                                        TEST(the_same_is_asked_again_after_a_wait),
