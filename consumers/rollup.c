@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define LOG_EVERY_MS 10000
+#define STOP_MAX_S 25 /* longer than a drain and the end of a session take */
 #define PROGRESS_AFTER_MS 2000
 
 struct options {
@@ -96,12 +97,26 @@ static atomic_bool stop; /* lock-free: a signal may set it; workers read it */
 static volatile sig_atomic_t wants_stats;
 static atomic_bool has_failed;
 
+/* A service that neither answers nor hangs up holds a thread for ever. What is not committed comes
+ * again from Kafka, whenever the program ends. */
+static void on_alarm(int number)
+{
+    static const char text[] = "lvl=error prog=fx-rollup ev=stuck msg=\"a service does not answer; "
+                               "not all threads ended\"\n";
+    (void)number;
+    ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)written;
+    _exit(fx_code_exit_status(FX_ERETRY));
+}
+
 static void on_signal(int number)
 {
-    if (number == SIGUSR1)
+    if (number == SIGUSR1) {
         wants_stats = 1;
-    else
-        atomic_store(&stop, true);
+        return;
+    }
+    atomic_store(&stop, true);
+    alarm(STOP_MAX_S);
 }
 
 struct crew {
@@ -223,10 +238,15 @@ static void watch(const struct crew *crew)
     int64_t logged_ms = began_ms;
     bool has_terminal = isatty(STDERR_FILENO);
     bool has_progress = false;
+    bool is_ending = false; /* by itself; a signal sets the alarm */
     while (join_ended(crew) > 0) {
         struct timespec pause = {0, 20000000};
         nanosleep(&pause, NULL);
         int64_t now_ms = day_monotonic_ms();
+        if (atomic_load(&has_failed) && !is_ending) {
+            is_ending = true;
+            alarm(STOP_MAX_S);
+        }
         if (wants_stats || now_ms - logged_ms >= LOG_EVERY_MS) {
             wants_stats = 0;
             logged_ms = now_ms;
@@ -396,6 +416,8 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
+    action.sa_handler = on_alarm;
+    sigaction(SIGALRM, &action, NULL);
     if (err.code == FX_OK && digest_open(&err) == FX_OK)
         (void)(run(&options, &err) == FX_OK);
     if (err.code != FX_OK)

@@ -2,8 +2,10 @@
 """What happens in the consumers' group while fx-rollup runs: partitions are added, which it finds,
 claims and counts by itself; another takes a worker's name."""
 
+import os
 import signal
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -115,3 +117,35 @@ def test_a_worker_that_loses_its_name_while_it_drains_ends_well(system):
     assert code == 0, result
     system.count()
     assert set(counted(system).values()) == {3}
+
+
+def sessions_of(system, process):
+    """The pids of PostgreSQL's ends of a process's connections."""
+    folder = Path(f"/proc/{process.popen.pid}")
+    ours = {os.readlink(link) for link in (folder / "fd").iterdir()}
+    lines = [line.split() for line in (folder / "net/tcp").read_text().splitlines()[1:]]
+    ports = [int(words[1].split(":")[1], 16) for words in lines if f"socket:[{words[9]}]" in ours]
+    query = "SELECT pid FROM pg_stat_activity WHERE client_port = ANY (%s)"
+    return [row["pid"] for row in system.rows(query, ports)]
+
+
+def test_a_database_that_hangs_does_not_keep_it_from_stopping(system):
+    """It neither answers nor hangs up, as a machine that was put to sleep."""
+    rollup = system.start("fx-rollup", "--resend-after", 1)
+    wait_until(lambda: "ev=claim" in rollup.result().err, 60, "it has partitions")
+    time.sleep(2)  # whoever asks for missing numbers is connected
+    pids = sessions_of(system, rollup)
+    assert len(pids) >= 2
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        post_of(system, 0).send(*range(1, 4))
+        time.sleep(3)  # by then somebody has asked
+        rollup.signal(signal.SIGTERM)
+        assert rollup.wait() == 4, rollup.result()
+        assert "ev=stuck" in rollup.result().err
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    system.count()
+    assert counted(system)[0] == 3
