@@ -4,11 +4,14 @@
 
 #include "fake_shortage.h"
 
+#include "../../consumers/ask.h"
 #include "../../consumers/cells.h"
 #include "../../consumers/ledger.h"
 #include "../../consumers/levels.h"
 #include "../../consumers/marks.h"
 #include "../../consumers/plan.h"
+#include "../../consumers/store_array.h"
+#include "../../schemas/wire.h"
 
 static enum fx_code load_regions(struct fx_err *err)
 {
@@ -311,6 +314,60 @@ static void marks_that_grow(void **state)
     assert_true(fail_each(add_marks, 1, REPORTED).count >= 3);
 }
 
+/* ---- what goes to PostgreSQL and to the posts ---- */
+
+static enum fx_code fill_array(struct fx_err *err)
+{
+    struct array array = {BUF_INIT, 0, false};
+    array_begin(&array, ARRAY_TEXT);
+    for (int i = 0; i < 3000; i++) {
+        if (i % 3 == 0)
+            array_add_null(&array);
+        else if (i % 3 == 1)
+            array_add_int8(&array, i);
+        else
+            array_add_text(&array, "a text that is longer than a number");
+    }
+    array_end(&array);
+    if (buf_check(&array.buf, err) == FX_OK)
+        say("%d %016" PRIx64, (int)array.count,
+            wire_fingerprint((const char *)array.buf.data, array.buf.size));
+    array_release(&array);
+    return err->code;
+}
+
+static void an_array(void **state)
+{
+    (void)state;
+    assert_true(fail_each(fill_array, 1, REPORTED).count >= 3);
+}
+
+static enum fx_code write_request(struct fx_err *err)
+{
+    static struct ask ask;
+    const struct ask_policy policy = {600000, 10000000};
+    const struct ask_run run = {10000000, -1, 0, false};
+    struct buf body = BUF_INIT;
+    ask_reset(&ask);
+    for (int64_t i = 0; i < 400; i++) {
+        const struct ask_gap gap = {"fangxian.checkpoint", i % 9, 10 * i + 1, 10 * i + 5, 1000};
+        ask_add(&ask, &policy, &gap, &run);
+    }
+    const struct ask_known nothing = {0, 0, ""};
+    assert_int_equal(ask_decide(&ask, &policy, &nothing).action, ASK_SEND);
+    ask_write_body(&ask, &body);
+    if (buf_check(&body, err) == FX_OK)
+        say("%016" PRIx64, wire_fingerprint((const char *)body.data, body.size));
+    buf_release(&body);
+    return err->code;
+}
+
+static void a_request(void **state)
+{
+    (void)state;
+    assert_true(fail_each(write_request, 1, REPORTED).count >= 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +377,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(cells_that_grow, open_kinds, close_kinds),
         cmocka_unit_test(a_ledger),
         cmocka_unit_test(marks_that_grow),
+        cmocka_unit_test(an_array),
+        cmocka_unit_test(a_request),
     };
     lead_jansson();
     return cmocka_run_group_tests(tests, NULL, NULL);
