@@ -110,11 +110,9 @@ def test_a_worker_that_loses_its_name_while_it_drains_ends_well(system):
         time.sleep(1)
         rollup.signal(signal.SIGTERM)
         take_name(system, "dusk-0")
+        assert rollup.wait() == 0, rollup.result()
         other.rollback()
-    code = rollup.wait()
-    result = rollup.result()
-    assert "effect=stops" in result.err, result
-    assert code == 0, result
+    assert "effect=stops" in rollup.result().err, rollup.result()
     system.count()
     assert set(counted(system).values()) == {3}
 
