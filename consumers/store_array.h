@@ -5,7 +5,8 @@
  *   ndim = 1 | has null | element type | count | lower bound = 1 | (size | bytes)*   all int32, BE
  *
  * Source: PostgreSQL 15, src/backend/utils/adt/arrayfuncs.c (array_recv).
- * An allocation that failed shows at buf_check of buf, and nothing after it is added. Memory is kept from array_begin to array_begin.
+ * An allocation that failed shows at buf_check of buf, and nothing after it is added. Memory is
+ * kept from array_begin to array_begin.
  */
 #ifndef FX_STORE_ARRAY_H
 #define FX_STORE_ARRAY_H

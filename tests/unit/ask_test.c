@@ -292,7 +292,7 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(the_first_request_says_it_all),
                                        TEST(a_gap_may_fill_by_itself_first),
                                        TEST(a_gap_from_far_ahead_is_asked_for),
-        TEST(a_partition_that_is_behind_is_not_judged),
+                                       TEST(a_partition_that_is_behind_is_not_judged),
                                        TEST(what_its_source_gave_up_is_not_asked_for),
                                        TEST(a_quarantined_run_is_left_alone),
                                        TEST(the_same_is_asked_again_after_a_wait),

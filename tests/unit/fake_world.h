@@ -100,9 +100,8 @@ struct world {
     bool until_end;
     int region_count;
     int64_t region_from[WORLD_PARTS]; /* offset from which the last region is known */
-    bool accept_simulated;
-    bool is_redefined; /* the definitions are others than the worker's */
-    bool is_producer_time;
+    bool is_redefined;                /* the definitions are others than the worker's */
+    bool accept_simulated, is_producer_time;
     const char *cluster; /* what Kafka calls itself */
     enum fate fates[8];  /* of the next flushes */
     int fate_count;
