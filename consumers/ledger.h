@@ -14,9 +14,9 @@
  * by side; the caller forgets all of them at any doubt (ledger_reset).
  *
  * Pure. Limits: LEDGER_GAPS_MAX gaps per run, then it is quarantined; LEDGER_JUMP_MAX numbers at
- * one jump; LEDGER_TOLD_MAX for what a heartbeat tells of without our having met it, so that the sum
- * over a million sources is a bigint; entries_max, then FX_EFULL. Pointers to entries are good until
- * the next ledger_find.
+ * one jump; LEDGER_TOLD_MAX for what a heartbeat tells of without our having met it, so that the
+ * sum over a million sources is a bigint; entries_max, then FX_EFULL. Pointers to entries are good
+ * until the next ledger_find.
  */
 #ifndef FX_LEDGER_H
 #define FX_LEDGER_H
