@@ -85,6 +85,8 @@ def judge_figures(rig, targets, args):
     targets.least("cells", found.cells, 10_000)
     targets.most("cells_differ", found.differ, 0)
     planted.judge(schemas, found, targets)
+    if schemas:
+        planted.compare_tables(rig.system, schemas, targets)
 
 
 def judge_audit(rig, targets):

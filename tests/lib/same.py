@@ -4,6 +4,7 @@
 What only says who counted when is left out: tokens, workers, times of claims and of fx-setup.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from psycopg import sql
@@ -31,6 +32,7 @@ class Same:
 
     cells: int = 0
     differing: int = 0
+    rows: Counter = field(default_factory=Counter)  # table: how many rows were compared
     texts: list = field(default_factory=list)  # the first ones, in words
 
     def __str__(self):
@@ -91,6 +93,7 @@ def compare(db, left, right, is_left_out=lambda table, key: False):
                 if one is not None and two is not None
                 else dict.fromkeys(columns or {"row"}, f"only in {left if two is None else right}")
             )
+            same.rows[table] += 1
             same.cells += max(1, len(columns))
             same.differing += len(wrong)
             if wrong:
