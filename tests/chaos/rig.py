@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient
 from load import SINKS, Load
 from proxy import Gate, Loop
 from psycopg import sql
-from stack import ROOT, is_alive
+from stack import PARTITIONS, ROOT, is_alive
 
 SESSION_MS = 6000  # of a consumer in the group; fx-rollup's own default is longer
 FULL, WRITES_FAIL, SYNCS_FAIL, SLOW = 1, 2, 4, 8
@@ -81,7 +81,8 @@ def make_system(stack, name="chaos", is_simulated=False):
 
     schemas = stack.home / "schemas"  # a copy: places are added while it runs
     shutil.copytree(ROOT / "schemas", schemas, ignore=shutil.ignore_patterns("*.c", "*.h"))
-    system = Watched(name, schemas=schemas, partitions=4, is_simulated=is_simulated)
+    system = Watched(name, schemas=schemas, partitions=PARTITIONS,
+                     is_simulated=is_simulated)
     system.admin = AdminClient(quiet)
     return system
 

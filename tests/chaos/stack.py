@@ -19,6 +19,7 @@ import psycopg
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PG_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
+PARTITIONS = 4  # of a topic, until somebody adds some
 
 
 def free_port():

@@ -24,12 +24,12 @@ class FromDays(FromJournal):
             with open(path_of(folder, self.sink.name, day), "rb") as lines:
                 yield from lines
 
-    def note(self, source, at_ms):
+    def note(self, source, at_ms, _sign):
         self.times[source] += hash((source, at_ms))
 
 
 class FromKafkaToo(FromKafka):
-    def note(self, source, at_ms):
+    def note(self, source, at_ms, _sign):
         self.found[source] += hash((source, at_ms))
 
     def sources(self):
