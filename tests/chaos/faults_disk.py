@@ -3,9 +3,9 @@
 
 import json
 import shutil
-import socket
 
 from faults import POSTS, Fault
+from faults_process import reach
 from lib.system import wait_until
 from load import SINKS
 from rig import FULL, SLOW, SYNCS_FAIL, WRITES_FAIL
@@ -145,27 +145,15 @@ class ClonedImage(BaseImage):
                 return
             # the other lane has the broker away: what is left is sent another time
             clone = self.rig.system.start(self.sink.program, *words, env=self.one.env)
-            wait_until(lambda: self._connect(path), 30, "the clone's socket", every=0.05).close()
+            reach(path).close()
         assert clone.stop(60).code == 0, clone.result()
 
     def write(self, path):
         """Lines of the clone's own, from the writer's journal on."""
         lines = self.rig.load.extra_lines(self.sink, self.LINES, self.pick.random())
-        client = wait_until(lambda: self._connect(path), 30, "the clone's socket", every=0.05)
-        with client, client.makefile("rb") as answers:
+        with reach(path) as client, client.makefile("rb") as answers:
             client.sendall("".join(line + "\n" for line in lines).encode())
             return sum(json.loads(answers.readline())["ok"] for _ in lines)
-
-    @staticmethod
-    def _connect(path):
-        client = socket.socket(socket.AF_UNIX)
-        client.settimeout(20)
-        try:
-            client.connect(str(path))
-        except OSError:
-            client.close()
-            return None
-        return client
 
     def evidence(self):
         if self.answered != self.LINES:

@@ -7,6 +7,7 @@ import time
 
 from faults import POSTS, Fault
 from lib.system import wait_until
+from load import connect
 from rig import SESSION_MS
 
 OTHERS_GO_ON_S = 20
@@ -14,6 +15,18 @@ OTHERS_GO_ON_S = 20
 
 def state_of(pid):
     return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+def reach(path):
+    """A connection to a post, as soon as it listens."""
+
+    def attempt():
+        try:
+            return connect(path, 20)
+        except OSError:
+            return None
+
+    return wait_until(attempt, 30, f"{path} answers", every=0.05)
 
 
 class BaseRollups(Fault):
@@ -201,14 +214,50 @@ class KillAllProducers(BaseProducers):
 
 
 class StopProducer(BaseProducers):
+    """It answers nobody and takes nothing: what is asked over its socket stays unanswered, and of a
+    followed file it reads no byte, however many are added."""
+
     hold_s = (1.0, 4.0)
+    client = None
 
     def strike(self):
         self.one = self.victim()
+        self.sink = next(sink for sink in self.rig.SINKS if sink.name == self.one.name)
+        self.client = reach(self.sink.command_path(self.rig.folder))
         self.one.tell(signal.SIGSTOP)
+        wait_until(lambda: state_of(self.one.pid) == "T", 5, "it stands still")
+        self.at, self.before = time.monotonic(), self.followed()
+        self.client.sendall(b'{"command":"status"}\n')
+
+    def followed(self):
+        """(bytes read, bytes there) of the file it follows; None: none."""
+        path = self.rig.folder / f"{self.sink.name}.in"
+        for link in pathlib.Path(f"/proc/{self.one.pid}/fd").iterdir():
+            if not self.sink.is_socket and link.readlink() == path.resolve():
+                told = pathlib.Path(f"/proc/{self.one.pid}/fdinfo/{link.name}").read_text()
+                return int(told.split()[1]), path.stat().st_size
+        return None
+
+    def is_unanswered(self):
+        self.client.setblocking(False)
+        try:
+            self.client.recv(1)
+        except BlockingIOError:
+            return True
+        return False
 
     def evidence(self):
-        return f"{self.one.name}: state T" if state_of(self.one.pid) == "T" else None
+        if state_of(self.one.pid) != "T" or not self.is_unanswered():
+            return None
+        text = f"{self.one.name}: state T, unanswered for {time.monotonic() - self.at:.1f} s"
+        after = self.followed()
+        if after is None:
+            return text
+        if self.before is None or after[0] != self.before[0]:
+            return None
+        return f"{text}, {after[1] - after[0]} bytes unread, of {after[1] - self.before[1]} added"
 
     def heal(self):
         self.one.tell(signal.SIGCONT)
+        if self.client:
+            self.client.close()
