@@ -18,6 +18,7 @@ class Fault:
     weight = 1
     hold_s = (0.3, 1.5)  # between strike and evidence
     is_long = False  # only in the long form
+    may_end_posts = False  # one that opens its outbox meanwhile may end with 5
 
     def __init_subclass__(cls):
         super().__init_subclass__()
@@ -52,6 +53,12 @@ class Struck:
     took_s: float
     evidence: str
     trouble: str = ""
+    began: float = 0  # monotonic
+    may_end_posts: bool = False
+
+    def is_about(self, at, after_s):
+        """Whether that moment lies within the fault, its healing or so many seconds after it."""
+        return self.began <= at <= self.began + self.took_s + after_s
 
 
 def deck(lane, pick, is_long, only):
@@ -114,4 +121,5 @@ class Lane:
             trouble += traceback.format_exc(limit=-3)
         ended = time.monotonic()
         at = began - self.began
-        return Struck(self.name, number, kind.name(), at, ended - began, evidence, trouble)
+        told = (self.name, number, kind.name(), at, ended - began, evidence, trouble)
+        return Struck(*told, began, kind.may_end_posts)

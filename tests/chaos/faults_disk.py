@@ -17,6 +17,7 @@ class BaseDisk(Fault):
     lane = POSTS
     hold_s = (1.0, 3.0)
     mode, counter, delay_us = 0, "", 0
+    may_end_posts = True
 
     def strike(self):
         self.who = self.pick.choice(sorted(self.rig.disks))

@@ -123,7 +123,7 @@ def run(args, targets):
         struck = play(rig, args)
         codes = rig.drain()
         judge_faults(struck, rig, targets)
-        rig.judge_ends(codes, targets)
+        rig.judge_ends(codes, struck, targets)
         judge_audit(rig, targets)  # soon: nobody counts any more, and that is a finding in a minute
         judge_figures(rig, targets, args)
         if not args.no_cuts:

@@ -15,11 +15,13 @@ import time
 import psycopg
 from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
+from faults import CITY
 from load import SINKS, Load
 from proxy import Gate, Loop
 from psycopg import sql
 from stack import PARTITIONS, ROOT, is_alive
 
+HEALED_S = 20  # after a fault a worker may still find out that its partition was taken
 SESSION_MS = 6000  # of a consumer in the group; fx-rollup's own default is longer
 FULL, WRITES_FAIL, SYNCS_FAIL, SLOW = 1, 2, 4, 8
 
@@ -137,21 +139,47 @@ class Servant:
             self.is_wanted = False
             if self.process.kill():
                 return None if is_alive(pid) else pid
-            if was_wanted:  # it had ended by itself
-                self.ends.append(self.process.popen.returncode)
+            if was_wanted:
+                self.note_end()
             return None
+
+    def note_end(self):
+        """It ended by itself."""
+        self.ends.append((time.monotonic(), self.process.popen.returncode))
+
+    def restart(self):
+        """kill -9 and a new start at once, unless it is down on purpose."""
+        with self.lock:
+            if self.is_wanted:
+                self.kill()
+                self.start()
 
     def tend(self):
         """Starts it again if it ended by itself; notes with what status."""
         with self.lock:
             if self.is_wanted and not self.is_running():
-                self.ends.append(self.process.popen.returncode)
+                self.note_end()
                 self.start()
 
     def stop(self, seconds=90):
         with self.lock:
             self.is_wanted = False
             return self.process.stop(seconds)
+
+
+def unexplained_ends(servant, is_post, struck):
+    """Ends of a program by itself about which no fault was, as texts. Any fault of the city's
+    explains one of a worker; one of a disk all of its post, which is started again at once."""
+    faults = [one for one in struck
+              if (one.may_end_posts if is_post else one.lane == CITY) and one.evidence]
+    texts = []
+    for at, code in servant.ends:
+        fault = next((one for one in faults if one.is_about(at, HEALED_S)), None)
+        if fault is None:
+            texts.append(f"{servant.name} ended with {code} at {at:.1f}, about which no fault was")
+        elif not is_post:
+            faults.remove(fault)
+    return texts
 
 
 class Rig:
@@ -305,15 +333,21 @@ class Rig:
             codes[name] = rollup.stop(60).code
         return codes
 
-    def judge_ends(self, codes, targets, prefix=""):
+    def judge_ends(self, codes, struck, targets, prefix=""):
         """Nobody ended but by a fault or at the end. A post that had to refuse a line ends with 1
         then, one whose disk fails while it opens its outbox with 5 at once; a worker whose
         partition was taken may end with 4. They are started again."""
-        ends = {servant.name: servant.ends for servant in self.servants()}
+        ends = {servant.name: [code for _, code in servant.ends] for servant in self.servants()}
         print(f"ended by themselves: {ends}; at the end: {codes}")
         strange = [(n, code) for n, some in ends.items() for code in some
                    if code != (5 if n in self.producers else 4)]
         targets.most(f"{prefix}ended_by_themselves", len(strange), 0)
+        unexplained = []
+        for servant in self.servants():
+            unexplained += unexplained_ends(servant, servant.name in self.producers, struck)
+        for text in unexplained:
+            print(f"  {text}")
+        targets.most(f"{prefix}ends_unexplained", len(unexplained), 0)
         wrong = [n for n, code in codes.items() if code > (1 if n in self.producers else 0)]
         wrong += [n for n, code in codes.items() if code < 0]
         targets.most(f"{prefix}wrong_exit_statuses", len(wrong), 0)

@@ -176,7 +176,7 @@ def run(args, targets):
 
         maker, faults = Maker(plan, city), Faults(city, args.seed)
         samples = soak(city, maker, faults, args)
-        city.judge_ends(city.drain(), targets, "soak_")
+        city.judge_ends(city.drain(), faults.struck, targets, "soak_")
         keep(samples)
         judge_faults(faults.struck, targets)
         judge_growth(city, samples, targets)
