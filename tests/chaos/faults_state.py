@@ -11,6 +11,9 @@ PARTITIONS_MAX = 12
 
 
 class AddPartitions(Fault):
+    """A run keeps its partition, so a post that follows a file is killed and started again: some of
+    its sources go to the new ones."""
+
     hold_s = (1.0, 3.0)
 
     def strike(self):
@@ -20,12 +23,17 @@ class AddPartitions(Fault):
         if more > self.before:
             rig.partitions = rig.system.partitions = more
             rig.system.setup()
+            rig.producers[self.pick.choice(("gate", "swab"))].restart()
 
     def evidence(self):
-        topics = self.rig.system.admin.list_topics(timeout=20).topics
-        topic = self.rig.system.topic("checkpoint")
-        count = len(topics[topic].partitions)
-        return f"{self.before} partitions became {count}" if count > self.before else None
+        if self.rig.partitions == self.before:
+            return None
+        added = wait_until(self.in_added, 30, "something comes to the added partitions", every=0.2)
+        return f"{self.before} partitions became {self.rig.partitions}, {added} messages in these"
+
+    def in_added(self):
+        ends = self.rig.end_offsets().items()
+        return sum(end for (_, partition), end in ends if partition >= self.before)
 
 
 class Swap(Fault):
