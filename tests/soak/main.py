@@ -104,11 +104,16 @@ def soak(city, maker, faults, args):
     return samples
 
 
-def judge_faults(struck, targets):
+def judge_faults(struck, kinds, targets):
     counted = [one for one in struck if one.evidence and not one.trouble]
     for name, count in sorted(Counter(one.name for one in counted).items()):
         tell(f"struck {name} {count}")
     targets.least("soak_faults", len(counted), FAULTS)
+    targets.least("soak_fault_kinds", len({one.name for one in counted}), kinds)
+    vain = [one for one in struck if not one.evidence]
+    for one in vain:
+        tell(f"without evidence: {one.name} {one.trouble}")
+    targets.most("soak_faults_without_evidence", len(vain), len(struck) // 10)
     targets.most("soak_faults_not_healed", sum(bool(one.trouble) for one in struck), 0)
 
 
@@ -172,13 +177,13 @@ def run(args, targets):
         from posts import City
 
         city = City(stack, plan)
-        from mortal import Faults
+        from mortal import ONLY, Faults
 
         maker, faults = Maker(plan, city), Faults(city, args.seed)
         samples = soak(city, maker, faults, args)
         city.judge_ends(city.drain(), faults.struck, targets, "soak_")
         keep(samples)
-        judge_faults(faults.struck, targets)
+        judge_faults(faults.struck, len(ONLY), targets)
         judge_growth(city, samples, targets)
         judge_outboxes(city, targets)
         judge_figures(city, targets)
