@@ -55,7 +55,7 @@ class Swap(Fault):
         finally:
             assert counter.stop(60).code == 0, counter.result()
         if result.code == 1:
-            system.run("fx-rollup", "--redrive")
+            system.run("fx-rollup", "--redrive", "unknown_region")
             self.mended = f", then re-driven: {result.out.strip()[-200:]}"
 
     def is_swapped(self):
@@ -78,6 +78,28 @@ class Swap(Fault):
         return f"table {self.before} was live, now {after}: swapped under load{self.mended}"
 
 
+class Nonsense(Fault):
+    """Somebody writes into a topic what is no event: it is rejected, and stays so."""
+
+    hold_s = (0.0, 0.2)
+
+    def strike(self):
+        rig, sink = self.rig, self.pick.choice(SINKS)
+        self.before, self.more = rig.nonsense, self.pick.randint(20, 200)
+        rig.nonsense += self.more
+        for number in range(self.more):
+            value = b"%d no event" % self.pick.randrange(10**9)
+            rig.system.send(sink.kind, f"NOBODY-{number}", value)
+        rig.system.forget_topics()
+
+    def evidence(self):
+        wait_until(self.are_rejected, 60, "nonsense is rejected", every=0.1)
+        return f"{self.more} messages that are no events, rejected"
+
+    def are_rejected(self):
+        return self.rig.rejected("undecodable") >= self.before + self.more
+
+
 class Redrive(Fault):
     """Events of a place that the city does not know yet are rejected; the place is added, and
     they are counted after all, while the workers go on."""
@@ -98,16 +120,13 @@ class Redrive(Fault):
         self.rejected = wait_until(self.are_rejected, 60, "they are rejected", every=0.1)
 
     def are_rejected(self):
-        query = "SELECT count(*) FROM {s}.rejected_event WHERE reason = 'unknown_region'"
-        count = self.rig.system.value(query)
+        count = self.rig.rejected("unknown_region")
         return count if count >= self.LINES else None
 
     def evidence(self):
         self.add_place()
         done = self.rig.system.run("fx-rollup", "--redrive", "unknown_region", code=None)
-        left = self.rig.system.value(
-            "SELECT count(*) FROM {s}.rejected_event WHERE reason = 'unknown_region'"
-        )
+        left = self.rig.rejected("unknown_region")
         if done.code != 0 or left:
             raise AssertionError(f"{left} stay rejected: {done}")
         return f"{self.rejected} of a place unknown were rejected, and re-driven under load"

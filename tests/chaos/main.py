@@ -100,13 +100,14 @@ def judge_audit(rig, targets):
         (section, finding)
         for section in faults
         for finding in report["findings"].get(section, [])
-        if finding.get("source") not in rig.excused(section)
+        if not rig.is_excused(section, finding)
     ]
     for one in strange[:10]:
         print(f"  audit: {one}")
     sizes = {section: len(rows) for section, rows in report["findings"].items() if rows}
     print(f"fx-audit: exit {result.code}, {report['verdict']}, findings {sizes}")
     targets.most("audit_findings", len(strange), 0)
+    targets.most("rejected_wrong", abs(rig.rejected("undecodable") - rig.nonsense), 0)
     is_fine = result.code == (1 if any(report["findings"].get(s) for s in faults) else 0)
     targets.most("audit_exit_wrong", int(not is_fine), 0)
 

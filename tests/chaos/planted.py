@@ -44,7 +44,7 @@ SOUND = "sound"  # the program as it is: nothing may differ
 ROWS = 10_000  # in all tables together, at least
 # of tests/lib/same.py's tables, those that the load fills
 HOLD_ROWS = (
-    "source_ledger source_day source_hour source_tally reversal corrected_event"
+    "source_ledger source_day source_hour source_tally reversal corrected_event rejected_event"
     " checkpoint_town checkpoint_source screening_city quarantine_town_total"
 ).split()
 BEFORE = "static enum fx_code count_event("

@@ -207,6 +207,7 @@ class Rig:
         self.rolled_back = {"killed": [], "promoted": []}  # counted offsets PostgreSQL lost
         self.places = []  # codes that were added
         self.marked = set()  # sources whose outbox was cloned or restored
+        self.nonsense = 0  # messages that are no events
         self.at_rest = threading.Lock()  # who has told the writer of a sink to pause
         self.over = threading.Event()
         self.tender = threading.Thread(target=self._tend, daemon=True)
@@ -277,6 +278,10 @@ class Rig:
     def counted(self):
         return sum(offset for offset, _ in self.positions().values())
 
+    def rejected(self, reason):
+        query = "SELECT count(*) FROM {s}.rejected_event WHERE reason = %s"
+        return self.system.value(query, reason)
+
     def backends(self, where="true"):
         """Sessions of fx-rollup."""
         return self.system.rows(
@@ -293,15 +298,15 @@ class Rig:
             out |= {(topic, p): end for p, end in enumerate(self.system.ends(sink.kind))}
         return out
 
-    def excused(self, section):
-        """Sources of which fx-audit rightly says so: what was cloned or restored, and what had to
-        refuse a line because its disk was full."""
+    def is_excused(self, section, finding):
+        """fx-audit says so rightly: of what was cloned or restored, of a post that had to refuse a
+        line because its disk was full, of messages that are no events."""
         if section == "runs":
-            return self.marked
+            return finding.get("source") in self.marked
         if section == "refused":
             full = [s for s in self.SINKS if self.load.shared[s.name].refused.value > 0]
-            return {name for sink in full for name in sink.source_names()}
-        return set()
+            return any(finding.get("source") in sink.source_names() for sink in full)
+        return section == "rejected" and finding.get("reason") == "undecodable"
 
     def retarget(self):
         """The gates lead to the present primary."""
