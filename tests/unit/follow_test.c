@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../common/log.h"
-#include "../../producers/follow.h"
-#include "scratch.h"
+#include "followed.h"
 
 #include <errno.h>
 #include <fcntl.h>
-
-struct bench {
-    struct scratch scratch;
-    char path[512];
-    struct follow follow;
-    struct fx_err err;
-};
 
 static int folder_syncs;
 static int sync_errno; /* what the next sync of a folder fails with; 0: it does not */
@@ -29,73 +20,6 @@ int __wrap_fsync(int file)
     folder_syncs++;
     errno = sync_errno;
     return sync_errno == 0 ? __real_fsync(file) : -1;
-}
-
-static int set_up(void **state)
-{
-    static struct bench bench;
-    bench = (struct bench){0};
-    fx_log_open("follow_test", FX_LOG_ERROR);
-    scratch_open(&bench.scratch);
-    memcpy(bench.path, scratch_write(&bench.scratch, "log", ""), sizeof bench.path);
-    const struct outbox_position none = {0};
-    if (follow_open(&bench.follow, bench.path, &none, &bench.err) != FX_OK)
-        return -1;
-    *state = &bench;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct bench *bench = *state;
-    follow_close(&bench->follow);
-    scratch_close(&bench->scratch);
-    return 0;
-}
-
-static void add(struct bench *bench, const char *text)
-{
-    FILE *file = fopen(bench->path, "ab");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-}
-
-/* All lines that are there now, joined by '|'. */
-static const char *take(struct bench *bench)
-{
-    static char joined[1024];
-    size_t used = 0;
-    joined[0] = '\0';
-    for (;;) {
-        enum lines_found found;
-        const char *text;
-        size_t size;
-        if (follow_next(&bench->follow, &found, &text, &size, &bench->err) != FX_OK)
-            fail_msg("%s", bench->err.text);
-        if (found == LINES_NONE)
-            return joined;
-        const char *what = found == LINES_TOO_LONG ? "(long)" : text;
-        int length = found == LINES_TOO_LONG ? 6 : (int)size;
-        used += (size_t)snprintf(joined + used, sizeof joined - used, "%s%.*s", used > 0 ? "|" : "",
-                                 length, what);
-    }
-}
-
-/* As after a crash: a new follower begins at the position the old one had reached. */
-static void restart(struct bench *bench)
-{
-    const struct outbox_position at = bench->follow.at;
-    follow_close(&bench->follow);
-    assert_int_equal(follow_open(&bench->follow, bench->path, &at, &bench->err), FX_OK);
-}
-
-static void rotate(struct bench *bench, const char *suffix)
-{
-    char old[640];
-    snprintf(old, sizeof old, "%s.%s", bench->path, suffix);
-    assert_int_equal(rename(bench->path, old), 0);
-    add(bench, "");
 }
 
 static void takes_whole_lines_only(void **state)
@@ -285,7 +209,7 @@ static void takes_a_line_of_the_limit(void **state)
     lines_release(&lines);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, followed_open, followed_close)
 
 int main(void)
 {

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "follow_find.h"
+
+#include "../schemas/wire.h"
+#include "lines.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NAME_SIZE 256
+#define TRIES 2 /* a file that is renamed while the directory is read may be missed */
+
+bool find_directory(const char *path, char directory[FIND_DIRECTORY_SIZE])
+{
+    const char *slash = strrchr(path, '/');
+    int length = slash == NULL ? snprintf(directory, FIND_DIRECTORY_SIZE, ".")
+                               : snprintf(directory, FIND_DIRECTORY_SIZE, "%.*s",
+                                          (int)(slash - path + 1), path);
+    return length > 0 && length < FIND_DIRECTORY_SIZE;
+}
+
+/* What errno says of a call: a file that is not there, or no longer, is no error. */
+static enum fx_code judge(const char *name, struct fx_err *err)
+{
+    if (errno == ENOENT)
+        return FX_OK;
+    return fx_err_set(err, errno == ENOMEM ? FX_EMEMORY : FX_EDISK, "%s: %s", name,
+                      strerror(errno));
+}
+
+static void drop(struct found_file *found)
+{
+    if (found->file >= 0)
+        close(found->file);
+    found->file = -1;
+}
+
+/* A FIFO is not waited for: it would be until somebody writes to it. */
+static enum fx_code open_at(int directory, const char *name, struct found_file *found,
+                            struct fx_err *err)
+{
+    found->file = openat(directory, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (found->file < 0)
+        return judge(name, err);
+    if (fstat(found->file, &found->status) == 0)
+        return FX_OK;
+    fx_err_set(err, FX_EDISK, "%s: %s", name, strerror(errno));
+    drop(found);
+    return err->code;
+}
+
+enum fx_code find_path(const char *path, struct found_file *found, struct fx_err *err)
+{
+    if (open_at(AT_FDCWD, path, found, err) != FX_OK || found->file < 0 ||
+        S_ISREG(found->status.st_mode))
+        return err->code;
+    drop(found);
+    return fx_err_set(err, FX_ECONFIG, "%s is no file that could be followed", path);
+}
+
+/* ---- the file of a position ---- */
+
+static bool is_file_of(const struct stat *status, const struct outbox_position *at)
+{
+    return (int64_t)status->st_ino == at->inode && (int64_t)status->st_dev == at->device;
+}
+
+/* Opens name if it is the file of the position. */
+static enum fx_code open_own(int directory, const char *name, const struct outbox_position *at,
+                             struct found_file *found, struct fx_err *err)
+{
+    struct stat status;
+    found->file = -1;
+    if (fstatat(directory, name, &status, 0) != 0)
+        return judge(name, err);
+    if (is_file_of(&status, at) && open_at(directory, name, found, err) == FX_OK &&
+        found->file >= 0 && !is_file_of(&found->status, at))
+        drop(found);
+    return err->code;
+}
+
+static enum fx_code open_directory(const char *path, DIR **entries, struct fx_err *err)
+{
+    char directory[FIND_DIRECTORY_SIZE];
+    *entries = NULL;
+    if (!find_directory(path, directory))
+        return FX_OK;
+    *entries = opendir(directory);
+    return *entries == NULL ? judge(directory, err) : FX_OK;
+}
+
+/* The name that the file of inode has in the directory; "": none. */
+static enum fx_code find_name(DIR *entries, int64_t inode, char name[NAME_SIZE], struct fx_err *err)
+{
+    const struct dirent *entry;
+    name[0] = '\0';
+    rewinddir(entries);
+    for (errno = 0; (entry = readdir(entries)) != NULL; errno = 0)
+        if ((int64_t)entry->d_ino == inode) {
+            snprintf(name, NAME_SIZE, "%s", entry->d_name);
+            return FX_OK;
+        }
+    return errno == 0 ? FX_OK : judge("a followed file's directory", err);
+}
+
+enum fx_code find_position(const char *path, const struct outbox_position *at,
+                           struct found_file *found, struct fx_err *err)
+{
+    DIR *entries;
+    char name[NAME_SIZE];
+    enum fx_code code = open_own(AT_FDCWD, path, at, found, err);
+    if (code != FX_OK || found->file >= 0)
+        return code;
+    code = open_directory(path, &entries, err);
+    for (int i = 0; code == FX_OK && entries != NULL && found->file < 0 && i < TRIES; i++) {
+        code = find_name(entries, at->inode, name, err);
+        if (code == FX_OK && name[0] != '\0')
+            code = open_own(dirfd(entries), name, at, found, err);
+    }
+    if (entries != NULL)
+        closedir(entries);
+    return code;
+}
+
+enum fx_code find_believes(int file, const struct outbox_position *at, bool *is_believed,
+                           struct fx_err *err)
+{
+    uint8_t bytes[LINES_MAX + 1];
+    struct stat status;
+    if (fstat(file, &status) != 0)
+        return fx_err_set(err, FX_EDISK, "read input: %s", strerror(errno));
+    *is_believed = status.st_size >= at->offset;
+    if (!*is_believed || at->line_size < 1 || at->line_size > (int64_t)sizeof bytes)
+        return FX_OK; /* at or within a line too long to be taken: no checksum was kept */
+    ssize_t got = pread(file, bytes, (size_t)at->line_size, at->offset - at->line_size);
+    if (got < 0)
+        return fx_err_set(err, FX_EDISK, "read input: %s", strerror(errno));
+    *is_believed = got == at->line_size &&
+                   wire_fingerprint((const char *)bytes, (size_t)got) == (uint64_t)at->crc;
+    return FX_OK;
+}
