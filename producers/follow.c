@@ -51,6 +51,8 @@ static enum fx_code open_position(struct follow *follow, struct fx_err *err)
         code = fx_err_set(err, FX_EDISK, "%s: %s", follow->path, strerror(errno));
     if (code == FX_OK && is_believed) {
         follow->file = found.file;
+        follow->at.device = (int64_t)found.status.st_dev;
+        follow->at.inode = (int64_t)found.status.st_ino;
         follow->lines.is_skipping = follow->at.line_size == FOLLOW_WITHIN;
         return FX_OK;
     }

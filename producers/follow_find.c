@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "follow_find.h"
 
+#include "../common/log.h"
 #include "../schemas/wire.h"
 #include "lines.h"
 
@@ -64,9 +65,11 @@ enum fx_code find_path(const char *path, struct found_file *found, struct fx_err
 
 /* ---- the file of a position ---- */
 
+/* By its inode alone: the number of a device is another one after a reboot or a mount (btrfs, NFS,
+ * overlay). Where that is some other file, the checksum says so. */
 static bool is_file_of(const struct stat *status, const struct outbox_position *at)
 {
-    return (int64_t)status->st_ino == at->inode && (int64_t)status->st_dev == at->device;
+    return (int64_t)status->st_ino == at->inode;
 }
 
 /* Opens name if it is the file of the position. */
@@ -107,6 +110,44 @@ static enum fx_code find_name(DIR *entries, int64_t inode, char name[NAME_SIZE],
     return errno == 0 ? FX_OK : judge("a followed file's directory", err);
 }
 
+enum fx_code find_believes(int file, const struct outbox_position *at, bool *is_believed,
+                           struct fx_err *err)
+{
+    uint8_t bytes[LINES_MAX + 1];
+    struct stat status;
+    *is_believed = false;
+    if (fstat(file, &status) != 0)
+        return fx_err_set(err, FX_EDISK, "read input: %s", strerror(errno));
+    if (status.st_size < at->offset)
+        return FX_OK;
+    if (at->line_size < 1 || at->line_size > (int64_t)sizeof bytes) {
+        *is_believed = true; /* at or within a line too long to be taken: no checksum was kept */
+        return FX_OK;
+    }
+    ssize_t got = pread(file, bytes, (size_t)at->line_size, at->offset - at->line_size);
+    if (got < 0)
+        return fx_err_set(err, FX_EDISK, "read input: %s", strerror(errno));
+    *is_believed = got == at->line_size &&
+                   wire_fingerprint((const char *)bytes, (size_t)got) == (uint64_t)at->crc;
+    return FX_OK;
+}
+
+/* The file under the path, if it holds the last line where the position says: one that was copied
+ * back. A position without a line is in any file. */
+static enum fx_code find_copy(const char *path, const struct outbox_position *at,
+                              struct found_file *found, struct fx_err *err)
+{
+    bool is_copy = false;
+    if (at->line_size < 1 || find_path(path, found, err) != FX_OK || found->file < 0)
+        return err->code;
+    enum fx_code code = find_believes(found->file, at, &is_copy, err);
+    if (!is_copy)
+        drop(found);
+    else
+        fx_log(FX_LOG_WARN, "follow_copied", "offset=%lld effect=goes_on", (long long)at->offset);
+    return code;
+}
+
 enum fx_code find_position(const char *path, const struct outbox_position *at,
                            struct found_file *found, struct fx_err *err)
 {
@@ -123,23 +164,5 @@ enum fx_code find_position(const char *path, const struct outbox_position *at,
     }
     if (entries != NULL)
         closedir(entries);
-    return code;
-}
-
-enum fx_code find_believes(int file, const struct outbox_position *at, bool *is_believed,
-                           struct fx_err *err)
-{
-    uint8_t bytes[LINES_MAX + 1];
-    struct stat status;
-    if (fstat(file, &status) != 0)
-        return fx_err_set(err, FX_EDISK, "read input: %s", strerror(errno));
-    *is_believed = status.st_size >= at->offset;
-    if (!*is_believed || at->line_size < 1 || at->line_size > (int64_t)sizeof bytes)
-        return FX_OK; /* at or within a line too long to be taken: no checksum was kept */
-    ssize_t got = pread(file, bytes, (size_t)at->line_size, at->offset - at->line_size);
-    if (got < 0)
-        return fx_err_set(err, FX_EDISK, "read input: %s", strerror(errno));
-    *is_believed = got == at->line_size &&
-                   wire_fingerprint((const char *)bytes, (size_t)got) == (uint64_t)at->crc;
-    return FX_OK;
+    return code == FX_OK && found->file < 0 ? find_copy(path, at, found, err) : code;
 }

@@ -27,16 +27,17 @@ bool find_directory(const char *path, char directory[FIND_DIRECTORY_SIZE]);
 FX_MUST_CHECK enum fx_code find_path(const char *path, struct found_file *found,
                                      struct fx_err *err);
 
-/*
- * Opens the file of the position, renamed perhaps. FX_EDISK, FX_EMEMORY: it cannot be looked for,
- * which does not mean that it is gone: its lines would be taken twice.
- */
-FX_MUST_CHECK enum fx_code find_position(const char *path, const struct outbox_position *at,
-                                         struct found_file *found, struct fx_err *err);
-
 /* Does file hold, in front of the position, the line that was taken last? FX_EDISK: it cannot be
  * read, which says neither yes nor no. */
 FX_MUST_CHECK enum fx_code find_believes(int file, const struct outbox_position *at,
                                          bool *is_believed, struct fx_err *err);
+
+/*
+ * Opens the file of the position, renamed perhaps; if there is none any more, the one under the
+ * path, where that is a copy: it holds the last line at the same place. FX_EDISK, FX_EMEMORY: it
+ * cannot be looked for, which does not mean that it is gone: its lines would be taken twice.
+ */
+FX_MUST_CHECK enum fx_code find_position(const char *path, const struct outbox_position *at,
+                                         struct found_file *found, struct fx_err *err);
 
 #endif

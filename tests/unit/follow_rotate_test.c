@@ -67,11 +67,67 @@ static void does_not_wait_for_the_writer_of_a_fifo(void **state)
     assert_holds(bench->err.text, "is no file that could be followed");
 }
 
+/* ---- a file that is another one by its numbers ---- */
+
+/* Numbers of devices change with a reboot. */
+static void knows_its_file_on_another_device(void **state)
+{
+    struct bench *bench = *state;
+    add(bench, "a\nb\n");
+    assert_string_equal(take(bench), "a|b");
+    for (int i = 0; i < 2; i++) { /* under its name, and rotated away */
+        bench->follow.at.device++;
+        restart(bench);
+        assert_string_equal(take(bench), "");
+        rotate(bench, "1");
+    }
+    add(bench, "c\n");
+    assert_string_equal(take(bench), "c");
+}
+
+/* Puts another file with text in the place of the one that is followed. */
+static void replace(struct bench *bench, const char *text)
+{
+    char fresh[640];
+    snprintf(fresh, sizeof fresh, "%s", scratch_write(&bench->scratch, "fresh", text));
+    assert_int_equal(rename(fresh, bench->path), 0);
+}
+
+/* A backup that was played back has other inodes. */
+static void goes_on_in_a_copy_of_its_file(void **state)
+{
+    struct bench *bench = *state;
+    add(bench, "a\nb\n");
+    assert_string_equal(take(bench), "a|b");
+    replace(bench, "a\nb\nc\n");
+    restart(bench);
+    assert_string_equal(take(bench), "c");
+    restart(bench);
+    assert_string_equal(take(bench), "");
+    replace(bench, "a\nb\nd\ne\n");
+    restart(bench);
+    assert_string_equal(take(bench), "a|b|d|e");
+}
+
+/* The file is there, so the other one is what came after it. */
+static void does_not_believe_a_copy_beside_its_file(void **state)
+{
+    struct bench *bench = *state;
+    add(bench, "a\nb\n");
+    assert_string_equal(take(bench), "a|b");
+    rotate(bench, "1");
+    replace(bench, "a\nb\nc\n");
+    restart(bench);
+    assert_string_equal(take(bench), "a|b|c");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, followed_open, followed_close)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(does_not_double_what_cannot_be_read),
-                                       TEST(does_not_wait_for_the_writer_of_a_fifo)};
+    const struct CMUnitTest tests[] = {
+        TEST(knows_its_file_on_another_device), TEST(goes_on_in_a_copy_of_its_file),
+        TEST(does_not_believe_a_copy_beside_its_file), TEST(does_not_double_what_cannot_be_read),
+        TEST(does_not_wait_for_the_writer_of_a_fifo)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
