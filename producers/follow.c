@@ -14,11 +14,11 @@
 #define CHUNK 65536
 #define FOLLOW_WITHIN (-1) /* line_size: offset lies within a line that was told as too long */
 
-static void restart_at(struct follow *follow, const struct stat *status)
+static void restart_at(struct follow *follow, const struct found_file *found)
 {
-    int64_t lines = follow->at.lines;
-    follow->at = (struct outbox_position){
-        .device = (int64_t)status->st_dev, .inode = (int64_t)status->st_ino, .lines = lines};
+    follow->at = (struct outbox_position){.device = (int64_t)found->status.st_dev,
+                                          .inode = (int64_t)found->status.st_ino,
+                                          .lines = follow->at.lines};
     lines_reset(&follow->lines);
 }
 
@@ -32,7 +32,7 @@ static enum fx_code open_path(struct follow *follow, struct fx_err *err)
         return code;
     follow->file = found.file;
     follow->is_name_synced = false;
-    restart_at(follow, &found.status);
+    restart_at(follow, &found);
     return FX_OK;
 }
 
@@ -74,31 +74,65 @@ enum fx_code follow_open(struct follow *follow, const char *path,
     return follow->file >= 0 ? FX_OK : open_path(follow, err);
 }
 
-/* At the end of what is written: was the file truncated, or another one put in its place? */
+/* What was read behind the position: a line without its end. */
+static size_t half_size(const struct follow *follow)
+{
+    return follow->lines.buf.size - follow->lines.at;
+}
+
+/* Does the file still hold what was read of it: the last line, and the half one behind it? */
+static enum fx_code check_read(const struct follow *follow, bool *has_line, bool *has_all,
+                               struct fx_err *err)
+{
+    size_t half = half_size(follow);
+    *has_all = false;
+    if (find_believes(follow->file, &follow->at, has_line, err) != FX_OK || !*has_line)
+        return err->code;
+    *has_all = half == 0;
+    if (*has_all)
+        return FX_OK;
+    const char *text = (const char *)follow->lines.buf.data + follow->lines.at;
+    const struct outbox_position behind = {.offset = follow->at.offset + (int64_t)half,
+                                           .line_size = (int64_t)half,
+                                           .crc = (int64_t)wire_fingerprint(text, half)};
+    return find_believes(follow->file, &behind, has_all, err);
+}
+
+/* Before more of the file is read: its size alone does not tell of a file that was truncated and
+ * has grown beyond the position since. Begins at 0 then; where only the half line was taken back,
+ * behind the last whole one. */
+static enum fx_code look_back(struct follow *follow, struct fx_err *err)
+{
+    bool has_line;
+    bool has_all;
+    if (check_read(follow, &has_line, &has_all, err) != FX_OK || has_all)
+        return err->code;
+    int64_t begin = has_line ? follow->at.offset : 0;
+    if (lseek(follow->file, begin, SEEK_SET) != begin)
+        return fx_err_set(err, FX_EDISK, "%s: %s", follow->path, strerror(errno));
+    fx_log(FX_LOG_WARN, "follow_truncated", "offset=%lld begins_at=%lld",
+           (long long)follow->at.offset, (long long)begin);
+    if (!has_line)
+        follow->at = (struct outbox_position){
+            .device = follow->at.device, .inode = follow->at.inode, .lines = follow->at.lines};
+    lines_reset(&follow->lines);
+    return FX_OK;
+}
+
+/* At the end of what is written: was another file put in the place of this one? */
 static enum fx_code look_around(struct follow *follow, bool *has_changed, struct fx_err *err)
 {
     struct stat here;
     struct stat there;
-    *has_changed = false;
     if (fstat(follow->file, &here) != 0)
         return fx_err_set(err, FX_EDISK, "%s: %s", follow->path, strerror(errno));
-    int64_t read_to = (int64_t)lseek(follow->file, 0, SEEK_CUR);
-    if (here.st_size < read_to) {
-        fx_log(FX_LOG_WARN, "follow_truncated", "offset=%lld size=%lld", (long long)read_to,
-               (long long)here.st_size);
-        *has_changed = true;
-        restart_at(follow, &here);
-        if (lseek(follow->file, 0, SEEK_SET) != 0)
-            return fx_err_set(err, FX_EDISK, "%s: %s", follow->path, strerror(errno));
-        return FX_OK;
-    }
+    int64_t read_to = follow->at.offset + (int64_t)half_size(follow);
     follow->is_stale = stat(follow->path, &there) != 0;
-    if (follow->is_stale || here.st_size > read_to ||
+    if (follow->is_stale || here.st_size != read_to ||
         (there.st_ino == here.st_ino && there.st_dev == here.st_dev))
         return FX_OK;
-    if (follow->lines.buf.size > follow->lines.at)
-        fx_log(FX_LOG_WARN, "follow_half_line", "bytes=%zu effect=not_taken",
-               follow->lines.buf.size - follow->lines.at);
+    if (half_size(follow) > 0)
+        fx_log(FX_LOG_WARN, "follow_half_line", "bytes=%zu effect=not_taken", half_size(follow));
     fx_log(FX_LOG_INFO, "follow_rotated", "offset=%lld", (long long)read_to);
     close(follow->file);
     follow->file = -1;
@@ -114,10 +148,19 @@ static enum fx_code read_more(struct follow *follow, bool *is_worth, struct fx_e
         if (open_path(follow, err) != FX_OK || follow->file < 0)
             return err->code;
     }
-    if (lines_read(&follow->lines, follow->file, &count, err) != FX_OK)
+    if (look_back(follow, err) != FX_OK ||
+        lines_read(&follow->lines, follow->file, &count, err) != FX_OK)
         return err->code;
     *is_worth = count > 0;
     return count == 0 ? look_around(follow, is_worth, err) : FX_OK;
+}
+
+/* Moves the position behind what was taken since before. */
+static void move_on(struct follow *follow, int64_t before)
+{
+    follow->at.offset += follow->lines.taken - before;
+    if (follow->at.line_size == FOLLOW_WITHIN && !follow->lines.is_skipping)
+        follow->at.line_size = 0;
 }
 
 enum fx_code follow_next(struct follow *follow, enum lines_found *found, const char **text,
@@ -126,18 +169,17 @@ enum fx_code follow_next(struct follow *follow, enum lines_found *found, const c
     int64_t before = follow->lines.taken;
     bool is_worth = true;
     while ((*found = lines_next(&follow->lines, text, size)) == LINES_NONE && is_worth) {
-        follow->at.offset += follow->lines.taken - before;
+        move_on(follow, before);
         before = follow->lines.taken;
         if (read_more(follow, &is_worth, err) != FX_OK)
             return err->code;
-        before = follow->lines.taken;
     }
-    follow->at.offset += follow->lines.taken - before;
+    move_on(follow, before);
     follow->is_at_end = *found == LINES_NONE;
     if (*found == LINES_LINE) {
         follow->at.line_size = (int64_t)*size + 1;
         follow->at.crc = (int64_t)wire_fingerprint(*text, *size + 1);
-    } else if (*found == LINES_TOO_LONG || follow->at.line_size == FOLLOW_WITHIN) {
+    } else if (*found == LINES_TOO_LONG) {
         follow->at.line_size = follow->lines.is_skipping ? FOLLOW_WITHIN : 0;
     }
     if (*found != LINES_NONE)

@@ -3,9 +3,10 @@
  * follow - the lines of a file that grows, across rotations.
  *
  * A line without its newline is not taken. When another file appears under the path, the old one
- * is finished first; when the file shrank (copytruncate), reading begins again at 0. A position is
- * believed only if the last line in front of it still has its checksum; one within a line that is
- * too long is known as such, and that line is told once whatever crashes. If the file of a position
+ * is finished first. A position is believed only if the last line in front of it still has its
+ * checksum, at opening and whenever more is read: in a file that was truncated, whatever its size
+ * is by then (copytruncate), reading begins again at 0. A position within a line that is too long
+ * is known as such, and that line is told once whatever crashes. If the file of a position
  * was rotated away while nobody followed, it is looked for by its inode in the same directory; if
  * it is gone, but the file under the path holds the same line at the same place, that one is taken
  * for a copy of it. So lines have to differ from each other: by a time, or an id.

@@ -32,6 +32,77 @@ ssize_t __wrap___pread_chk(int file, void *bytes, size_t size, off_t offset, siz
     return __wrap_pread(file, bytes, size, offset);
 }
 
+/* ---- a file that is truncated ---- */
+
+/* Writes text over the file, which keeps its inode. */
+static void rewrite(const struct bench *bench, const char *text)
+{
+    FILE *file = fopen(bench->path, "wb");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* copytruncate, and then more lines than before until somebody looks again. */
+static void begins_anew_in_a_file_that_grew_beyond_the_position(void **state)
+{
+    struct bench *bench = *state;
+    add(bench, "a\nb\n");
+    assert_string_equal(take(bench), "a|b");
+    rewrite(bench, "x\ny\nz\n");
+    assert_string_equal(take(bench), "x|y|z");
+    assert_int_equal(bench->follow.at.lines, 5);
+    add(bench, "hal");
+    assert_string_equal(take(bench), "");
+    rewrite(bench, "a line, longer than all\nb\n");
+    assert_string_equal(take(bench), "a line, longer than all|b");
+    restart(bench);
+    assert_string_equal(take(bench), "");
+}
+
+/* What stood behind the last line belongs to no line of the new content. */
+static void forgets_a_half_line_that_was_overwritten(void **state)
+{
+    struct bench *bench = *state;
+    add(bench, "hal");
+    assert_string_equal(take(bench), "");
+    rewrite(bench, "another\n");
+    assert_string_equal(take(bench), "another");
+    add(bench, "hal");
+    assert_string_equal(take(bench), "");
+    rewrite(bench, "another\nwhole\n");
+    assert_string_equal(take(bench), "whole");
+}
+
+/* A device that mends its file after a crash takes the half line back; the others are taken. */
+static void reads_on_behind_the_last_line(void **state)
+{
+    struct bench *bench = *state;
+    add(bench, "a\nb\nhal");
+    assert_string_equal(take(bench), "a|b");
+    assert_int_equal(truncate(bench->path, 4), 0);
+    assert_string_equal(take(bench), "");
+    add(bench, "c\n");
+    assert_string_equal(take(bench), "c");
+}
+
+/* An error while it is looked back leaves everything as it is. */
+static void looks_back_again_after_an_error(void **state)
+{
+    struct bench *bench = *state;
+    enum lines_found found;
+    const char *text;
+    size_t size;
+    add(bench, "a\nhal");
+    assert_string_equal(take(bench), "a");
+    add(bench, "f\n");
+    read_errno = EIO;
+    assert_int_equal(follow_next(&bench->follow, &found, &text, &size, &bench->err), FX_EDISK);
+    read_errno = 0;
+    fx_err_clear(&bench->err);
+    assert_string_equal(take(bench), "half");
+}
+
 /* ---- a disk that does not answer ---- */
 
 /* That a file cannot be read does not mean that it was rewritten. */
@@ -121,13 +192,25 @@ static void does_not_believe_a_copy_beside_its_file(void **state)
     assert_string_equal(take(bench), "a|b|c");
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, followed_open, followed_close)
+static int set_up(void **state)
+{
+    look_errno = 0;
+    read_errno = 0;
+    return followed_open(state);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, followed_close)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(knows_its_file_on_another_device), TEST(goes_on_in_a_copy_of_its_file),
-        TEST(does_not_believe_a_copy_beside_its_file), TEST(does_not_double_what_cannot_be_read),
-        TEST(does_not_wait_for_the_writer_of_a_fifo)};
+    const struct CMUnitTest tests[] = {TEST(knows_its_file_on_another_device),
+                                       TEST(goes_on_in_a_copy_of_its_file),
+                                       TEST(does_not_believe_a_copy_beside_its_file),
+                                       TEST(begins_anew_in_a_file_that_grew_beyond_the_position),
+                                       TEST(forgets_a_half_line_that_was_overwritten),
+                                       TEST(reads_on_behind_the_last_line),
+                                       TEST(looks_back_again_after_an_error),
+                                       TEST(does_not_double_what_cannot_be_read),
+                                       TEST(does_not_wait_for_the_writer_of_a_fifo)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
