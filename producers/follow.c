@@ -119,15 +119,16 @@ static enum fx_code look_back(struct follow *follow, struct fx_err *err)
     return FX_OK;
 }
 
-/* At the end of what is written: was another file put in the place of this one? */
+/* At the end of what is written: was another file put in the place of this one? That is asked
+ * before this one's size: what its writer wrote before it went over to the other, is seen then. */
 static enum fx_code look_around(struct follow *follow, bool *has_changed, struct fx_err *err)
 {
     struct stat here;
     struct stat there;
+    follow->is_stale = stat(follow->path, &there) != 0;
     if (fstat(follow->file, &here) != 0)
         return fx_err_set(err, FX_EDISK, "%s: %s", follow->path, strerror(errno));
     int64_t read_to = follow->at.offset + (int64_t)half_size(follow);
-    follow->is_stale = stat(follow->path, &there) != 0;
     if (follow->is_stale || here.st_size != read_to ||
         (there.st_ino == here.st_ino && there.st_dev == here.st_dev))
         return FX_OK;

@@ -7,17 +7,43 @@
 static int look_errno; /* what looking at an open file fails with; 0: it does not */
 static int read_errno; /* what reading back fails with */
 
+static struct bench *rotated; /* whose device acts between two looks */
+static int looks_until_rotation;
+
 /* By the linker (--wrap). */
+int __wrap_stat(const char *path, struct stat *status);
+int __real_stat(const char *path, struct stat *status);
 int __wrap_fstat(int file, struct stat *status);
 int __real_fstat(int file, struct stat *status);
 ssize_t __wrap_pread(int file, void *bytes, size_t size, off_t offset);
 ssize_t __real_pread(int file, void *bytes, size_t size, off_t offset);
 ssize_t __wrap___pread_chk(int file, void *bytes, size_t size, off_t offset, size_t room);
 
+/* Its last line, another file, and that one's first line. */
+static void rotate_at_last(void)
+{
+    struct bench *bench = rotated;
+    if (bench == NULL || looks_until_rotation-- > 0)
+        return;
+    rotated = NULL;
+    add(bench, "b\n");
+    rotate(bench, "1");
+    add(bench, "c\n");
+}
+
+int __wrap_stat(const char *path, struct stat *status)
+{
+    int result = __real_stat(path, status);
+    rotate_at_last();
+    return result;
+}
+
 int __wrap_fstat(int file, struct stat *status)
 {
     errno = look_errno;
-    return look_errno == 0 ? __real_fstat(file, status) : -1;
+    int result = look_errno == 0 ? __real_fstat(file, status) : -1;
+    rotate_at_last();
+    return result;
 }
 
 ssize_t __wrap_pread(int file, void *bytes, size_t size, off_t offset)
@@ -138,6 +164,32 @@ static void does_not_wait_for_the_writer_of_a_fifo(void **state)
     assert_holds(bench->err.text, "is no file that could be followed");
 }
 
+/* ---- a file that is rotated ---- */
+
+/* All that is there within a few looks, joined by '|'. */
+static const char *take_in_looks(struct bench *bench)
+{
+    static char all[1024];
+    size_t used = 0;
+    for (int i = 0; i < 6; i++) {
+        const char *some = take(bench);
+        used += (size_t)snprintf(all + used, sizeof all - used, "%s%s",
+                                 used > 0 && some[0] != '\0' ? "|" : "", some);
+    }
+    return all;
+}
+
+static void loses_no_line_to_a_rotation_between_two_looks(void **state)
+{
+    struct bench *bench = *state;
+    for (int looks = 0; looks < 8; looks++) {
+        add(bench, "a\n");
+        rotated = bench;
+        looks_until_rotation = looks;
+        assert_string_equal(take_in_looks(bench), "a|b|c");
+    }
+}
+
 /* ---- a file that is another one by its numbers ---- */
 
 /* Numbers of devices change with a reboot. */
@@ -203,7 +255,8 @@ static int set_up(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(knows_its_file_on_another_device),
+    const struct CMUnitTest tests[] = {TEST(loses_no_line_to_a_rotation_between_two_looks),
+                                       TEST(knows_its_file_on_another_device),
                                        TEST(goes_on_in_a_copy_of_its_file),
                                        TEST(does_not_believe_a_copy_beside_its_file),
                                        TEST(begins_anew_in_a_file_that_grew_beyond_the_position),
