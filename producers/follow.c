@@ -119,8 +119,9 @@ static enum fx_code look_back(struct follow *follow, struct fx_err *err)
     return FX_OK;
 }
 
-/* At the end of what is written: was another file put in the place of this one? That is asked
- * before this one's size: what its writer wrote before it went over to the other, is seen then. */
+/* At the end of what is written: did the writer go over to another file? It has when that one has
+ * its first bytes: logrotate makes an empty one and tells the writer afterwards. That is asked
+ * before this one's size: whatever was written to it before is seen then. */
 static enum fx_code look_around(struct follow *follow, bool *has_changed, struct fx_err *err)
 {
     struct stat here;
@@ -129,7 +130,7 @@ static enum fx_code look_around(struct follow *follow, bool *has_changed, struct
     if (fstat(follow->file, &here) != 0)
         return fx_err_set(err, FX_EDISK, "%s: %s", follow->path, strerror(errno));
     int64_t read_to = follow->at.offset + (int64_t)half_size(follow);
-    if (follow->is_stale || here.st_size != read_to ||
+    if (follow->is_stale || there.st_size == 0 || here.st_size != read_to ||
         (there.st_ino == here.st_ino && there.st_dev == here.st_dev))
         return FX_OK;
     if (half_size(follow) > 0)

@@ -3,13 +3,15 @@
  * follow - the lines of a file that grows, across rotations.
  *
  * A line without its newline is not taken. When another file appears under the path, the old one
- * is finished first. A position is believed only if the last line in front of it still has its
- * checksum, at opening and whenever more is read: in a file that was truncated, whatever its size
- * is by then (copytruncate), reading begins again at 0. A position within a line that is too long
- * is known as such, and that line is told once whatever crashes. If the file of a position
- * was rotated away while nobody followed, it is looked for by its inode in the same directory; if
- * it is gone, but the file under the path holds the same line at the same place, that one is taken
- * for a copy of it. So lines have to differ from each other: by a time, or an id.
+ * is finished first, and left when the other one has its first bytes: its writer has gone over to
+ * it then. Limit: two writers, of which one is still in the old file. A position is believed only
+ * if the last line in front of it still has its checksum, at opening and whenever more is read: in
+ * a file that was truncated, whatever its size is by then (copytruncate), reading begins again at
+ * 0. A position within a line that is too long is known as such, and that line is told once
+ * whatever crashes. If the file of a position was rotated away while nobody followed, it is looked
+ * for by its inode in the same directory; if it is gone, but the file under the path holds the same
+ * line at the same place, that one is taken for a copy of it. So lines have to differ from each
+ * other: by a time, or an id.
  *
  * Whoever writes the file need not sync it: follow_sync does, before a position becomes durable
  * that a power cut would otherwise leave behind the file's end, where nothing believes it. Nor need

@@ -7,10 +7,13 @@
 static int look_errno; /* what looking at an open file fails with; 0: it does not */
 static int read_errno; /* what reading back fails with */
 
+static char told[4096];       /* what was logged, a line each: event and the rest */
 static struct bench *rotated; /* whose device acts between two looks */
 static int looks_until_rotation;
 
 /* By the linker (--wrap). */
+void __wrap_fx_log(enum fx_log_level level, const char *event, const char *format, ...)
+    FX_PRINTF(3, 4);
 int __wrap_stat(const char *path, struct stat *status);
 int __real_stat(const char *path, struct stat *status);
 int __wrap_fstat(int file, struct stat *status);
@@ -18,6 +21,18 @@ int __real_fstat(int file, struct stat *status);
 ssize_t __wrap_pread(int file, void *bytes, size_t size, off_t offset);
 ssize_t __real_pread(int file, void *bytes, size_t size, off_t offset);
 ssize_t __wrap___pread_chk(int file, void *bytes, size_t size, off_t offset, size_t room);
+
+void __wrap_fx_log(enum fx_log_level level, const char *event, const char *format, ...)
+{
+    size_t used = strlen(told);
+    va_list values;
+    (void)level;
+    used += (size_t)snprintf(told + used, sizeof told - used, "%s ", event);
+    va_start(values, format);
+    used += (size_t)vsnprintf(told + used, sizeof told - used, format, values);
+    va_end(values);
+    snprintf(told + used, sizeof told - used, "\n");
+}
 
 /* Its last line, another file, and that one's first line. */
 static void rotate_at_last(void)
@@ -190,6 +205,33 @@ static void loses_no_line_to_a_rotation_between_two_looks(void **state)
     }
 }
 
+/* Adds text to the file that was rotated away as path.suffix. */
+static void add_late(struct bench *bench, const char *suffix, const char *text)
+{
+    struct bench old = {0};
+    snprintf(old.path, sizeof old.path, "%.400s.%s", bench->path, suffix);
+    add(&old, text);
+}
+
+/* logrotate: it renames the file, makes an empty one, and tells the writer. */
+static void takes_what_is_written_before_the_writer_goes_over(void **state)
+{
+    struct bench *bench = *state;
+    add(bench, "a\nhal");
+    assert_string_equal(take(bench), "a");
+    rotate(bench, "1");
+    assert_string_equal(take(bench), "");
+    add_late(bench, "1", "f\nb\nhal");
+    assert_string_equal(take(bench), "half|b");
+    restart(bench);
+    assert_string_equal(take(bench), "");
+    assert_false(bench->follow.is_stale);
+    assert_null(strstr(told, "follow_half_line"));
+    add(bench, "c\n");
+    assert_string_equal(take(bench), "c");
+    assert_holds(told, "follow_half_line bytes=3 effect=not_taken\n");
+}
+
 /* ---- a file that is another one by its numbers ---- */
 
 /* Numbers of devices change with a reboot. */
@@ -248,6 +290,7 @@ static int set_up(void **state)
 {
     look_errno = 0;
     read_errno = 0;
+    told[0] = '\0';
     return followed_open(state);
 }
 
@@ -256,6 +299,7 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(loses_no_line_to_a_rotation_between_two_looks),
+                                       TEST(takes_what_is_written_before_the_writer_goes_over),
                                        TEST(knows_its_file_on_another_device),
                                        TEST(goes_on_in_a_copy_of_its_file),
                                        TEST(does_not_believe_a_copy_beside_its_file),
