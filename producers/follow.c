@@ -14,8 +14,13 @@
 #define CHUNK 65536
 #define FOLLOW_WITHIN (-1) /* line_size: offset lies within a line that was told as too long */
 
-static void restart_at(struct follow *follow, const struct found_file *found)
+/* Takes found for the file at hand, from its begin. */
+static void begin_in(struct follow *follow, const struct found_file *found)
 {
+    if (follow->file >= 0)
+        close(follow->file);
+    follow->file = found->file;
+    follow->is_name_synced = false;
     follow->at = (struct outbox_position){.device = (int64_t)found->status.st_dev,
                                           .inode = (int64_t)found->status.st_ino,
                                           .lines = follow->at.lines};
@@ -28,12 +33,9 @@ static enum fx_code open_path(struct follow *follow, struct fx_err *err)
     struct found_file found;
     enum fx_code code = find_path(follow->path, &found, err);
     follow->is_stale = found.file < 0;
-    if (follow->is_stale)
-        return code;
-    follow->file = found.file;
-    follow->is_name_synced = false;
-    restart_at(follow, &found);
-    return FX_OK;
+    if (found.file >= 0)
+        begin_in(follow, &found);
+    return code;
 }
 
 /* Opens the file of the position there, if it is there and to be believed. */
@@ -67,11 +69,16 @@ static enum fx_code open_position(struct follow *follow, struct fx_err *err)
 enum fx_code follow_open(struct follow *follow, const char *path,
                          const struct outbox_position *position, struct fx_err *err)
 {
+    const struct stat unknown = {0}; /* of a file that is lost: all may be later */
     *follow = (struct follow){.path = path, .file = -1, .at = *position};
     lines_init(&follow->lines, CHUNK);
-    if (position->inode != 0 && open_position(follow, err) != FX_OK)
+    if (position->inode == 0)
+        return open_path(follow, err);
+    if (open_position(follow, err) != FX_OK || follow->file >= 0)
         return err->code;
-    return follow->file >= 0 ? FX_OK : open_path(follow, err);
+    if (open_path(follow, err) == FX_OK)
+        find_skipped(path, &unknown, follow->at.inode);
+    return err->code;
 }
 
 /* What was read behind the position: a line without its end. */
@@ -133,13 +140,15 @@ static enum fx_code look_around(struct follow *follow, bool *has_changed, struct
     if (follow->is_stale || there.st_size == 0 || here.st_size != read_to ||
         (there.st_ino == here.st_ino && there.st_dev == here.st_dev))
         return FX_OK;
+    struct found_file next;
+    if (find_next(follow->path, &here, &next, err) != FX_OK || next.file < 0)
+        return err->code;
     if (half_size(follow) > 0)
         fx_log(FX_LOG_WARN, "follow_half_line", "bytes=%zu effect=not_taken", half_size(follow));
     fx_log(FX_LOG_INFO, "follow_rotated", "offset=%lld", (long long)read_to);
-    close(follow->file);
-    follow->file = -1;
+    begin_in(follow, &next);
     *has_changed = true;
-    return open_path(follow, err);
+    return FX_OK;
 }
 
 static enum fx_code read_more(struct follow *follow, bool *is_worth, struct fx_err *err)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -165,4 +166,127 @@ enum fx_code find_position(const char *path, const struct outbox_position *at,
     if (entries != NULL)
         closedir(entries);
     return code == FX_OK && found->file < 0 ? find_copy(path, at, found, err) : code;
+}
+
+/* ---- the file behind a finished one ---- */
+
+#define NO_NUMBER (-1)
+
+static const char *base_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+/* K of BASE.K, which logrotate counts from 1 on and newsyslog from 0 on. */
+static long number_of(const char *name, const char *base)
+{
+    size_t length = strlen(base);
+    if (strncmp(name, base, length) != 0 || name[length] != '.')
+        return NO_NUMBER;
+    const char *digits = name + length + 1;
+    size_t count = strspn(digits, "0123456789");
+    return count > 0 && count < 10 && digits[count] == '\0' ? strtol(digits, NULL, 10) : NO_NUMBER;
+}
+
+static bool is_later(const struct stat *one, const struct stat *other)
+{
+    const struct timespec *a = &one->st_mtim;
+    const struct timespec *b = &other->st_mtim;
+    return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+}
+
+/* Opens name, which should come behind the finished file. One that was written earlier does not:
+ * the numbers are days then, or somebody's own. */
+static enum fx_code open_numbered(DIR *entries, const char *name, const struct stat *finished,
+                                  struct found_file *next, struct fx_err *err)
+{
+    if (open_at(dirfd(entries), name, next, err) != FX_OK || next->file < 0)
+        return err->code;
+    if (!S_ISREG(next->status.st_mode) || is_later(finished, &next->status))
+        drop(next);
+    return FX_OK;
+}
+
+static bool is_named_like(const char *name, const char *base)
+{
+    size_t length = strlen(base);
+    return strncmp(name, base, length) == 0 && (name[length] == '.' || name[length] == '-');
+}
+
+void find_skipped(const char *path, const struct stat *finished, int64_t next_inode)
+{
+    char directory[FIND_DIRECTORY_SIZE];
+    char quoted[FX_ERR_TEXT_MAX];
+    const struct dirent *entry;
+    struct stat status;
+    DIR *entries = find_directory(path, directory) ? opendir(directory) : NULL;
+    if (entries == NULL) {
+        fx_log(FX_LOG_ERROR, "follow_unsearched", "effect=files_between_are_not_named");
+        return;
+    }
+    while ((entry = readdir(entries)) != NULL)
+        if (is_named_like(entry->d_name, base_of(path)) &&
+            fstatat(dirfd(entries), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(status.st_mode) && status.st_size > 0 && status.st_ino != finished->st_ino &&
+            (int64_t)status.st_ino != next_inode && is_later(&status, finished))
+            fx_log(FX_LOG_ERROR, "follow_skipped", "name=%s effect=not_read",
+                   fx_log_quote(quoted, sizeof quoted, entry->d_name));
+    closedir(entries);
+}
+
+/* Has the file that was called name another one now, since files were rotated once more? */
+static bool is_renamed(DIR *entries, const char *name, const struct stat *finished)
+{
+    struct stat status;
+    return name[0] != '\0' &&
+           (fstatat(dirfd(entries), name, &status, 0) != 0 || status.st_ino != finished->st_ino);
+}
+
+static enum fx_code find_behind(DIR *entries, const char *path, const struct stat *finished,
+                                struct found_file *next, struct fx_err *err)
+{
+    char name[NAME_SIZE];
+    char before[NAME_SIZE + 16];
+    if (find_name(entries, (int64_t)finished->st_ino, name, err) != FX_OK)
+        return err->code;
+    long number = number_of(name, base_of(path));
+    snprintf(before, sizeof before, "%s.%ld", base_of(path), number - 1);
+    if (number > 0 && open_numbered(entries, before, finished, next, err) != FX_OK)
+        return err->code;
+    bool is_path = next->file < 0;
+    if (is_path && find_path(path, next, err) != FX_OK)
+        return err->code;
+    if (is_renamed(entries, name, finished))
+        drop(next);
+    else if (is_path && next->file >= 0 && number != 0 && number != 1)
+        find_skipped(path, finished, (int64_t)next->status.st_ino);
+    return FX_OK;
+}
+
+/* A directory that may be searched, but not read, is no error of the disk. */
+static bool may_read(const char *directory)
+{
+    return faccessat(AT_FDCWD, directory, R_OK, AT_EACCESS) == 0 || errno != EACCES;
+}
+
+enum fx_code find_next(const char *path, const struct stat *finished, struct found_file *next,
+                       struct fx_err *err)
+{
+    char directory[FIND_DIRECTORY_SIZE];
+    DIR *entries = NULL;
+    next->file = -1;
+    if (find_directory(path, directory) && may_read(directory) &&
+        open_directory(path, &entries, err) != FX_OK)
+        return err->code;
+    enum fx_code code = FX_OK;
+    if (entries != NULL) {
+        code = find_behind(entries, path, finished, next, err);
+        closedir(entries);
+    } else {
+        code = find_path(path, next, err);
+        if (next->file >= 0)
+            find_skipped(path, finished, (int64_t)next->status.st_ino);
+    }
+    return code;
 }

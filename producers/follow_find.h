@@ -40,4 +40,20 @@ FX_MUST_CHECK enum fx_code find_believes(int file, const struct outbox_position 
 FX_MUST_CHECK enum fx_code find_position(const char *path, const struct outbox_position *at,
                                          struct found_file *found, struct fx_err *err);
 
+/*
+ * Opens the file in which the lines go on behind the finished one. If that is called BASE.K by now,
+ * BASE the path's own name, it is BASE.(K-1), unless there is none or it was written earlier; else
+ * it is the path, and find_skipped tells what may be in between. next->file is -1 if there is none
+ * at present. FX_EDISK, FX_EMEMORY, FX_ECONFIG as above.
+ */
+FX_MUST_CHECK enum fx_code find_next(const char *path, const struct stat *finished,
+                                     struct found_file *next, struct fx_err *err);
+
+/*
+ * Logs the name of each file BASE.* and BASE-* that was written later than the finished one, but
+ * for that of next_inode. They are not read, since one may be a copy or packed, but nobody shall
+ * lose lines without being told.
+ */
+void find_skipped(const char *path, const struct stat *finished, int64_t next_inode);
+
 #endif

@@ -1,185 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is done to a file while it is followed, and what the disk may answer. */
-#include "followed.h"
+/* Files that are rotated while they are followed, or while nobody follows. */
+#include "fake_looks.h"
 
-#include <errno.h>
-
-static int look_errno; /* what looking at an open file fails with; 0: it does not */
-static int read_errno; /* what reading back fails with */
-
-static char told[4096];       /* what was logged, a line each: event and the rest */
-static struct bench *rotated; /* whose device acts between two looks */
-static int looks_until_rotation;
-
-/* By the linker (--wrap). */
-void __wrap_fx_log(enum fx_log_level level, const char *event, const char *format, ...)
-    FX_PRINTF(3, 4);
-int __wrap_stat(const char *path, struct stat *status);
-int __real_stat(const char *path, struct stat *status);
-int __wrap_fstat(int file, struct stat *status);
-int __real_fstat(int file, struct stat *status);
-ssize_t __wrap_pread(int file, void *bytes, size_t size, off_t offset);
-ssize_t __real_pread(int file, void *bytes, size_t size, off_t offset);
-ssize_t __wrap___pread_chk(int file, void *bytes, size_t size, off_t offset, size_t room);
-
-void __wrap_fx_log(enum fx_log_level level, const char *event, const char *format, ...)
-{
-    size_t used = strlen(told);
-    va_list values;
-    (void)level;
-    used += (size_t)snprintf(told + used, sizeof told - used, "%s ", event);
-    va_start(values, format);
-    used += (size_t)vsnprintf(told + used, sizeof told - used, format, values);
-    va_end(values);
-    snprintf(told + used, sizeof told - used, "\n");
-}
-
-/* Its last line, another file, and that one's first line. */
-static void rotate_at_last(void)
-{
-    struct bench *bench = rotated;
-    if (bench == NULL || looks_until_rotation-- > 0)
-        return;
-    rotated = NULL;
-    add(bench, "b\n");
-    rotate(bench, "1");
-    add(bench, "c\n");
-}
-
-int __wrap_stat(const char *path, struct stat *status)
-{
-    int result = __real_stat(path, status);
-    rotate_at_last();
-    return result;
-}
-
-int __wrap_fstat(int file, struct stat *status)
-{
-    errno = look_errno;
-    int result = look_errno == 0 ? __real_fstat(file, status) : -1;
-    rotate_at_last();
-    return result;
-}
-
-ssize_t __wrap_pread(int file, void *bytes, size_t size, off_t offset)
-{
-    errno = read_errno;
-    return read_errno == 0 ? __real_pread(file, bytes, size, offset) : -1;
-}
-
-ssize_t __wrap___pread_chk(int file, void *bytes, size_t size, off_t offset, size_t room)
-{
-    assert_true(size <= room);
-    return __wrap_pread(file, bytes, size, offset);
-}
-
-/* ---- a file that is truncated ---- */
-
-/* Writes text over the file, which keeps its inode. */
-static void rewrite(const struct bench *bench, const char *text)
-{
-    FILE *file = fopen(bench->path, "wb");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-}
-
-/* copytruncate, and then more lines than before until somebody looks again. */
-static void begins_anew_in_a_file_that_grew_beyond_the_position(void **state)
-{
-    struct bench *bench = *state;
-    add(bench, "a\nb\n");
-    assert_string_equal(take(bench), "a|b");
-    rewrite(bench, "x\ny\nz\n");
-    assert_string_equal(take(bench), "x|y|z");
-    assert_int_equal(bench->follow.at.lines, 5);
-    add(bench, "hal");
-    assert_string_equal(take(bench), "");
-    rewrite(bench, "a line, longer than all\nb\n");
-    assert_string_equal(take(bench), "a line, longer than all|b");
-    restart(bench);
-    assert_string_equal(take(bench), "");
-}
-
-/* What stood behind the last line belongs to no line of the new content. */
-static void forgets_a_half_line_that_was_overwritten(void **state)
-{
-    struct bench *bench = *state;
-    add(bench, "hal");
-    assert_string_equal(take(bench), "");
-    rewrite(bench, "another\n");
-    assert_string_equal(take(bench), "another");
-    add(bench, "hal");
-    assert_string_equal(take(bench), "");
-    rewrite(bench, "another\nwhole\n");
-    assert_string_equal(take(bench), "whole");
-}
-
-/* A device that mends its file after a crash takes the half line back; the others are taken. */
-static void reads_on_behind_the_last_line(void **state)
-{
-    struct bench *bench = *state;
-    add(bench, "a\nb\nhal");
-    assert_string_equal(take(bench), "a|b");
-    assert_int_equal(truncate(bench->path, 4), 0);
-    assert_string_equal(take(bench), "");
-    add(bench, "c\n");
-    assert_string_equal(take(bench), "c");
-}
-
-/* An error while it is looked back leaves everything as it is. */
-static void looks_back_again_after_an_error(void **state)
-{
-    struct bench *bench = *state;
-    enum lines_found found;
-    const char *text;
-    size_t size;
-    add(bench, "a\nhal");
-    assert_string_equal(take(bench), "a");
-    add(bench, "f\n");
-    read_errno = EIO;
-    assert_int_equal(follow_next(&bench->follow, &found, &text, &size, &bench->err), FX_EDISK);
-    read_errno = 0;
-    fx_err_clear(&bench->err);
-    assert_string_equal(take(bench), "half");
-}
-
-/* ---- a disk that does not answer ---- */
-
-/* That a file cannot be read does not mean that it was rewritten. */
-static void does_not_double_what_cannot_be_read(void **state)
-{
-    struct bench *bench = *state;
-    int *errnos[] = {&look_errno, &read_errno};
-    add(bench, "a\nb\n");
-    assert_string_equal(take(bench), "a|b");
-    const struct outbox_position at = bench->follow.at;
-    for (int i = 0; i < 2; i++) {
-        follow_close(&bench->follow);
-        *errnos[i] = EIO;
-        fx_err_clear(&bench->err);
-        assert_int_equal(follow_open(&bench->follow, bench->path, &at, &bench->err), FX_EDISK);
-        *errnos[i] = 0;
-        fx_err_clear(&bench->err);
-        restart(bench);
-        assert_string_equal(take(bench), "");
-    }
-}
-
-static void does_not_wait_for_the_writer_of_a_fifo(void **state)
-{
-    struct bench *bench = *state;
-    const struct outbox_position none = {0};
-    follow_close(&bench->follow);
-    assert_int_equal(unlink(bench->path), 0);
-    assert_int_equal(mkfifo(bench->path, 0600), 0);
-    alarm(10);
-    assert_int_equal(follow_open(&bench->follow, bench->path, &none, &bench->err), FX_ECONFIG);
-    alarm(0);
-    assert_holds(bench->err.text, "is no file that could be followed");
-}
-
-/* ---- a file that is rotated ---- */
+#include <time.h>
 
 /* All that is there within a few looks, joined by '|'. */
 static const char *take_in_looks(struct bench *bench)
@@ -232,82 +55,175 @@ static void takes_what_is_written_before_the_writer_goes_over(void **state)
     assert_holds(told, "follow_half_line bytes=3 effect=not_taken\n");
 }
 
-/* ---- a file that is another one by its numbers ---- */
-
-/* Numbers of devices change with a reboot. */
-static void knows_its_file_on_another_device(void **state)
+/* Nobody read while files were rotated: the outbox was full, or the station did not run. */
+static void go_through(struct bench *bench, int first, bool is_away)
 {
-    struct bench *bench = *state;
-    add(bench, "a\nb\n");
-    assert_string_equal(take(bench), "a|b");
-    for (int i = 0; i < 2; i++) { /* under its name, and rotated away */
-        bench->follow.at.device++;
-        restart(bench);
-        assert_string_equal(take(bench), "");
-        rotate(bench, "1");
+    const char *lines[] = {"b\n", "c\n", "", "d\n", "e\n"};
+    add(bench, "a\n");
+    assert_string_equal(take(bench), "a");
+    for (int i = 0; i < 5; i++) {
+        add(bench, lines[i]);
+        if (i < 4)
+            shift(bench, first);
     }
-    add(bench, "c\n");
-    assert_string_equal(take(bench), "c");
-}
-
-/* Puts another file with text in the place of the one that is followed. */
-static void replace(struct bench *bench, const char *text)
-{
-    char fresh[640];
-    snprintf(fresh, sizeof fresh, "%s", scratch_write(&bench->scratch, "fresh", text));
-    assert_int_equal(rename(fresh, bench->path), 0);
-}
-
-/* A backup that was played back has other inodes. */
-static void goes_on_in_a_copy_of_its_file(void **state)
-{
-    struct bench *bench = *state;
-    add(bench, "a\nb\n");
-    assert_string_equal(take(bench), "a|b");
-    replace(bench, "a\nb\nc\n");
-    restart(bench);
-    assert_string_equal(take(bench), "c");
+    if (is_away)
+        restart(bench);
+    assert_string_equal(take(bench), "b|c|d|e");
     restart(bench);
     assert_string_equal(take(bench), "");
-    replace(bench, "a\nb\nd\ne\n");
-    restart(bench);
-    assert_string_equal(take(bench), "a|b|d|e");
+    assert_null(strstr(told, "follow_skipped"));
 }
 
-/* The file is there, so the other one is what came after it. */
-static void does_not_believe_a_copy_beside_its_file(void **state)
+static void goes_through_the_files_in_between(void **state)
+{
+    go_through(*state, 1, false);
+}
+
+static void goes_through_them_after_it_was_away(void **state)
+{
+    go_through(*state, 1, true);
+}
+
+static void goes_through_them_where_0_is_the_last(void **state)
+{
+    go_through(*state, 0, true);
+}
+
+/* In between two files of the row there is one rotation more. */
+static void is_not_confused_by_one_more_rotation(void **state)
 {
     struct bench *bench = *state;
-    add(bench, "a\nb\n");
-    assert_string_equal(take(bench), "a|b");
-    rotate(bench, "1");
-    replace(bench, "a\nb\nc\n");
-    restart(bench);
-    assert_string_equal(take(bench), "a|b|c");
+    for (int looks = 0; looks < 12; looks++) {
+        add(bench, "a\n");
+        assert_string_equal(take_in_looks(bench), "a");
+        shift(bench, 1);
+        add(bench, "x\n");
+        rotated = bench;
+        looks_until_rotation = looks;
+        assert_string_equal(take_in_looks(bench), "x|b|c");
+    }
 }
 
-static int set_up(void **state)
+/* Sets when the file that was rotated away as path.suffix was written, in seconds from now. */
+static void set_written(const struct bench *bench, const char *suffix, long seconds)
 {
-    look_errno = 0;
-    read_errno = 0;
-    told[0] = '\0';
-    return followed_open(state);
+    char path[640];
+    struct timespec times[2] = {{0, UTIME_OMIT}, {time(NULL) + seconds, 0}};
+    snprintf(path, sizeof path, "%.512s%s", bench->path, suffix);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, followed_close)
+/* Numbers of days: the one before is the day before, and was taken. */
+static void does_not_go_back_by_days(void **state)
+{
+    struct bench *bench = *state;
+    add(bench, "a\n");
+    assert_string_equal(take(bench), "a");
+    rotate(bench, "20220209");
+    set_written(bench, ".20220209", -86400);
+    add(bench, "b\n");
+    assert_string_equal(take(bench), "b");
+    rotate(bench, "20220210");
+    add(bench, "c\n");
+    assert_string_equal(take(bench), "c");
+    assert_null(strstr(told, "follow_skipped"));
+}
+
+/* A file that may be a copy is not counted, but nobody loses lines without being told. */
+static void names_what_it_does_not_read(void **state)
+{
+    struct bench *bench = *state;
+    const char *const names[] = {"log-1", "log-2", "log-2.gz", "log-empty", "log.0.gz", "logbook"};
+    char line[128];
+    add(bench, "a\n");
+    assert_string_equal(take(bench), "a");
+    for (int i = 0; i < 6; i++)
+        scratch_write(&bench->scratch, names[i], i == 3 ? "" : "x\n");
+    rotate(bench, "old");
+    set_written(bench, ".old", -100);
+    set_written(bench, "-1", -200);
+    add(bench, "b\n");
+    assert_string_equal(take(bench), "b");
+    for (int i = 0; i < 6; i++) {
+        snprintf(line, sizeof line, "follow_skipped name=\"%s\" effect=not_read\n", names[i]);
+        assert_int_equal(strstr(told, line) != NULL, i == 1 || i == 2 || i == 4);
+    }
+    assert_null(strstr(told, "log.old"));
+}
+
+/* The row has a hole: what stood there was packed. */
+static void names_what_was_packed(void **state)
+{
+    struct bench *bench = *state;
+    char from[640];
+    char to[640];
+    add(bench, "a\n");
+    assert_string_equal(take(bench), "a");
+    shift(bench, 1);
+    add(bench, "b\n");
+    shift(bench, 1);
+    set_written(bench, ".2", -100);
+    snprintf(from, sizeof from, "%.512s.1", bench->path);
+    snprintf(to, sizeof to, "%.512s.1.gz", bench->path);
+    assert_int_equal(rename(from, to), 0);
+    add(bench, "c\n");
+    assert_string_equal(take(bench), "c");
+    assert_holds(told, "follow_skipped name=\"log.1.gz\" effect=not_read\n");
+}
+
+static void names_what_may_be_in_place_of_a_lost_file(void **state)
+{
+    struct bench *bench = *state;
+    add(bench, "a\n");
+    assert_string_equal(take(bench), "a");
+    rotate(bench, "1");
+    scratch_write(&bench->scratch, "log.2", "x\n");
+    set_written(bench, ".2", -100000);
+    char gone[640];
+    snprintf(gone, sizeof gone, "%.512s.1", bench->path);
+    assert_int_equal(unlink(gone), 0);
+    add(bench, "c\n");
+    restart(bench);
+    assert_string_equal(take(bench), "c");
+    assert_holds(told, "follow_lost offset=2 reason=file_gone effect=begins_at_0\n");
+    assert_holds(told, "follow_skipped name=\"log.2\" effect=not_read\n");
+}
+
+/* Who may not read the directory still follows the path, and is told. */
+static void goes_on_in_a_directory_that_may_not_be_read(void **state)
+{
+    struct bench *bench = *state;
+    bool is_root = geteuid() == 0;
+    add(bench, "a\n");
+    assert_string_equal(take(bench), "a");
+    rotate(bench, "1");
+    add(bench, "b\n");
+    assert_int_equal(chmod(bench->scratch.root, 0311), 0);
+    assert_int_equal(chmod(bench->path, 0644), 0);
+    if (is_root)
+        assert_int_equal(seteuid(65534), 0);
+    const char *taken = take(bench);
+    if (is_root)
+        assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod(bench->scratch.root, 0700), 0);
+    assert_string_equal(taken, "b");
+    assert_holds(told, "follow_unsearched ");
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, looks_open, followed_close)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(loses_no_line_to_a_rotation_between_two_looks),
                                        TEST(takes_what_is_written_before_the_writer_goes_over),
-                                       TEST(knows_its_file_on_another_device),
-                                       TEST(goes_on_in_a_copy_of_its_file),
-                                       TEST(does_not_believe_a_copy_beside_its_file),
-                                       TEST(begins_anew_in_a_file_that_grew_beyond_the_position),
-                                       TEST(forgets_a_half_line_that_was_overwritten),
-                                       TEST(reads_on_behind_the_last_line),
-                                       TEST(looks_back_again_after_an_error),
-                                       TEST(does_not_double_what_cannot_be_read),
-                                       TEST(does_not_wait_for_the_writer_of_a_fifo)};
+                                       TEST(goes_through_the_files_in_between),
+                                       TEST(goes_through_them_after_it_was_away),
+                                       TEST(goes_through_them_where_0_is_the_last),
+                                       TEST(is_not_confused_by_one_more_rotation),
+                                       TEST(does_not_go_back_by_days),
+                                       TEST(names_what_it_does_not_read),
+                                       TEST(names_what_was_packed),
+                                       TEST(names_what_may_be_in_place_of_a_lost_file),
+                                       TEST(goes_on_in_a_directory_that_may_not_be_read)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,7 +80,7 @@ static inline void restart(struct bench *bench)
 static inline void rotate(struct bench *bench, const char *suffix)
 {
     char old[640];
-    snprintf(old, sizeof old, "%s.%s", bench->path, suffix);
+    snprintf(old, sizeof old, "%s.%.64s", bench->path, suffix);
     assert_int_equal(rename(bench->path, old), 0);
     add(bench, "");
 }
