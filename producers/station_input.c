@@ -17,7 +17,8 @@
 
 #define STDIN_CHUNK 131072
 #define FOLLOW_WAIT_MS 100
-#define PACE_MS 20 /* a paced simulation gives its lines in steps of this */
+#define AWAY_RETRY_MS 1000 /* how often a file that cannot be opened again is tried */
+#define PACE_MS 20         /* a paced simulation gives its lines in steps of this */
 
 enum input_kind { INPUT_STDIN, INPUT_FOLLOW, INPUT_SIMULATION };
 
@@ -26,6 +27,8 @@ struct input {
     struct station *station;
     bool is_ended;
     bool has_more;
+    bool is_away;                  /* INPUT_FOLLOW: not at the stored position, nor open */
+    int64_t retry_ms;              /* it is tried again then, monotonic */
     struct lines lines;            /* INPUT_STDIN */
     struct answers *answers;       /* INPUT_STDIN: stdout's, NULL: none wanted */
     int64_t number;                /* INPUT_STDIN: lines so far */
@@ -273,8 +276,33 @@ enum fx_code input_open(struct station *station, struct answers *answers, struct
     return FX_OK;
 }
 
+/* Opens the followed file at the position that is stored. Where the disk says no, it is tried again
+ * later: logrotate may be about to set its owner. */
+static enum fx_code come_back(struct input *input, struct fx_err *err)
+{
+    input->is_away = false;
+    if (open_follow(input, err) != FX_EDISK)
+        return err->code;
+    input->is_away = true;
+    if (input->retry_ms == 0)
+        fx_log_err("input_away", err);
+    fx_err_clear(err);
+    input->retry_ms = day_monotonic_ms() + AWAY_RETRY_MS;
+    return FX_OK;
+}
+
+static bool is_due(const struct input *input)
+{
+    return input->is_away && day_monotonic_ms() >= input->retry_ms &&
+           input->station->batch_lines == 0; /* the position of a begun file is noted by itself */
+}
+
 enum fx_code input_take(struct input *input, int64_t limit, struct fx_err *err)
 {
+    if (is_due(input) && come_back(input, err) != FX_OK)
+        return err->code;
+    if (input->is_away)
+        return FX_OK;
     switch (input->kind) {
     case INPUT_STDIN:
         return take_stdin(input, limit, err);
@@ -288,7 +316,7 @@ enum fx_code input_take(struct input *input, int64_t limit, struct fx_err *err)
 
 enum fx_code input_note(struct input *input, struct fx_err *err)
 {
-    if (input->kind == INPUT_STDIN)
+    if (input->kind == INPUT_STDIN || input->is_away)
         return FX_OK;
     if (input->kind == INPUT_FOLLOW && follow_sync(&input->follow, err) != FX_OK)
         return err->code;
@@ -302,7 +330,8 @@ enum fx_code input_rewind(struct input *input, struct fx_err *err)
         return fx_err_set(err, FX_EDISK, "this input cannot go back to the lines that were lost");
     follow_close(&input->follow);
     input->follow.file = -1;
-    return open_kind(input, err);
+    input->retry_ms = 0;
+    return come_back(input, err);
 }
 
 int input_poll_fd(const struct input *input)
@@ -317,7 +346,7 @@ bool input_is_ended(const struct input *input)
 
 bool input_has_more(const struct input *input)
 {
-    return input->has_more && !input->is_ended;
+    return input->has_more && !input->is_ended && !input->is_away;
 }
 
 int input_wait_ms(const struct input *input)
@@ -331,7 +360,7 @@ enum input_state input_state(const struct input *input)
 {
     if (input->is_ended)
         return INPUT_CLOSED;
-    return input->kind == INPUT_FOLLOW && input->follow.is_stale ? INPUT_STALE : INPUT_OPEN;
+    return input->is_away || input->follow.is_stale ? INPUT_STALE : INPUT_OPEN;
 }
 
 void input_close(struct input *input)

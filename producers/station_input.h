@@ -24,7 +24,8 @@ FX_MUST_CHECK enum fx_code input_take(struct input *input, int64_t limit, struct
 /* Syncs a followed file and notes the position in the open batch; station_commit calls it. */
 FX_MUST_CHECK enum fx_code input_note(struct input *input, struct fx_err *err);
 
-/* The batch was rolled back: go back to the position that is stored. FX_EDISK if it cannot. */
+/* The batch was rolled back: go back to the position that is stored. FX_EDISK if the input has
+ * none. A followed file that cannot be opened just now is tried again by input_take. */
 FX_MUST_CHECK enum fx_code input_rewind(struct input *input, struct fx_err *err);
 
 /* A descriptor to poll for lines, -1: none. */
