@@ -213,10 +213,12 @@ enum fx_code follow_sync(struct follow *follow, struct fx_err *err)
     if (follow->is_name_synced)
         return FX_OK;
     char name[FIND_DIRECTORY_SIZE];
-    int directory = -1; /* one that may not be read cannot be synced either */
-    if (find_directory(follow->path, name))
-        directory = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool is_failed = directory >= 0 && !is_synced(fsync(directory));
+    if (!find_directory(follow->path, name))
+        return FX_OK;
+    int directory = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* one that may not be read cannot be synced either, nor one that is gone */
+    bool is_failed =
+        directory >= 0 ? !is_synced(fsync(directory)) : errno != EACCES && errno != ENOENT;
     if (is_failed)
         fx_err_set(err, FX_EDISK, "directory of %s: %s", follow->path, strerror(errno));
     if (directory >= 0)

@@ -2,7 +2,7 @@
 #include "followed.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <sys/resource.h>
 
 static int folder_syncs;
 static int sync_errno; /* what the next sync of a folder fails with; 0: it does not */
@@ -98,6 +98,23 @@ static void syncs_the_name_of_each_file_once(void **state)
     sync_errno = 0;
     sync_expecting(bench, FX_OK);
     assert_int_equal(folder_syncs, 3);
+}
+
+/* A folder that cannot be opened just now is not synced for that. */
+static void syncs_the_name_as_soon_as_it_can(void **state)
+{
+    struct bench *bench = *state;
+    struct rlimit limit;
+    folder_syncs = 0;
+    add(bench, "a\n");
+    assert_string_equal(take(bench), "a");
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const struct rlimit none = {0, limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    sync_expecting(bench, FX_EDISK);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    sync_expecting(bench, FX_OK);
+    assert_int_equal(folder_syncs, 1);
 }
 
 static void begins_anew_after_truncation(void **state)
@@ -218,6 +235,7 @@ int main(void)
                                        TEST(finishes_a_rotated_file_first),
                                        TEST(finds_a_file_rotated_while_away),
                                        TEST(syncs_the_name_of_each_file_once),
+                                       TEST(syncs_the_name_as_soon_as_it_can),
                                        TEST(begins_anew_after_truncation),
                                        TEST(does_not_believe_a_rewritten_file),
                                        TEST(waits_for_a_missing_file),
