@@ -28,7 +28,7 @@ enum fx_code probe_ask(struct probe *probe, rd_kafka_t *rk, const char *topic, s
     int failed = pthread_create(&probe->thread, &attributes, ask, probe);
     pthread_attr_destroy(&attributes);
     if (failed != 0)
-        return fx_err_set(err, FX_EMEMORY, "a thread: %s", strerror(failed));
+        return fx_err_set(err, FX_ERETRY, "a thread: %s", strerror(failed));
     probe->is_started = true;
     return FX_OK;
 }

@@ -28,7 +28,8 @@ struct probe {
     struct fx_err err;
 };
 
-/* Asks rk for topic's partitions; both are borrowed until the answer is polled or cancelled. */
+/* Asks rk for topic's partitions; both are borrowed until the answer is polled or cancelled.
+ * FX_ERETRY: there is no thread for it. */
 FX_MUST_CHECK enum fx_code probe_ask(struct probe *probe, rd_kafka_t *rk, const char *topic,
                                      struct fx_err *err);
 

@@ -62,6 +62,20 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 
 /* ---- the producer's life ---- */
 
+static void close_producer(struct shipper *shipper)
+{
+    if (shipper->rk == NULL)
+        return;
+    probe_cancel(&shipper->probe);
+    rd_kafka_purge(shipper->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                                    RD_KAFKA_PURGE_F_NON_BLOCKING);
+    if (shipper->topic != NULL)
+        rd_kafka_topic_destroy(shipper->topic);
+    rd_kafka_destroy(shipper->rk);
+    shipper->topic = NULL;
+    shipper->rk = NULL;
+}
+
 static enum fx_code open_producer(struct shipper *shipper, struct fx_err *err)
 {
     /*
@@ -106,24 +120,12 @@ static enum fx_code open_producer(struct shipper *shipper, struct fx_err *err)
     rd_kafka_queue_destroy(queue);
     shipper->topic = rd_kafka_topic_new(shipper->rk, shipper->options.topic, NULL);
     shipper->counts.opened++;
-    if (shipper->topic == NULL)
-        return fx_err_set(err, FX_ECONFIG, "topic %s: %s", shipper->options.topic,
-                          rd_kafka_err2str(rd_kafka_last_error()));
-    return FX_OK;
-}
-
-static void close_producer(struct shipper *shipper)
-{
-    if (shipper->rk == NULL)
-        return;
-    probe_cancel(&shipper->probe);
-    rd_kafka_purge(shipper->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-                                    RD_KAFKA_PURGE_F_NON_BLOCKING);
-    if (shipper->topic != NULL)
-        rd_kafka_topic_destroy(shipper->topic);
-    rd_kafka_destroy(shipper->rk);
-    shipper->topic = NULL;
-    shipper->rk = NULL;
+    if (shipper->topic == NULL) {
+        fx_err_set(err, FX_ECONFIG, "topic %s: %s", shipper->options.topic,
+                   rd_kafka_err2str(rd_kafka_last_error()));
+        close_producer(shipper);
+    }
+    return err->code;
 }
 
 /* What was on its way goes again, from the first row not acknowledged. */
@@ -173,23 +175,28 @@ static enum fx_code note_partitions(struct shipper *shipper, int32_t partitions,
     return outbox_assign_partitions(shipper->options.outbox, partitions, err);
 }
 
-/* Makes the producer and learns the number of partitions, one step per call. */
+/*
+ * Makes the producer and learns the number of partitions, one step per call. What cannot be made at
+ * present (a certificate that is being replaced, no thread, no file) can be made later:
+ * shipper_open has shown that brokers and properties are right.
+ */
 static enum fx_code get_ready(struct shipper *shipper, struct fx_err *err)
 {
     struct fx_err failed = FX_ERR_INIT;
     int32_t partitions = 0;
-    if (shipper->rk == NULL)
-        return open_producer(shipper, err);
-    if (!shipper->probe.is_started)
-        return probe_ask(&shipper->probe, shipper->rk, shipper->options.topic, err);
-    if (!probe_poll(&shipper->probe, &partitions, &failed))
-        return FX_OK;
+    if (shipper->rk == NULL) {
+        if (open_producer(shipper, &failed) != FX_OK)
+            failed.code = FX_ERETRY;
+    } else if (!shipper->probe.is_started) {
+        (void)!probe_ask(&shipper->probe, shipper->rk, shipper->options.topic, &failed);
+    } else if (probe_poll(&shipper->probe, &partitions, &failed) && failed.code == FX_OK) {
+        return note_partitions(shipper, partitions, err);
+    }
     if (failed.code != FX_OK) {
         shipper_note_trouble(shipper, failed.code, failed.text);
         wait_before_retry(shipper);
-        return FX_OK;
     }
-    return note_partitions(shipper, partitions, err);
+    return FX_OK;
 }
 
 /* The topic may have got more partitions. A look that fails is no trouble by itself. */
@@ -197,12 +204,13 @@ static enum fx_code look_again(struct shipper *shipper, struct fx_err *err)
 {
     struct fx_err failed = FX_ERR_INIT;
     int32_t partitions = 0;
-    if (!shipper->probe.is_started)
-        return day_monotonic_ms() < shipper->partitions_at_ms
-                   ? FX_OK
-                   : probe_ask(&shipper->probe, shipper->rk, shipper->options.topic, err);
-    if (!probe_poll(&shipper->probe, &partitions, &failed))
+    if (!shipper->probe.is_started) {
+        if (day_monotonic_ms() < shipper->partitions_at_ms ||
+            probe_ask(&shipper->probe, shipper->rk, shipper->options.topic, &failed) == FX_OK)
+            return FX_OK;
+    } else if (!probe_poll(&shipper->probe, &partitions, &failed)) {
         return FX_OK;
+    }
     return note_partitions(shipper, failed.code == FX_OK ? partitions : shipper->partitions, err);
 }
 

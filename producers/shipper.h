@@ -11,7 +11,8 @@
  *
  * Order: rows of earlier runs, ENDED for those runs, OPEN for each new run before its first row.
  * A run that owes the city a word (outbox_asked.h) says it at once: ALIVE, or once more ENDED.
- * The broker being away is no error: it is logged once per change and tried again.
+ * The broker being away is no error: it is logged once per change and tried again. So is a producer
+ * that cannot be made anew at present.
  * A topic that gets more partitions meanwhile: runs stay where they are, later runs use them all.
  *
  * Not thread-safe; shipper_pump is called outside of the outbox's transactions.
