@@ -324,8 +324,7 @@ bool shipper_is_done(const struct shipper *shipper)
 bool shipper_is_hungry(const struct shipper *shipper)
 {
     return shipper->partitions > 0 && shipper->count < SHIPPER_WINDOW / 2 &&
-           shipper->cursor < outbox_last_id(shipper->options.outbox) &&
-           day_monotonic_ms() >= shipper->retry_at_ms;
+           shipper_has_due(shipper) && day_monotonic_ms() >= shipper->retry_at_ms;
 }
 
 int shipper_wake_fd(const struct shipper *shipper)

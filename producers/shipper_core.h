@@ -70,6 +70,9 @@ struct shipper {
 /* Hands over what fits, in order: old rows, ENDED of their runs, new rows, resends, heartbeats. */
 FX_MUST_CHECK enum fx_code shipper_send(struct shipper *shipper, struct fx_err *err);
 
+/* There is a row that may be handed over now. */
+bool shipper_has_due(const struct shipper *shipper);
+
 /* Nothing is on its way, and no row or resend waits. */
 bool shipper_is_drained(const struct shipper *shipper);
 

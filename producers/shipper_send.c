@@ -121,11 +121,24 @@ static bool visit_row(void *context, const struct outbox_row *row)
     return true;
 }
 
-static enum fx_code send_rows(struct shipper *shipper, int64_t until, struct fx_err *err)
+/* New rows wait until those of earlier openings are acknowledged, and the ENDED of their runs is on
+ * its way. */
+static int64_t last_due(const struct shipper *shipper)
 {
-    struct reading reading = {shipper, err, until, 0, false};
+    const struct outbox *outbox = shipper->options.outbox;
+    return shipper->old.is_over ? outbox_last_id(outbox) : outbox_opening_id(outbox);
+}
+
+bool shipper_has_due(const struct shipper *shipper)
+{
+    return shipper->cursor < last_due(shipper);
+}
+
+static enum fx_code send_rows(struct shipper *shipper, struct fx_err *err)
+{
+    struct reading reading = {shipper, err, last_due(shipper), 0, false};
     struct outbox_reader reader = {shipper->cursor, ROWS_AT_ONCE, visit_row, &reading};
-    if (shipper->cursor >= until || !has_slot(shipper))
+    if (!shipper_has_due(shipper) || !has_slot(shipper))
         return FX_OK;
     return outbox_read(shipper->options.outbox, &reader, err);
 }
@@ -262,18 +275,15 @@ static void beat(struct shipper *shipper, struct fx_err *err)
 enum fx_code shipper_send(struct shipper *shipper, struct fx_err *err)
 {
     struct outbox *outbox = shipper->options.outbox;
-    int64_t opening_id = outbox_opening_id(outbox);
     if (outbox_has_unassigned(outbox) &&
         outbox_assign_partitions(outbox, shipper->partitions, err) != FX_OK)
         return err->code;
-    if (outbox_acked_id(outbox) < opening_id)
-        return send_rows(shipper, opening_id, err);
-    go_on(shipper, &shipper->old, HEARTBEAT_ENDED, false, err);
-    if (err->code != FX_OK || !shipper->old.is_over)
-        return err->code;
-    enum fx_code code = send_rows(shipper, outbox_last_id(outbox), err);
-    if (code == FX_OK)
-        code = send_again(shipper, err);
+    if (outbox_acked_id(outbox) >= outbox_opening_id(outbox))
+        go_on(shipper, &shipper->old, HEARTBEAT_ENDED, false, err);
+    enum fx_code code = err->code == FX_OK ? send_rows(shipper, err) : err->code;
+    if (code != FX_OK || !shipper->old.is_over)
+        return code;
+    code = send_again(shipper, err);
     if (code == FX_OK)
         send_declared(shipper, err);
     if (err->code == FX_OK)

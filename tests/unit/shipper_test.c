@@ -44,6 +44,31 @@ static void old_rows_go_first(void **state)
     assert_int_equal(old->acked_seq, 100);
 }
 
+/* Old rows are on their way and not acknowledged: a new one is nothing to turn round and round for.
+ */
+static void a_row_that_has_to_wait_is_no_hunger(void **state)
+{
+    struct bench *bench = *state;
+    struct shipper_counts counts = {0};
+    store(bench, "A", 100);
+    shipper_close(bench->shipper);
+    outbox_close(bench->outbox);
+    open_outbox(bench);
+    open_shipper(bench);
+    rd_kafka_mock_broker_set_rtt(cluster, 1, 300);
+    while (counts.sent < 100) {
+        pump(bench);
+        shipper_count(bench->shipper, &counts);
+    }
+    store(bench, "A", 50);
+    pump(bench);
+    assert_int_equal(outbox_acked_id(bench->outbox), 0);
+    assert_false(shipper_is_hungry(bench->shipper));
+    rd_kafka_mock_broker_set_rtt(cluster, 1, 0);
+    pump_until_done(bench);
+    assert_int_equal(outbox_acked_id(bench->outbox), 150);
+}
+
 static void resends_what_is_asked_for(void **state)
 {
     struct bench *bench = *state;
@@ -170,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(sends_everything_once),
                                        TEST(old_rows_go_first),
+                                       TEST(a_row_that_has_to_wait_is_no_hunger),
                                        TEST(resends_what_is_asked_for),
                                        TEST(resends_end_on_a_busy_post),
                                        TEST(what_is_asked_for_after_the_end_is_said),
