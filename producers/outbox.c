@@ -110,11 +110,17 @@ void outbox_rollback(struct outbox *outbox)
     runs_settle(outbox, false);
 }
 
-/* Forgets up to PRUNE_ROWS of the oldest acknowledged rows, stored before before_ms. */
-static enum fx_code prune(struct outbox *outbox, int64_t before_ms, int64_t *pruned,
-                          struct fx_err *err)
+/* What may be forgotten: what was stored before these times. */
+struct limits {
+    int64_t event_ms;
+    int64_t line_ms;
+};
+
+/* Forgets up to PRUNE_ROWS of the oldest acknowledged rows. */
+static enum fx_code prune_events(struct outbox *outbox, const struct limits *before,
+                                 int64_t *pruned, struct fx_err *err)
 {
-    static const enum sql_statement forget[] = {SQL_PRUNE_MARKS, SQL_PRUNE_EVENTS, SQL_PRUNE_LINES,
+    static const enum sql_statement forget[] = {SQL_PRUNE_MARKS, SQL_PRUNE_EVENTS,
                                                 SQL_PRUNE_REVERSALS};
     int64_t last = 0;
     *pruned = 0;
@@ -125,7 +131,7 @@ static enum fx_code prune(struct outbox *outbox, int64_t before_ms, int64_t *pru
     while (has_row) {
         if (sql_step(outbox, statement, &has_row, err) != FX_OK)
             return err->code;
-        if (!has_row || sqlite3_column_int64(statement, 1) >= before_ms)
+        if (!has_row || sqlite3_column_int64(statement, 1) >= before->event_ms)
             break;
         last = sqlite3_column_int64(statement, 0);
         struct outbox_run *run = runs_at(outbox, sqlite3_column_int64(statement, 2));
@@ -144,6 +150,28 @@ static enum fx_code prune(struct outbox *outbox, int64_t before_ms, int64_t *pru
     return code;
 }
 
+/* Forgets up to PRUNE_ROWS of the oldest ids whose events are gone. */
+static enum fx_code prune_lines(struct outbox *outbox, const struct limits *before, int64_t *pruned,
+                                struct fx_err *err)
+{
+    int64_t last = 0;
+    sqlite3_stmt *statement = sql_use(outbox, SQL_OLD_LINES);
+    sqlite3_bind_int64(statement, 1, PRUNE_ROWS);
+    bool has_row = true;
+    while (has_row) {
+        if (sql_step(outbox, statement, &has_row, err) != FX_OK)
+            return err->code;
+        if (!has_row || sqlite3_column_int64(statement, 1) >= before->line_ms)
+            break;
+        last = sqlite3_column_int64(statement, 0);
+        (*pruned)++;
+    }
+    sqlite3_reset(statement);
+    statement = sql_use(outbox, SQL_PRUNE_LINES);
+    sqlite3_bind_int64(statement, 1, last);
+    return last == 0 ? FX_OK : sql_run(outbox, statement, err);
+}
+
 static enum fx_code used_bytes(struct outbox *outbox, int64_t *bytes, struct fx_err *err)
 {
     int64_t pages = 0;
@@ -155,13 +183,15 @@ static enum fx_code used_bytes(struct outbox *outbox, int64_t *bytes, struct fx_
     return FX_OK;
 }
 
-/* Its own transaction, around prune and what is noted. */
-static enum fx_code settle(struct outbox *outbox, int64_t before_ms, int64_t *pruned,
+/* Its own transaction, around what is pruned and what is noted. */
+static enum fx_code settle(struct outbox *outbox, const struct limits *before, int64_t *pruned,
                            struct fx_err *err)
 {
     if (outbox_begin(outbox, err) != FX_OK)
         return err->code;
-    enum fx_code code = prune(outbox, before_ms, pruned, err);
+    enum fx_code code = prune_events(outbox, before, pruned, err);
+    if (code == FX_OK)
+        code = prune_lines(outbox, before, pruned, err);
     if (code == FX_OK)
         code = outbox_commit(outbox, err);
     if (code != FX_OK)
@@ -174,23 +204,27 @@ bool outbox_has_room(struct outbox *outbox)
     struct fx_err err = FX_ERR_INIT;
     int64_t bytes = 0;
     int64_t pruned = 1;
+    const struct limits before = {INT64_MAX, day_now_ms() - OUTBOX_ID_KEEP_FULL_MS};
     fx_assert(!outbox->is_begun);
     if (outbox->options.bytes_max == 0)
         return true;
     while (used_bytes(outbox, &bytes, &err) == FX_OK && bytes >= outbox->options.bytes_max) {
-        if (pruned == 0 || settle(outbox, INT64_MAX, &pruned, &err) != FX_OK)
+        if (pruned == 0 || settle(outbox, &before, &pruned, &err) != FX_OK)
             return false;
     }
     return err.code == FX_OK;
 }
 
-static enum fx_code add_line(struct outbox *outbox, const struct outbox_run *run, const char *id,
-                             struct fx_err *err)
+static enum fx_code add_line(struct outbox *outbox, const struct outbox_run *run,
+                             const struct outbox_event *event, struct fx_err *err)
 {
     sqlite3_stmt *statement = sql_use(outbox, SQL_ADD_LINE);
     sql_bind_text(statement, 1, run->source);
-    sql_bind_text(statement, 2, id);
+    sql_bind_text(statement, 2, event->id);
     sqlite3_bind_int64(statement, 3, outbox->last_id + 1);
+    sqlite3_bind_int64(statement, 4, run->run);
+    sqlite3_bind_int64(statement, 5, run->last_seq + 1);
+    sqlite3_bind_int64(statement, 6, event->stored_at_ms);
     return sql_run(outbox, statement, err);
 }
 
@@ -204,7 +238,7 @@ enum fx_code outbox_append(struct outbox *outbox, struct outbox_run *run,
                              .size = event->size};
     enum fx_code code = held_add(outbox, &row, event->bytes, err);
     if (code == FX_OK && event->id != NULL)
-        code = add_line(outbox, run, event->id, err);
+        code = add_line(outbox, run, event, err);
     /* Before the mark, which a rollback takes back from runs that were touched only. */
     outbox_touch(outbox, run);
     if (code == FX_OK)
@@ -266,12 +300,15 @@ void outbox_ack(struct outbox *outbox, int64_t id)
 enum fx_code outbox_flush(struct outbox *outbox, int64_t now_ms, struct fx_err *err)
 {
     int64_t pruned = 0;
+    int64_t keep_ms = outbox->options.keep_ms;
+    const struct limits before = {
+        now_ms - keep_ms, now_ms - (keep_ms > OUTBOX_ID_KEEP_MS ? keep_ms : OUTBOX_ID_KEEP_MS)};
     fx_assert(!outbox->is_begun);
     if (!outbox->is_acked_dirty && outbox->dirty_count == 0 && !outbox->is_prune_due)
         return FX_OK;
-    if (settle(outbox, now_ms - outbox->options.keep_ms, &pruned, err) != FX_OK)
+    if (settle(outbox, &before, &pruned, err) != FX_OK)
         return err->code;
-    outbox->is_prune_due = pruned == PRUNE_ROWS;
+    outbox->is_prune_due = pruned >= PRUNE_ROWS;
     return FX_OK;
 }
 

@@ -13,6 +13,11 @@
  * Use: outbox_begin, any number of appends and notes, outbox_commit: one fsync for all of them.
  * After an error inside a transaction call outbox_rollback; the outbox is then as it was.
  *
+ * A line's id is known for as long as its event is kept, and for OUTBOX_ID_KEEP_MS, whatever
+ * becomes of the event: who was not answered repeats it, perhaps after another start. An id takes
+ * 100 to 200 bytes. Where bytes_max is reached those older than OUTBOX_ID_KEEP_FULL_MS go too; when
+ * none is left to go, the outbox is full.
+ *
  * Here: opening and input. What rules need to look up is in outbox_rules.h, the way out to Kafka in
  * outbox_send.h, what the city asks for in outbox_asked.h. The row of a run stays
  * OUTBOX_RUN_KEEP_MS after its end, so that the city can be told what became of its numbers. Not
@@ -30,6 +35,8 @@
 #include <stdint.h>
 
 #define OUTBOX_RUN_KEEP_MS (90 * INT64_C(86400000)) /* how long a run is known after its end */
+#define OUTBOX_ID_KEEP_MS INT64_C(86400000)         /* how long a line's id is known, at least */
+#define OUTBOX_ID_KEEP_FULL_MS INT64_C(3600000)     /* the same where bytes_max is reached */
 #define OUTBOX_RUNS_MAX 16384                       /* ended runs without events, at most */
 #define OUTBOX_BEATS_AHEAD 4 /* heartbeats of a run that goes on that need no write each */
 #define OUTBOX_INPUT_MAX 512 /* bytes of an input's name or detail, with terminator */
@@ -40,7 +47,7 @@ struct outbox_options {
     const char *path;
     const char *kind;
     int64_t bytes_max; /* beyond it outbox_has_room says no; 0: no bound */
-    int64_t keep_ms;   /* acknowledged rows stay so long after they were stored */
+    int64_t keep_ms;   /* acknowledged events stay so long after they were stored */
     int64_t pages_max; /* SQLite's max_page_count, for tests of a full disk; 0: none */
 };
 
@@ -113,9 +120,6 @@ FX_MUST_CHECK enum fx_code outbox_begin(struct outbox *outbox, struct fx_err *er
 /* FX_EDISK: nothing was kept and no number was used; call outbox_rollback. */
 FX_MUST_CHECK enum fx_code outbox_commit(struct outbox *outbox, struct fx_err *err);
 void outbox_rollback(struct outbox *outbox);
-
-/* false: bytes_max is reached, even after acknowledged rows were given up. Not in a transaction. */
-bool outbox_has_room(struct outbox *outbox);
 
 /* The run of source since this opening, drawn now if there is none. In a transaction. */
 FX_MUST_CHECK enum fx_code outbox_take_run(struct outbox *outbox, const char *source,

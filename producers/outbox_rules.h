@@ -16,7 +16,8 @@ struct outbox_number {
     int64_t seq; /* 0: none */
 };
 
-/* The number first given to source's line id; number->seq is 0 if it is new. */
+/* The number first given to source's line id; number->seq is 0 if it is new, or no longer known:
+ * see OUTBOX_ID_KEEP_MS. */
 FX_MUST_CHECK enum fx_code outbox_find_line(struct outbox *outbox, const char *source,
                                             const char *id, struct outbox_number *number,
                                             struct fx_err *err);

@@ -50,8 +50,13 @@ FX_MUST_CHECK enum fx_code outbox_read(struct outbox *outbox, const struct outbo
 void outbox_ack(struct outbox *outbox, int64_t id);
 
 /* Writes what outbox_ack and outbox_touch noted and prunes a little; goes on with that in the next
- * calls until no old row is left, whether anything else is to be written or not. */
+ * calls until no old row is left, whether anything else is to be written or not. now_ms 0: prunes
+ * nothing. */
 FX_MUST_CHECK enum fx_code outbox_flush(struct outbox *outbox, int64_t now_ms, struct fx_err *err);
+
+/* false: bytes_max is reached, even after acknowledged events, and ids that are old enough, were
+ * given up. */
+bool outbox_has_room(struct outbox *outbox);
 
 /* Chooses the partition of each run in memory that has none, durably. */
 FX_MUST_CHECK enum fx_code outbox_assign_partitions(struct outbox *outbox, int32_t partitions,

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FORMAT 3                  /* of the tables below, with all their changes */
+#define FORMAT 4                  /* of the tables below, with all their changes */
 #define APPLICATION_ID 0x46584f42 /* "FXOB" */
 #define PAGE_SIZE 4096
 #define CACHE_KIB 1024
@@ -69,6 +69,13 @@ static const char *const changes[] = {
     "INSERT INTO mark (run, seq, id) SELECT run, seq, id FROM event WHERE NOT EXISTS"
     " (SELECT 1 FROM event AS before WHERE before.run = event.run AND before.seq = event.seq - 1"
     " AND before.id / 8192 = event.id / 8192);",
+    /* A line's id is known for longer than its event: it says itself what was answered. */
+    "ALTER TABLE line ADD COLUMN run INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE line ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE line ADD COLUMN stored_at INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE line SET (run, seq, stored_at) = (SELECT run.run, event.seq, event.stored_at FROM event"
+    " JOIN run ON run.id = event.run WHERE event.id = line.event)"
+    " WHERE event IN (SELECT id FROM event);",
 };
 _Static_assert(sizeof changes / sizeof changes[0] == FORMAT - 1, "a change for each format");
 _Static_assert(MARK_ROWS == 8192, "the change to format 3 sets marks as near as that");

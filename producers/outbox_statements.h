@@ -75,11 +75,13 @@
     X(PRUNE_MARKS, "DELETE FROM mark"                                                              \
                    " WHERE (run, seq) IN (SELECT run, seq FROM event WHERE id <= ?1)")             \
     X(PRUNE_EVENTS, "DELETE FROM event WHERE id <= ?1")                                            \
+    X(OLD_LINES, "SELECT event, stored_at FROM line WHERE event < ifnull((SELECT min(id)"          \
+                 " FROM event), 9223372036854775807) ORDER BY event LIMIT ?1")                     \
     X(PRUNE_LINES, "DELETE FROM line WHERE event <= ?1")                                           \
     X(PRUNE_REVERSALS, "DELETE FROM reversal WHERE event <= ?1")                                   \
-    X(FIND_LINE, "SELECT event.run, event.seq FROM line JOIN event ON event.id = line.event"       \
-                 " WHERE line.source = ?1 AND line.line = ?2")                                     \
-    X(ADD_LINE, "INSERT INTO line (source, line, event) VALUES (?1, ?2, ?3)")                      \
+    X(FIND_LINE, "SELECT run, seq FROM line WHERE source = ?1 AND line = ?2")                      \
+    X(ADD_LINE, "INSERT INTO line (source, line, event, run, seq, stored_at)"                      \
+                " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                                \
     X(FIND_EVENT, "SELECT event.id, event.bytes, reversal.event IS NOT NULL"                       \
                   " FROM event LEFT JOIN reversal ON reversal.event = event.id"                    \
                   " WHERE event.id >= ?1 AND event.id < ?2 AND event.run = ?3 AND event.seq = ?4") \

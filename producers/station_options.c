@@ -55,7 +55,9 @@ static const struct fx_opt opts[] = {
     {"outbox-max-bytes", 0, FX_OPT_NUMBER, AT(outbox_max_bytes), "N", NULL, 1 << 20, INT64_MAX,
      "beyond it no line is taken (4 GiB)"},
     {"keep-days", 0, FX_OPT_NUMBER, AT(keep_days), "N", NULL, 0, 3650,
-     "days after its storing that an acknowledged event is kept (7)"},
+     "days after its storing that an acknowledged event is kept (7); a line's id\nis known for a "
+     "day "
+     "at least, an hour where --outbox-max-bytes is reached"},
     {"ignore-resend", 0, FX_OPT_FLAG, AT(ignore_resend), NULL, NULL, 0, 0,
      "do not hear what the city asks for: numbers it misses are sent again\n"
      "only by --resend"},

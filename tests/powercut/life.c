@@ -13,7 +13,6 @@
 
 #define STEPS_MAX 4000
 #define BATCH_MAX 5
-#define KEEP_MS (7 * INT64_C(86400000))
 
 struct world world;
 struct counts counts;
@@ -73,8 +72,7 @@ void world_start(enum mode mode, uint64_t seed, int lines)
     world.lines = lines;
     world.dice.state = seed * MODES + mode;
     disk_now_ms = AT_MS + 3600000;
-    /* Ids are known as long as their rows are kept. */
-    world.keep_ms = mode == MODE_IDS ? KEEP_MS : keeps_ms[dice_below(&world.dice, 3)];
+    world.keep_ms = keeps_ms[dice_below(&world.dice, 3)];
     world.journal.answered.count = world.journal.sent.count = world.journal.acked.count = 0;
     world.journal.appended_count = 0;
     world.checkpoint_pages = dice_chance(&world.dice, 70) ? 2 + dice_below(&world.dice, 30) : 1000;

@@ -187,6 +187,7 @@ static void flush(struct post *post)
 {
     struct fx_err err = FX_ERR_INIT;
     posts.current = post;
+    post_note_pruning(post);
     if (post_goes_on(post, outbox_flush(post->outbox, post_now_ms(post), &err), &err))
         check_kept(post);
 }
@@ -194,6 +195,7 @@ static void flush(struct post *post)
 static void look_for_room(struct post *post)
 {
     struct fx_err err = FX_ERR_INIT;
+    post_note_pruning(post);
     if (!outbox_has_room(post->outbox)) {
         post->full_until_ms = sim.world.now_ms + 1000;
         sim.events[SIM_full_outboxes]++;
@@ -286,7 +288,7 @@ static void add_post(enum post_mode mode, int topic)
     post->shipper = NULL;
     post->keep_ms = dice_chance(dice, 60) ? dice_below(dice, 90000) : 86400000;
     post->room_max = dice_chance(dice, 40) ? 60000 + dice_below(dice, 40000) : 0;
-    post->clock_ms = post->full_until_ms = post->position = 0;
+    post->clock_ms = post->pruned_ms = post->full_until_ms = post->position = 0;
     post->line_count = 0;
     post->unacked = posts.entry_count;
     has_image[posts.count++] = false;

@@ -40,6 +40,7 @@ struct entry {
     struct saying saying;
     struct saying_bytes bytes;
     enum entry_state state;
+    int64_t stored_ms;
     int undone;    /* the entry that it reverses, -1: none */
     int records;   /* in the logs */
     int wanted_of; /* post that is to send it again, -1: none */
@@ -47,18 +48,16 @@ struct entry {
     bool is_lost;  /* and lied */
 };
 
-/* A run's newest heartbeat. */
-struct last_beat {
+struct last_beat { /* of a run */
     int64_t run;
     int64_t n;
     int state; /* enum heartbeat_state */
 };
 
 struct post_line {
-    int entry;  /* the last one, -1: none */
-    int answer; /* entry that was answered, -1: none */
+    int entry, answer; /* the last one, and the one that was answered, -1: none */
     int source;
-    bool may_repeat; /* was offered again when its row was pruned */
+    bool may_repeat; /* was offered again when its id was old enough to be forgotten */
 };
 
 enum post_mode { POST_IDS, POST_FOLLOW, POST_PLAIN, POST_MODES };
@@ -75,6 +74,7 @@ struct post {
     int64_t keep_ms;
     int64_t room_max;      /* --outbox-max-bytes, 0: none */
     int64_t clock_ms;      /* its clock is ahead by this */
+    int64_t pruned_ms;     /* the latest time by that clock at which it could forget anything */
     int64_t full_until_ms; /* takes no lines until then */
     bool has_failed;       /* a commit failed since the opening */
     struct post_line lines[POST_LINES_MAX];
@@ -105,7 +105,6 @@ struct posts {
 extern struct posts posts;
 
 /* ---- sim_post.c ---- */
-
 void posts_open(uint64_t seed);
 void posts_play(void); /* some turns of each */
 void posts_rest(void); /* all crashes are over: until everything is acknowledged */
@@ -126,8 +125,9 @@ FX_MUST_CHECK enum fx_code post_read_position(struct post *post, struct fx_err *
 /* ---- sim_post_check.c ---- */
 
 int64_t post_now_ms(const struct post *post);
+void post_note_pruning(struct post *post); /* of what is old enough by its clock */
 
-/* Gives the saying a number of run, bytes and a place in the journal; its index. */
+/* Gives the saying bytes and a place in the journal; its index. */
 int journal_add(struct post *post, const struct saying *saying, int line);
 int journal_find(const uint8_t *bytes, size_t size);
 /* Whether the outbox holds the event as it was given to it. */

@@ -9,6 +9,12 @@ int64_t post_now_ms(const struct post *post)
     return sim.world.now_ms + post->clock_ms;
 }
 
+void post_note_pruning(struct post *post)
+{
+    if (post->pruned_ms < post_now_ms(post))
+        post->pruned_ms = post_now_ms(post);
+}
+
 /* ---- the journal ---- */
 
 static int *slot_of(int64_t run, int64_t seq)
@@ -28,6 +34,7 @@ int journal_add(struct post *post, const struct saying *saying, int line)
                             .next = *slot,
                             .saying = *saying,
                             .bytes = saying_encode(sim.world.catalog, saying),
+                            .stored_ms = post_now_ms(post),
                             .undone = -1,
                             .wanted_of = -1};
     *slot = index;

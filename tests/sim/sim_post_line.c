@@ -102,11 +102,10 @@ static enum fx_code store(struct post *post, struct saying *saying, int line,
     return outbox_append(post->outbox, *run, &event, err);
 }
 
-/* The entry of line that the outbox still has, -1: none, then the id must be new to it. */
+/* The entry of line that the outbox still has, -1: none. */
 static enum fx_code find_kept(struct post *post, int line, int *kept, struct fx_err *err)
 {
     *kept = -1;
-    bool was_acked = false;
     for (int i = post->lines[line].entry; i >= 0; i = posts.entries[i].previous) {
         const struct entry *entry = &posts.entries[i];
         bool is_kept = entry->state == ENTRY_OPEN;
@@ -117,24 +116,43 @@ static enum fx_code find_kept(struct post *post, int line, int *kept, struct fx_
                      (int)(post - posts.items), line);
         if (is_kept)
             *kept = i;
-        was_acked |= entry->is_acked;
     }
-    post->lines[line].may_repeat |= *kept < 0 && was_acked;
     return FX_OK;
 }
 
-static enum fx_code check_id(struct post *post, int line, int *kept, struct fx_err *err)
+/* The last entry of line that was acknowledged and may be pruned by now, -1: none. */
+static int find_acked(const struct post *post, int line)
+{
+    int i = post->lines[line].entry;
+    while (i >= 0 && !posts.entries[i].is_acked)
+        i = posts.entries[i].previous;
+    return i;
+}
+
+static bool may_forget(const struct post *post, const struct entry *entry)
+{
+    int64_t keep_ms = post->room_max > 0 ? OUTBOX_ID_KEEP_FULL_MS : OUTBOX_ID_KEEP_MS;
+    return post->pruned_ms - entry->stored_ms > keep_ms;
+}
+
+/* *known is the entry that the line's id stands for, -1: it is new to the outbox. */
+static enum fx_code check_id(struct post *post, int line, int *known, struct fx_err *err)
 {
     char id[24];
     struct outbox_number found = {0, 0};
     line_id(post, line, id);
-    if (find_kept(post, line, kept, err) != FX_OK ||
+    if (find_kept(post, line, known, err) != FX_OK ||
         outbox_find_line(post->outbox, post->sources[post->lines[line].source], id, &found, err) !=
             FX_OK)
         return err->code;
-    int64_t seq = *kept < 0 ? 0 : posts.entries[*kept].saying.seq;
-    if (found.seq != seq || (seq != 0 && found.run != posts.entries[*kept].saying.run))
-        fail_msg("post %d line %d: its id is answered %" PRId64 ", kept is %" PRId64,
+    int acked = *known < 0 ? find_acked(post, line) : -1;
+    if (acked >= 0 && found.seq == 0 && may_forget(post, &posts.entries[acked]))
+        post->lines[line].may_repeat = true;
+    else if (acked >= 0)
+        *known = acked;
+    int64_t seq = *known < 0 ? 0 : posts.entries[*known].saying.seq;
+    if (found.seq != seq || (seq != 0 && found.run != posts.entries[*known].saying.run))
+        fail_msg("post %d line %d: its id is answered %" PRId64 ", its number is %" PRId64,
                  (int)(post - posts.items), line, found.seq, seq);
     sim.events[SIM_repeated_ids] += seq != 0;
     return FX_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../../common/day.h"
 #include "../../producers/outbox_asked.h"
+#include "../../producers/outbox_rules.h"
 #include "../../producers/outbox_send.h"
 #include "scratch.h"
 
@@ -350,6 +351,7 @@ static const char format_1[] =
     " (2, 'A', 78, '4415', 77, 5, 3, 3, 9, 8, 0, 2, 0);"
     "INSERT INTO event VALUES (1, 2, 1, 1644453000000, x'78'), (2, 2, 2, 1644453000000, x'78'),"
     " (3, 2, 3, 1644453000000, x'78');"
+    "INSERT INTO line VALUES ('A', 'x', 2);"
     "PRAGMA application_id = 1180192578; PRAGMA user_version = 1;";
 
 static bool count_row(void *context, const struct outbox_row *row)
@@ -373,8 +375,13 @@ static void an_old_outbox_is_upgraded_in_place(void **state)
     struct outbox_obeyed obeyed = obey(bench, NOW_MS, 1, (struct outbox_span){77, 1, 5});
     assert_int_equal(obeyed.gone, 1);
     assert_int_equal(store(bench, "A", 1)->previous_run, 78);
+    struct outbox_number number = {0, 0};
+    assert_int_equal(outbox_find_line(bench->outbox, "A", "x", &number, &bench->err), FX_OK);
+    assert_int_equal(number.run, 78);
+    assert_int_equal(number.seq, 2);
     close_outbox(bench);
-    assert_int_equal(edit(bench, "PRAGMA user_version"), 3);
+    assert_int_equal(edit(bench, "SELECT stored_at FROM line"), NOW_MS);
+    assert_int_equal(edit(bench, "PRAGMA user_version"), 4);
     assert_int_equal(edit(bench, "SELECT beats FROM run WHERE id = 1"), 4);
     assert_int_equal(edit(bench, "SELECT refused FROM run WHERE id = 1"), 1);
     int64_t age_ms = day_now_ms() - edit(bench, "SELECT ended_at FROM run WHERE id = 1");
@@ -411,7 +418,7 @@ static void an_upgrade_that_fails_changes_nothing(void **state)
     edit(bench, format_1);
     edit(bench, "CREATE TABLE asked (x)");
     assert_int_not_equal(outbox_open(&options, &bench->outbox, &bench->err), FX_OK);
-    assert_holds(bench->err.text, "upgrade from format 1 to 3");
+    assert_holds(bench->err.text, "upgrade from format 1 to 4");
     bench->outbox = NULL;
     assert_int_equal(edit(bench, "PRAGMA user_version"), 1);
     edit(bench, "DROP TABLE asked");
@@ -425,9 +432,9 @@ static void a_later_format_is_refused(void **state)
     const struct outbox_options options = {.path = bench->path, .kind = "checkpoint"};
     open_outbox(bench);
     close_outbox(bench);
-    edit(bench, "PRAGMA user_version = 4");
+    edit(bench, "PRAGMA user_version = 5");
     assert_int_equal(outbox_open(&options, &bench->outbox, &bench->err), FX_ECONFIG);
-    assert_holds(bench->err.text, "has format 4, this program writes 3");
+    assert_holds(bench->err.text, "has format 5, this program writes 4");
     bench->outbox = NULL;
 }
 
