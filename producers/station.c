@@ -50,7 +50,6 @@ struct running {
     int64_t asked_until_ms; /* then the end no longer waits for the city's requests */
     int64_t asked_retry_ms; /* requests are heard again then */
     bool is_deaf;           /* the last request could not be noted; told once */
-    bool is_ending;         /* no more lines are taken */
 };
 
 static void set_signals(void)
@@ -152,7 +151,7 @@ static enum fx_code take_lines(struct running *running, struct fx_err *err)
     int64_t limit = station->options->group_lines - station->batch_lines + 1;
     if (limit < 1)
         limit = 1;
-    if (running->input != NULL && !station->is_full && !running->is_ending &&
+    if (running->input != NULL && !station->is_full && !station->is_ending &&
         input_take(running->input, limit, err) != FX_OK)
         return err->code;
     if (running->server != NULL && server_serve(running->server, limit, err) != FX_OK)
@@ -165,7 +164,7 @@ static bool is_batch_due(const struct running *running)
     const struct station *station = running->station;
     if (station->batch_lines == 0)
         return false;
-    if (station->batch_lines > station->options->group_lines || running->is_ending)
+    if (station->batch_lines > station->options->group_lines || station->is_ending)
         return true;
     bool has_more = (running->input != NULL && input_has_more(running->input)) ||
                     (running->server != NULL && server_has_more(running->server));
@@ -197,7 +196,7 @@ static enum fx_code hear_requests(struct running *running, int64_t now_ms, struc
 static enum fx_code send_and_flush(struct running *running, int64_t now_ms, struct fx_err *err)
 {
     struct station *station = running->station;
-    enum input_state state = running->is_ending       ? INPUT_CLOSED
+    enum input_state state = station->is_ending       ? INPUT_CLOSED
                              : station->is_full       ? INPUT_STALE
                              : running->input != NULL ? input_state(running->input)
                                                       : INPUT_OPEN;
@@ -245,7 +244,7 @@ static int wait_ms(const struct running *running)
 {
     const struct station *station = running->station;
     if ((running->input != NULL && input_has_more(running->input) && !station->is_full &&
-         !running->is_ending) ||
+         !station->is_ending) ||
         (running->server != NULL && server_has_more(running->server)) ||
         (station->shipper != NULL && station->batch_lines == 0 &&
          shipper_is_hungry(station->shipper)))
@@ -264,12 +263,12 @@ static void wait_for_work(const struct running *running)
     struct pollfd fds[SOCKET_CLIENTS_MAX + 4];
     nfds_t count = 0;
     int milliseconds = wait_ms(running);
-    if (milliseconds == 0 || stop_signals > 0)
+    if (milliseconds == 0 || (stop_signals > 0 && !station->is_ending))
         return;
     if (running->server != NULL)
         count = (nfds_t)server_poll_fds(running->server, fds);
     if (running->input != NULL && input_poll_fd(running->input) >= 0 && !station->is_full &&
-        !running->is_ending)
+        !station->is_ending)
         fds[count++] = (struct pollfd){.fd = input_poll_fd(running->input), .events = POLLIN};
     if (station->shipper != NULL)
         fds[count++] = (struct pollfd){.fd = shipper_wake_fd(station->shipper), .events = POLLIN};
@@ -284,7 +283,7 @@ static void end_input(struct running *running)
 {
     const struct station_options *options = running->station->options;
     int64_t seconds = options->drain_s;
-    running->is_ending = true;
+    running->station->is_ending = true;
     if (seconds < 0)
         seconds = stop_signals > 0 ? STOP_DRAIN_S : INT64_MAX / 2000;
     running->drain_until_ms = day_monotonic_ms() + seconds * 1000;
@@ -307,7 +306,7 @@ static bool has_heard(const struct running *running)
 static bool is_over(struct running *running, struct fx_err *err)
 {
     struct station *station = running->station;
-    if (!running->is_ending || station->batch_lines > 0)
+    if (!station->is_ending || station->batch_lines > 0)
         return false;
     if (station->shipper == NULL || station->options->no_drain ||
         (shipper_is_done(station->shipper) && has_heard(running)))
@@ -330,7 +329,7 @@ static enum fx_code run_loop(struct running *running, struct fx_err *err)
     while (code == FX_OK) {
         bool has_ended = running->input != NULL && input_is_ended(running->input) &&
                          !station_is_daemon(running->station->options);
-        if (!running->is_ending && (stop_signals > 0 || has_ended))
+        if (!running->station->is_ending && (stop_signals > 0 || has_ended))
             end_input(running);
         code = turn(running, err);
         if (code == FX_OK && is_over(running, err))

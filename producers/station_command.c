@@ -196,6 +196,8 @@ static enum fx_code reverse(struct station *station, const json_t *command, stru
                     &run, "seq", &seq, "reason", &reason) != 0 ||
         strlen(reason) < 1 || strlen(reason) > REASON_MAX)
         return fx_err_set(err, FX_EINPUT, "reverse wants source, run, seq and reason");
+    if (station->is_ending)
+        return fx_err_set(err, FX_EINPUT, "the station is stopping");
     const struct outbox_number number = {(int64_t)strtoull(run, NULL, 16), seq};
     struct stored_event by = {NULL, NULL};
     enum fx_code code = station_begin(station, err);

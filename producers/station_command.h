@@ -6,7 +6,8 @@
  *   {"command":"resend","source":"CP-1","run":"0123456789ab","first":1,"last":40}
  *   {"command":"reverse","source":"CP-1","run":"0123456789ab","seq":7,"reason":"…"}
  *
- * One line each, one answer line: {"ok":true,…} or {"ok":false,"reason":"…"}.
+ * One line each, one answer line: {"ok":true,…} or {"ok":false,"reason":"…"}. A reversal is an
+ * event: a station that stops takes none.
  */
 #ifndef FX_STATION_COMMAND_H
 #define FX_STATION_COMMAND_H

@@ -61,6 +61,7 @@ struct station {
     int64_t batch_since_ms;  /* monotonic */
     int64_t now_ms;          /* wall clock, renewed every turn */
     bool is_full;            /* the outbox takes nothing at present */
+    bool is_ending;          /* no more lines are taken: what there is is sent, and ENDED said */
     struct station_counts counts;
 };
 

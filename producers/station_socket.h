@@ -5,8 +5,8 @@
  * Mode 0600. Each line but a blank one is answered by one line, in order, after the fsync; where
  * the fsync fails, by the reason. A line that begins with {"command": is a command (see
  * station_command.h) and is served by every station that has an input; event lines only where
- * --socket says so. A writer that does not read its answers is served no further until it does, and
- * holds up nobody else.
+ * --socket says so. A station that stops goes on serving commands, and takes no line. A writer that
+ * does not read its answers is served no further until it does, and holds up nobody else.
  *
  * Limit: SOCKET_CLIENTS_MAX writers at a time. Where more come, the one that has neither ended a
  * line nor read an answer for longest, SOCKET_PATIENCE_MS at least, is closed for the next: what it

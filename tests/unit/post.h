@@ -21,7 +21,8 @@
 struct post {
     struct scratch scratch;
     char outbox[128];
-    pid_t pid; /* 0: none runs */
+    bool drains; /* waits at its end for Kafka to acknowledge what it has */
+    pid_t pid;   /* 0: none runs */
 };
 
 /* What the process is to be; true: it was a station, and *status is its exit status. */
@@ -50,10 +51,11 @@ static inline void post_spawn(struct post *post, const char *more)
     char out[128];
     char *args[POST_ARGS_MAX] = {NULL};
     int count = 0;
-    int size = snprintf(words, sizeof words,
-                        "station --as-a-station --outbox %s --schemas %s --log-level error "
-                        "--no-drain %s",
-                        post->outbox, FX_SCHEMAS_DIR, more);
+    int size =
+        snprintf(words, sizeof words,
+                 "station --as-a-station --outbox %s --schemas %s --log-level error "
+                 "%s %s",
+                 post->outbox, FX_SCHEMAS_DIR, post->drains ? "--drain-s 8" : "--no-drain", more);
     assert_in_range(size, 1, sizeof words - 1);
     for (char *word = words; *word != '\0' && count < POST_ARGS_MAX - 1;) {
         args[count++] = word;
