@@ -120,7 +120,11 @@ static void close_consumer(struct asked *asked)
     asked->rk = NULL;
 }
 
-/* Told once per change. */
+/*
+ * Told once per change. The consumer stays, and finds brokers again by itself: to close it is to
+ * wait for librdkafka's threads, one of which may sit in the resolver for as long as an outage of
+ * DNS lasts, while the station stands still. Only where reading cannot go on with it is it closed.
+ */
 static void try_later(struct asked *asked, bool is_missing, const char *text)
 {
     char quoted[360];
@@ -135,7 +139,6 @@ static void try_later(struct asked *asked, bool is_missing, const char *text)
     asked->is_trouble_told = true;
     asked->is_missing = is_missing;
     asked->retry_at_ms = day_monotonic_ms() + retry_next_ms(&asked->retry, random);
-    close_consumer(asked);
 }
 
 /* ---- looking at the topic ---- */
@@ -195,7 +198,11 @@ static void read_all(struct asked *asked)
     struct look *look = &asked->look;
     join_look(look);
     if (look->err.code != FX_OK) {
-        try_later(asked, look->err.code == FX_ECONFIG, look->err.text);
+        bool is_missing =
+            look->err.code == FX_ECONFIG; /* brokers answer, which makes closing quick */
+        try_later(asked, is_missing, look->err.text);
+        if (is_missing)
+            close_consumer(asked);
         return;
     }
     memset(asked->next, 0, sizeof asked->next);
@@ -203,6 +210,7 @@ static void read_all(struct asked *asked)
         if (rd_kafka_consume_start_queue(asked->topic, i, RD_KAFKA_OFFSET_BEGINNING,
                                          asked->queue) != 0) {
             try_later(asked, false, rd_kafka_err2str(rd_kafka_last_error()));
+            close_consumer(asked);
             return;
         }
         asked->reading = i + 1;
@@ -226,12 +234,14 @@ static void get_ready(struct asked *asked)
     struct fx_err err = FX_ERR_INIT;
     if (day_monotonic_ms() < asked->retry_at_ms)
         return;
-    if (asked->rk == NULL && open_consumer(asked, &err) != FX_OK)
+    if (asked->rk == NULL && open_consumer(asked, &err) != FX_OK) {
         try_later(asked, false, err.text);
-    else if (!asked->look.is_started && begin_look(asked, &err) != FX_OK)
+        close_consumer(asked); /* half open, perhaps */
+    } else if (!asked->look.is_started && begin_look(asked, &err) != FX_OK) {
         try_later(asked, false, err.text);
-    else if (atomic_load(&asked->look.is_done))
+    } else if (atomic_load(&asked->look.is_done)) {
         read_all(asked);
+    }
 }
 
 /* ---- messages ---- */
@@ -332,6 +342,7 @@ static bool hold_next(struct asked *asked)
         rd_kafka_message_destroy(message);
         if (is_gone(failed)) {
             try_later(asked, true, rd_kafka_err2str(failed));
+            close_consumer(asked);
             return false;
         }
     }

@@ -117,6 +117,15 @@ static void a_request_is_bounded(void **state)
 static rd_kafka_t *client;
 static rd_kafka_mock_cluster_t *cluster;
 
+static int closed; /* clients of Kafka, ours and the reader's */
+
+void __real_rd_kafka_destroy(rd_kafka_t *rk);
+void __wrap_rd_kafka_destroy(rd_kafka_t *rk)
+{
+    closed++;
+    __real_rd_kafka_destroy(rk);
+}
+
 struct bench {
     struct scratch scratch;
     struct outbox *outbox;
@@ -331,6 +340,29 @@ static void a_topic_that_may_not_be_read_is_told_once(void **state)
     poll_until(bench, 1, 0);
 }
 
+/* To close a consumer is to wait for its threads, which may sit in a resolver that does not answer.
+ */
+static void an_outage_closes_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct asked_counts counts = {0};
+    int64_t limit_ms = day_monotonic_ms() + LIMIT_MS;
+    produce(bench, 0, "A", request(bench, 1, 1, 2));
+    rd_kafka_mock_broker_set_down(cluster, 1);
+    int before = closed;
+    open_reader(bench);
+    while (counts.away < 2 && day_monotonic_ms() < limit_ms) {
+        bool is_noted = false;
+        assert_int_equal(asked_poll(bench->asked, &is_noted, &bench->err), FX_OK);
+        asked_count(bench->asked, &counts);
+        usleep(10000);
+    }
+    rd_kafka_mock_broker_set_up(cluster, 1);
+    assert_int_equal(counts.away, 2);
+    poll_until(bench, 1, 0);
+    assert_int_equal(closed, before);
+}
+
 static void a_property_that_does_not_fit_is_told(void **state)
 {
     struct bench *bench = *state;
@@ -355,6 +387,7 @@ int main(void)
                                        TEST(a_restart_obeys_nothing_twice),
                                        TEST(an_empty_topic_is_settled),
                                        TEST(a_topic_that_may_not_be_read_is_told_once),
+                                       TEST(an_outage_closes_nothing),
                                        TEST(a_property_that_does_not_fit_is_told)};
     return cmocka_run_group_tests(tests, start_broker, stop_broker);
 }
