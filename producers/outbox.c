@@ -114,16 +114,53 @@ void outbox_rollback(struct outbox *outbox)
 struct limits {
     int64_t event_ms;
     int64_t line_ms;
+    int64_t ahead_ms; /* later times are none: they were stamped by a clock that was ahead */
 };
 
+/*
+ * What bears such a time is as old as the first row behind it that does not. *old is that one, if
+ * it was stored before before_ms, else 0. It is looked for in PRUNE_ROWS rows at once: *ahead is
+ * the last one that is known not to be it.
+ */
+static enum fx_code find_old(struct outbox *outbox, enum sql_statement times,
+                             const struct limits *limits, int64_t *old, struct fx_err *err)
+{
+    bool is_event = times == SQL_EVENT_TIMES;
+    int64_t before_ms = is_event ? limits->event_ms : limits->line_ms;
+    int64_t *ahead = is_event ? &outbox->ahead_event : &outbox->ahead_line;
+    int looked = 0;
+    bool has_row = true;
+    sqlite3_stmt *statement = sql_use(outbox, times);
+    sqlite3_bind_int64(statement, 1, *ahead);
+    sqlite3_bind_int64(statement, 2, PRUNE_ROWS);
+    *old = 0;
+    while (has_row) {
+        if (sql_step(outbox, statement, &has_row, err) != FX_OK)
+            return err->code;
+        int64_t stored_ms = has_row ? sqlite3_column_int64(statement, 1) : 0;
+        if (has_row && stored_ms < before_ms && stored_ms <= limits->ahead_ms)
+            *old = sqlite3_column_int64(statement, 0);
+        if (!has_row || stored_ms <= limits->ahead_ms)
+            break;
+        *ahead = sqlite3_column_int64(statement, 0);
+        looked++;
+    }
+    sqlite3_reset(statement);
+    outbox->is_prune_due |= looked == PRUNE_ROWS;
+    return FX_OK;
+}
+
 /* Forgets up to PRUNE_ROWS of the oldest acknowledged rows. */
-static enum fx_code prune_events(struct outbox *outbox, const struct limits *before,
+static enum fx_code prune_events(struct outbox *outbox, const struct limits *limits,
                                  int64_t *pruned, struct fx_err *err)
 {
     static const enum sql_statement forget[] = {SQL_PRUNE_MARKS, SQL_PRUNE_EVENTS,
                                                 SQL_PRUNE_REVERSALS};
     int64_t last = 0;
+    int64_t old = 0;
     *pruned = 0;
+    if (find_old(outbox, SQL_EVENT_TIMES, limits, &old, err) != FX_OK)
+        return err->code;
     sqlite3_stmt *statement = sql_use(outbox, SQL_OLD_EVENTS);
     sqlite3_bind_int64(statement, 1, outbox->acked_id);
     sqlite3_bind_int64(statement, 2, PRUNE_ROWS);
@@ -131,9 +168,10 @@ static enum fx_code prune_events(struct outbox *outbox, const struct limits *bef
     while (has_row) {
         if (sql_step(outbox, statement, &has_row, err) != FX_OK)
             return err->code;
-        if (!has_row || sqlite3_column_int64(statement, 1) >= before->event_ms)
+        int64_t id = has_row ? sqlite3_column_int64(statement, 0) : 0;
+        if (!has_row || (id > old && sqlite3_column_int64(statement, 1) >= limits->event_ms))
             break;
-        last = sqlite3_column_int64(statement, 0);
+        last = id;
         struct outbox_run *run = runs_at(outbox, sqlite3_column_int64(statement, 2));
         if (run != NULL)
             run->pruned_seq = sqlite3_column_int64(statement, 3);
@@ -151,19 +189,24 @@ static enum fx_code prune_events(struct outbox *outbox, const struct limits *bef
 }
 
 /* Forgets up to PRUNE_ROWS of the oldest ids whose events are gone. */
-static enum fx_code prune_lines(struct outbox *outbox, const struct limits *before, int64_t *pruned,
+static enum fx_code prune_lines(struct outbox *outbox, const struct limits *limits, int64_t *pruned,
                                 struct fx_err *err)
 {
     int64_t last = 0;
-    sqlite3_stmt *statement = sql_use(outbox, SQL_OLD_LINES);
-    sqlite3_bind_int64(statement, 1, PRUNE_ROWS);
+    int64_t old = 0;
+    if (find_old(outbox, SQL_LINE_TIMES, limits, &old, err) != FX_OK)
+        return err->code;
+    sqlite3_stmt *statement = sql_use(outbox, SQL_LINE_TIMES);
+    sqlite3_bind_int64(statement, 1, 0);
+    sqlite3_bind_int64(statement, 2, PRUNE_ROWS);
     bool has_row = true;
     while (has_row) {
         if (sql_step(outbox, statement, &has_row, err) != FX_OK)
             return err->code;
-        if (!has_row || sqlite3_column_int64(statement, 1) >= before->line_ms)
+        int64_t event = has_row ? sqlite3_column_int64(statement, 0) : 0;
+        if (!has_row || (event > old && sqlite3_column_int64(statement, 1) >= limits->line_ms))
             break;
-        last = sqlite3_column_int64(statement, 0);
+        last = event;
         (*pruned)++;
     }
     sqlite3_reset(statement);
@@ -184,14 +227,14 @@ static enum fx_code used_bytes(struct outbox *outbox, int64_t *bytes, struct fx_
 }
 
 /* Its own transaction, around what is pruned and what is noted. */
-static enum fx_code settle(struct outbox *outbox, const struct limits *before, int64_t *pruned,
+static enum fx_code settle(struct outbox *outbox, const struct limits *limits, int64_t *pruned,
                            struct fx_err *err)
 {
     if (outbox_begin(outbox, err) != FX_OK)
         return err->code;
-    enum fx_code code = prune_events(outbox, before, pruned, err);
+    enum fx_code code = prune_events(outbox, limits, pruned, err);
     if (code == FX_OK)
-        code = prune_lines(outbox, before, pruned, err);
+        code = prune_lines(outbox, limits, pruned, err);
     if (code == FX_OK)
         code = outbox_commit(outbox, err);
     if (code != FX_OK)
@@ -204,12 +247,14 @@ bool outbox_has_room(struct outbox *outbox)
     struct fx_err err = FX_ERR_INIT;
     int64_t bytes = 0;
     int64_t pruned = 1;
-    const struct limits before = {INT64_MAX, day_now_ms() - OUTBOX_ID_KEEP_FULL_MS};
+    int64_t now_ms = day_now_ms();
+    const struct limits limits = {INT64_MAX, now_ms - OUTBOX_ID_KEEP_FULL_MS,
+                                  now_ms + OUTBOX_AHEAD_MS};
     fx_assert(!outbox->is_begun);
     if (outbox->options.bytes_max == 0)
         return true;
     while (used_bytes(outbox, &bytes, &err) == FX_OK && bytes >= outbox->options.bytes_max) {
-        if (pruned == 0 || settle(outbox, &before, &pruned, &err) != FX_OK)
+        if (pruned == 0 || settle(outbox, &limits, &pruned, &err) != FX_OK)
             return false;
     }
     return err.code == FX_OK;
@@ -301,15 +346,16 @@ enum fx_code outbox_flush(struct outbox *outbox, int64_t now_ms, struct fx_err *
 {
     int64_t pruned = 0;
     int64_t keep_ms = outbox->options.keep_ms;
-    const struct limits before = {
-        now_ms - keep_ms, now_ms - (keep_ms > OUTBOX_ID_KEEP_MS ? keep_ms : OUTBOX_ID_KEEP_MS)};
+    int64_t id_keep_ms = keep_ms > OUTBOX_ID_KEEP_MS ? keep_ms : OUTBOX_ID_KEEP_MS;
+    const struct limits limits = {now_ms - keep_ms, now_ms - id_keep_ms,
+                                  now_ms == 0 ? INT64_MAX : now_ms + OUTBOX_AHEAD_MS};
     fx_assert(!outbox->is_begun);
     if (!outbox->is_acked_dirty && outbox->dirty_count == 0 && !outbox->is_prune_due)
         return FX_OK;
-    if (settle(outbox, &before, &pruned, err) != FX_OK)
-        return err->code;
-    outbox->is_prune_due = pruned >= PRUNE_ROWS;
-    return FX_OK;
+    outbox->is_prune_due = false;
+    enum fx_code code = settle(outbox, &limits, &pruned, err);
+    outbox->is_prune_due |= code != FX_OK || pruned >= PRUNE_ROWS;
+    return code;
 }
 
 enum fx_code outbox_count(struct outbox *outbox, struct outbox_counts *counts, struct fx_err *err)

@@ -13,13 +13,9 @@
  * Use: outbox_begin, any number of appends and notes, outbox_commit: one fsync for all of them.
  * After an error inside a transaction call outbox_rollback; the outbox is then as it was.
  *
- * A line's id is known for as long as its event is kept, and for OUTBOX_ID_KEEP_MS, whatever
- * becomes of the event: who was not answered repeats it, perhaps after another start. An id takes
- * 100 to 200 bytes. Where bytes_max is reached those older than OUTBOX_ID_KEEP_FULL_MS go too; when
- * none is left to go, the outbox is full.
- *
  * Here: opening and input. What rules need to look up is in outbox_rules.h, the way out to Kafka in
- * outbox_send.h, what the city asks for in outbox_asked.h. The row of a run stays
+ * outbox_send.h, with how long what is kept,
+ * what the city asks for in outbox_asked.h. The row of a run stays
  * OUTBOX_RUN_KEEP_MS after its end, so that the city can be told what became of its numbers. Not
  * thread-safe: all outboxes of a process belong to one thread, whoever uses SQLite besides them
  * too. Pointers to runs stay valid until outbox_close.
@@ -35,8 +31,6 @@
 #include <stdint.h>
 
 #define OUTBOX_RUN_KEEP_MS (90 * INT64_C(86400000)) /* how long a run is known after its end */
-#define OUTBOX_ID_KEEP_MS INT64_C(86400000)         /* how long a line's id is known, at least */
-#define OUTBOX_ID_KEEP_FULL_MS INT64_C(3600000)     /* the same where bytes_max is reached */
 #define OUTBOX_RUNS_MAX 16384                       /* ended runs without events, at most */
 #define OUTBOX_BEATS_AHEAD 4 /* heartbeats of a run that goes on that need no write each */
 #define OUTBOX_INPUT_MAX 512 /* bytes of an input's name or detail, with terminator */
@@ -63,7 +57,8 @@ struct outbox_run {
     int64_t committed_mark_id;
     int64_t committed_pruned_seq;
     int64_t acked_seq;  /* every number up to it is acknowledged */
-    int64_t last_at_ms; /* latest time among this source's rows, 0: none */
+    int64_t last_at_ms; /* latest time of this source's rows, by which lines without one go on while
+                           it is less than ten minutes ahead of the clock; 0: none */
     int64_t committed_at_ms;
     int64_t last_line_ms; /* when its last line came in, 0: none */
     int64_t refused;      /* lines of this run refused for want of room or sense */

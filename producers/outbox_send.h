@@ -4,14 +4,27 @@
  *
  * One watermark: every row up to outbox_acked_id is acknowledged. Rows are sent in the order of
  * their ids; after a crash or a failed delivery sending begins again behind the watermark, and
- * what was sent twice is a duplicate to the consumers. Acknowledged rows stay for a while, so that
- * they can be sent again. None of these functions may be called within a transaction,
- * but for outbox_oldest_kept, which only reads.
+ * what was sent twice is a duplicate to the consumers. None of these functions may be called within
+ * a transaction, but for outbox_oldest_kept, which only reads.
+ *
+ * Acknowledged events stay for as long as the options say, so that they can be sent again. A line's
+ * id is known for as long as its event is kept, and for OUTBOX_ID_KEEP_MS, whatever becomes of the
+ * event: who was not answered repeats it, perhaps after another start. An id takes 100 to 200
+ * bytes. Where bytes_max is reached, every acknowledged event may go, and ids older than
+ * OUTBOX_ID_KEEP_FULL_MS; when none is left to go, the outbox is full.
+ *
+ * Times are the device's and may jump. What was stored by a clock more than OUTBOX_AHEAD_MS ahead
+ * of the present one is as old as what was stored next by one that was not. Nothing but the keeping
+ * rests on the order of times: rows go by their ids, and events by their numbers.
  */
 #ifndef FX_OUTBOX_SEND_H
 #define FX_OUTBOX_SEND_H
 
 #include "outbox.h"
+
+#define OUTBOX_ID_KEEP_MS INT64_C(86400000)     /* how long a line's id is known, at least */
+#define OUTBOX_ID_KEEP_FULL_MS INT64_C(3600000) /* the same where bytes_max is reached */
+#define OUTBOX_AHEAD_MS INT64_C(3600000)        /* a time further ahead is no time */
 
 struct outbox_row {
     int64_t id;

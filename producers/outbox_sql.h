@@ -67,11 +67,13 @@ struct outbox {
     int64_t committed_id;
     int64_t acked_id;
     int64_t opening_id;
+    int64_t ahead_event; /* rows up to it may be stamped by a clock that was ahead, see find_old */
+    int64_t ahead_line;
     int64_t page_size;
     int32_t partitions; /* of the topic, 0: not known yet */
     bool is_acked_dirty;
     bool is_pruning;    /* some run has a pruned_seq that is not settled yet */
-    bool is_prune_due;  /* the last flush may have left rows that are old enough */
+    bool is_prune_due;  /* the last look may have left rows that are old enough */
     bool is_unassigned; /* some run in memory has no partition */
     bool is_begun;
 };

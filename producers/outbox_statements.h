@@ -75,8 +75,9 @@
     X(PRUNE_MARKS, "DELETE FROM mark"                                                              \
                    " WHERE (run, seq) IN (SELECT run, seq FROM event WHERE id <= ?1)")             \
     X(PRUNE_EVENTS, "DELETE FROM event WHERE id <= ?1")                                            \
-    X(OLD_LINES, "SELECT event, stored_at FROM line WHERE event < ifnull((SELECT min(id)"          \
-                 " FROM event), 9223372036854775807) ORDER BY event LIMIT ?1")                     \
+    X(EVENT_TIMES, "SELECT id, stored_at FROM event WHERE id > ?1 ORDER BY id LIMIT ?2")           \
+    X(LINE_TIMES, "SELECT event, stored_at FROM line WHERE event > ?1 AND event < ifnull((SELECT"  \
+                  " min(id) FROM event), 9223372036854775807) ORDER BY event LIMIT ?2")            \
     X(PRUNE_LINES, "DELETE FROM line WHERE event <= ?1")                                           \
     X(PRUNE_REVERSALS, "DELETE FROM reversal WHERE event <= ?1")                                   \
     X(FIND_LINE, "SELECT run, seq FROM line WHERE source = ?1 AND line = ?2")                      \

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define LOGGED_MAX 1000             /* wrong lines told in the log; more are only counted */
-#define CLOCK_AHEAD_MS (10 * 60000) /* a clock further ahead does not hold later lines up */
+#define CLOCK_AHEAD_MS (10 * 60000) /* a time further ahead holds no later line up */
 
 void answer_number(struct answers *answers, int64_t run, int64_t seq)
 {
@@ -149,10 +149,13 @@ static enum fx_code take_run(struct station *station, struct outbox_run **run, s
     return outbox_take_run(station->outbox, source, region, run, err);
 }
 
-/* A clock that was set back: the source's last time goes on. */
-static void put_clock_right(struct station *station, const struct outbox_run *run)
+/* A clock that was set back a little: the source's last time goes on. A last time that is further
+ * ahead shows that the clock was wrong then, and is right now. */
+static void put_clock_right(struct station *station, struct outbox_run *run)
 {
     struct event_value *at = &station->line.event.values[ENVELOPE_OCCURRED_AT];
+    if (run->last_at_ms > station->now_ms + CLOCK_AHEAD_MS)
+        run->last_at_ms = 0;
     if (!station->line.is_clock || at->number >= run->last_at_ms)
         return;
     at->number = run->last_at_ms;

@@ -129,10 +129,15 @@ static int find_acked(const struct post *post, int line)
     return i;
 }
 
-static bool may_forget(const struct post *post, const struct entry *entry)
+/* What its clock stamped while it was ahead goes with what came next. */
+static bool may_forget(const struct post *post, int entry)
 {
     int64_t keep_ms = post->room_max > 0 ? OUTBOX_ID_KEEP_FULL_MS : OUTBOX_ID_KEEP_MS;
-    return post->pruned_ms - entry->stored_ms > keep_ms;
+    for (int i = entry; i < posts.entry_count; i++)
+        if (&posts.items[posts.entries[i].post] == post &&
+            post->pruned_ms - posts.entries[i].stored_ms > keep_ms)
+            return true;
+    return false;
 }
 
 /* *known is the entry that the line's id stands for, -1: it is new to the outbox. */
@@ -146,7 +151,7 @@ static enum fx_code check_id(struct post *post, int line, int *known, struct fx_
             FX_OK)
         return err->code;
     int acked = *known < 0 ? find_acked(post, line) : -1;
-    if (acked >= 0 && found.seq == 0 && may_forget(post, &posts.entries[acked]))
+    if (acked >= 0 && found.seq == 0 && may_forget(post, acked))
         post->lines[line].may_repeat = true;
     else if (acked >= 0)
         *known = acked;

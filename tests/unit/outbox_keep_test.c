@@ -154,12 +154,51 @@ static void ids_give_way_to_lines(void **state)
     assert_int_equal(answer(bench, "old-5999"), 0);
 }
 
+/* A clock that was far ahead for more rows than are looked at at once. They are kept for as long as
+ * what came next, and hold up nothing behind them. */
+static void a_jump_of_the_clock_passes(void **state)
+{
+    struct bench *bench = *state;
+    const int64_t jump_ms = 70 * 365 * OUTBOX_ID_KEEP_MS;
+    bench->options.keep_ms = 1000;
+    reopen(bench);
+    bench->now_ms += jump_ms;
+    store(bench, "ahead", 9000);
+    bench->now_ms -= jump_ms;
+    store(bench, "b", 10);
+    acknowledge(bench, 1000);
+    assert_int_equal(count_kept(bench), 9010);
+    acknowledge(bench, 1);
+    assert_int_equal(count_kept(bench), 0);
+    assert_int_equal(answer(bench, "ahead-8999"), 9000);
+    acknowledge(bench, OUTBOX_ID_KEEP_MS);
+    assert_int_equal(answer(bench, "ahead-0"), 0);
+    assert_int_equal(answer(bench, "b-9"), 0);
+}
+
+/* Less than that is a clock like others. */
+static void a_clock_a_little_ahead_is_believed(void **state)
+{
+    struct bench *bench = *state;
+    bench->options.keep_ms = 1000;
+    reopen(bench);
+    bench->now_ms += OUTBOX_AHEAD_MS - 10000;
+    store(bench, NULL, 10);
+    bench->now_ms -= OUTBOX_AHEAD_MS - 10000;
+    store(bench, NULL, 10);
+    acknowledge(bench, 2000);
+    assert_int_equal(count_kept(bench), 20);
+    acknowledge(bench, OUTBOX_AHEAD_MS - 10000);
+    assert_int_equal(count_kept(bench), 0);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(an_id_outlives_its_event),
-                                       TEST(an_id_stays_with_its_event),
-                                       TEST(ids_give_way_to_lines)};
+    const struct CMUnitTest tests[] = {
+        TEST(an_id_outlives_its_event), TEST(an_id_stays_with_its_event),
+        TEST(ids_give_way_to_lines), TEST(a_jump_of_the_clock_passes),
+        TEST(a_clock_a_little_ahead_is_believed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

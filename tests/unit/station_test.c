@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../common/day.h"
-#include "../../producers/event.h"
 #include "../../producers/rejects.h"
 #include "../../producers/station_command.h"
 #include "post_talk.h"
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
-#include <sqlite3.h>
 #include <sys/resource.h>
 
 #define GOOD                                                                                       \
@@ -311,61 +308,6 @@ static void numbers_are_typed_in_one_form(void **state)
                                        "\"run\":\"000000000000\",\"first\":7,\"last\":7}\n");
 }
 
-/* ---- the clock ---- */
-
-/* The times of the events in an outbox nobody has open, by number of the only run. */
-static void read_times(const struct post *post, int64_t *times, int count)
-{
-    struct kind kind;
-    struct fx_err err = FX_ERR_INIT;
-    struct event event;
-    sqlite3 *db = NULL;
-    sqlite3_stmt *statement = NULL;
-    assert_int_equal(kind_load(FX_SCHEMAS_DIR, "checkpoint", &kind, &err), FX_OK);
-    assert_int_equal(sqlite3_open(post->outbox, &db), SQLITE_OK);
-    assert_int_equal(
-        sqlite3_prepare_v2(db, "SELECT bytes FROM event ORDER BY seq", -1, &statement, NULL),
-        SQLITE_OK);
-    for (int i = 0; i < count; i++) {
-        assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-        assert_int_equal(event_decode(&kind, sqlite3_column_blob(statement, 0),
-                                      (size_t)sqlite3_column_bytes(statement, 0), &event, &err),
-                         FX_OK);
-        times[i] = event_envelope(&event, ENVELOPE_OCCURRED_AT)->number;
-    }
-    assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    kind_release(&kind);
-}
-
-/* A clock set back: a line without a time takes its source's last one. A time that a line gives is
- * its own affair, and one far ahead of the clock holds nobody up. */
-static void a_clock_does_not_go_back(void **state)
-{
-    struct post *post = *state;
-    int64_t now_ms = day_now_ms();
-    int64_t times[5];
-    char at[5][48] = {"", "", "", "", ""};
-    snprintf(at[0], sizeof at[0], ",\"at\":%lld", (long long)now_ms + 5 * 60000);
-    snprintf(at[2], sizeof at[2], ",\"at\":%lld", (long long)now_ms - 60000);
-    snprintf(at[3], sizeof at[3], ",\"at\":%lld", (long long)now_ms + 3600000);
-    post_spawn(post, POST);
-    int writer = post_connect(post);
-    for (int i = 0; i < 5; i++)
-        assert_int_equal(post_number(post_ask(writer, with(at[i])), "seq"), i + 1);
-    const char *status = post_ask(writer, "{\"command\":\"status\"}\n");
-    assert_int_equal(post_number(status, "clock_back"), 2);
-    close(writer);
-    assert_int_equal(post_stop(post, SIGTERM), 0);
-    read_times(post, times, 5);
-    assert_int_equal(times[0], now_ms + 5 * 60000);
-    assert_int_equal(times[1], times[0]);
-    assert_int_equal(times[2], now_ms - 60000);
-    assert_int_equal(times[3], now_ms + 3600000);
-    assert_int_equal(times[4], times[0]);
-}
-
 /* ---- a full disk ---- */
 
 static void rejects_need_a_disk(void **state)
@@ -480,7 +422,6 @@ int main(int argc, char **argv)
                                        TEST(an_event_is_reversed_once),
                                        TEST(a_resend_says_how_many),
                                        cmocka_unit_test(numbers_are_typed_in_one_form),
-                                       TEST(a_clock_does_not_go_back),
                                        cmocka_unit_test(rejects_need_a_disk),
                                        TEST(a_daemon_outlives_a_full_disk)};
     return cmocka_run_group_tests(tests, NULL, NULL);
