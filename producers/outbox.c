@@ -260,6 +260,21 @@ bool outbox_has_room(struct outbox *outbox)
     return err.code == FX_OK;
 }
 
+/* The time tells one trial from the next: what does not change is not written. */
+bool outbox_can_write(struct outbox *outbox)
+{
+    struct fx_err err = FX_ERR_INIT;
+    if (outbox_begin(outbox, &err) != FX_OK)
+        return false;
+    sqlite3_stmt *statement = sql_use(outbox, SQL_SET_META);
+    sql_bind_text(statement, 1, "tried");
+    sqlite3_bind_int64(statement, 2, day_now_ms());
+    if (sql_run(outbox, statement, &err) == FX_OK && outbox_commit(outbox, &err) == FX_OK)
+        return true;
+    outbox_rollback(outbox);
+    return false;
+}
+
 static enum fx_code add_line(struct outbox *outbox, const struct outbox_run *run,
                              const struct outbox_event *event, struct fx_err *err)
 {

@@ -62,6 +62,7 @@ struct outbox_run {
     int64_t committed_at_ms;
     int64_t last_line_ms; /* when its last line came in, 0: none */
     int64_t refused;      /* lines of this run refused for want of room or sense */
+    int64_t kept_refused; /* of them those that a rollback leaves */
     int64_t beats;        /* number of its next heartbeat */
     int64_t stored_beats; /* as its row says, or what the opening made of that */
     int64_t owed;         /* words owed to the city; as outbox_next_declared found it */
@@ -130,6 +131,9 @@ FX_MUST_CHECK enum fx_code outbox_append(struct outbox *outbox, struct outbox_ru
 
 /* Notes that run's row has to be written with this transaction (its counters changed). */
 void outbox_touch(struct outbox *outbox, struct outbox_run *run);
+
+/* So many lines of run were refused for want of room, whatever becomes of a transaction. */
+void outbox_count_refused(struct outbox *outbox, struct outbox_run *run, int64_t lines);
 
 /* *position is all zero if the input is new. */
 FX_MUST_CHECK enum fx_code outbox_position(struct outbox *outbox, const char *input,

@@ -74,6 +74,7 @@ static void read_run(sqlite3_stmt *statement, struct outbox_run *run)
     run->committed_seq = run->last_seq;
     run->committed_id = run->last_id;
     run->committed_at_ms = run->last_at_ms;
+    run->kept_refused = run->refused;
     run->acked_seq = run->is_ended ? run->last_seq : 0; /* of an open one: marks_find_acked */
     text_copy(run->source, sizeof run->source, (const char *)sqlite3_column_text(statement, 1));
     text_copy(run->region, sizeof run->region, (const char *)sqlite3_column_text(statement, 3));
@@ -286,6 +287,13 @@ void outbox_touch(struct outbox *outbox, struct outbox_run *run)
     outbox->dirty[outbox->dirty_count++] = run;
 }
 
+void outbox_count_refused(struct outbox *outbox, struct outbox_run *run, int64_t lines)
+{
+    run->refused += lines;
+    run->kept_refused += lines;
+    outbox_touch(outbox, run);
+}
+
 /* is_ended is in an index: it is set when it is true, which it stays, and not with every commit. */
 static enum sql_statement statement_for(const struct outbox_run *run)
 {
@@ -349,11 +357,13 @@ void runs_settle(struct outbox *outbox, bool is_committed)
             run->committed_id = run->last_id;
             run->committed_mark_id = run->mark_id;
             run->committed_at_ms = run->last_at_ms;
+            run->kept_refused = run->refused;
             run->stored_beats = run->beats;
         } else {
             run->last_seq = run->committed_seq;
             run->last_at_ms = run->committed_at_ms;
             run->last_id = run->committed_id;
+            run->refused = run->kept_refused;
             run->mark_id = run->committed_mark_id;
         }
     }

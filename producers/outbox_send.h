@@ -71,6 +71,9 @@ FX_MUST_CHECK enum fx_code outbox_flush(struct outbox *outbox, int64_t now_ms, s
  * given up. */
 bool outbox_has_room(struct outbox *outbox);
 
+/* Does the disk take a small commit? It notes that it was tried. */
+bool outbox_can_write(struct outbox *outbox);
+
 /* Chooses the partition of each run in memory that has none, durably. */
 FX_MUST_CHECK enum fx_code outbox_assign_partitions(struct outbox *outbox, int32_t partitions,
                                                     struct fx_err *err);

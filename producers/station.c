@@ -137,7 +137,9 @@ static void look_for_room(struct running *running, int64_t now_ms)
     if (station->batch_lines > 0 || now_ms < running->full_until_ms)
         return;
     bool was_full = station->is_full;
-    station->is_full = !outbox_has_room(station->outbox);
+    /* a disk that took nothing is tried with little, not with a batch that would be lost again */
+    station->is_full =
+        !outbox_has_room(station->outbox) || (was_full && !outbox_can_write(station->outbox));
     if (station->is_full)
         running->full_until_ms = now_ms + FULL_RETRY_MS;
     if (station->is_full != was_full)

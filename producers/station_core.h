@@ -35,7 +35,7 @@ struct station_counts {
     int64_t stored;     /* as events */
     int64_t rejected;   /* wrong lines */
     int64_t repeated;   /* ids known already */
-    int64_t refused;    /* for want of room */
+    int64_t refused;    /* for want of room, and of the writers that were told so */
     int64_t clock_back; /* times put right */
 };
 
@@ -57,12 +57,12 @@ struct station {
     struct rejects rejects;
     struct answers *pending; /* list of writers with lines in the open batch */
     int64_t batch_lines;     /* 0: no batch is open */
-    int64_t batch_stored;    /* events in it */
     int64_t batch_since_ms;  /* monotonic */
     int64_t now_ms;          /* wall clock, renewed every turn */
     bool is_full;            /* the outbox takes nothing at present */
     bool is_ending;          /* no more lines are taken: what there is is sent, and ENDED said */
     struct station_counts counts;
+    struct station_counts counts_before; /* as they were when the open batch was begun */
 };
 
 /*
@@ -78,6 +78,11 @@ FX_MUST_CHECK enum fx_code station_take(struct station *station, const struct or
 FX_MUST_CHECK enum fx_code station_reject_long(struct station *station, const struct origin *origin,
                                                struct fx_err *err);
 
+/* Answers a line that is not taken at present: there is no room, which is counted, or the station
+ * is stopping. text NULL: it was longer than LINES_MAX. */
+void station_turn_away(struct station *station, const struct origin *origin, const char *text,
+                       size_t size);
+
 /* Opens a batch unless one is open. */
 FX_MUST_CHECK enum fx_code station_begin(struct station *station, struct fx_err *err);
 
@@ -85,7 +90,8 @@ FX_MUST_CHECK enum fx_code station_begin(struct station *station, struct fx_err 
  * station_rollback was called. */
 FX_MUST_CHECK enum fx_code station_commit(struct station *station, struct fx_err *err);
 
-/* Gives up the batch, if one is open; each line that waits for it is answered with err's text. */
+/* Gives up the batch, if one is open; nothing of it is counted. Each line that waits for it is
+ * answered with err's text, and counts as refused, by the post's own run. */
 void station_rollback(struct station *station, const struct fx_err *err);
 
 /* Stores the event in station->line, already checked, with the next number of its source. */

@@ -60,7 +60,7 @@ enum fx_code station_begin(struct station *station, struct fx_err *err)
     enum fx_code code = outbox_begin(station->outbox, err);
     if (code == FX_OK) {
         station->batch_lines = 1;
-        station->batch_stored = 0;
+        station->counts_before = station->counts;
         station->batch_since_ms = day_monotonic_ms();
     }
     return code;
@@ -83,7 +83,6 @@ enum fx_code station_commit(struct station *station, struct fx_err *err)
         return code;
     }
     station->batch_lines = 0;
-    station->batch_stored = 0;
     while (station->pending != NULL) {
         struct answers *answers = station->pending;
         station->pending = answers->next;
@@ -93,27 +92,47 @@ enum fx_code station_commit(struct station *station, struct fx_err *err)
     return FX_OK;
 }
 
+/* NULL: the post has no name of its own, or was not heard of yet. */
+static struct outbox_run *own_run(const struct station *station)
+{
+    const char *own = station->options->source;
+    return own == NULL ? NULL : outbox_current_run(station->outbox, own);
+}
+
+static void count_refused(struct station *station, struct outbox_run *run, int64_t lines)
+{
+    station->counts.refused += lines;
+    if (run != NULL && lines > 0)
+        outbox_count_refused(station->outbox, run, lines);
+}
+
+static void give_up_batch(struct station *station)
+{
+    int64_t stored = station->counts.stored - station->counts_before.stored;
+    outbox_rollback(station->outbox);
+    station->counts = station->counts_before;
+    station->batch_lines = 0;
+    if (stored > 0)
+        fx_log(FX_LOG_ERROR, "batch_lost", "events=%lld stored_before=%lld", (long long)stored,
+               (long long)station->counts.stored);
+}
+
 void station_rollback(struct station *station, const struct fx_err *err)
 {
+    int64_t refused = 0;
     if (station->batch_lines > 0)
-        outbox_rollback(station->outbox);
+        give_up_batch(station);
     rejects_drop(&station->rejects);
-    if (station->batch_stored > 0)
-        fx_log(FX_LOG_ERROR, "batch_lost", "events=%lld stored_before=%lld",
-               (long long)station->batch_stored,
-               (long long)(station->counts.stored - station->batch_stored));
-    station->counts.stored -= station->batch_stored;
-    station->counts.refused += station->batch_stored;
-    station->batch_lines = 0;
-    station->batch_stored = 0;
     while (station->pending != NULL) {
         struct answers *answers = station->pending;
         station->pending = answers->next;
         answers->out.size = answers->settled;
+        refused += answers->pending;
         for (; answers->pending > 0; answers->pending--)
             answer_refusal(answers, "", err->text);
         answers->settled = answers->out.size;
     }
+    count_refused(station, own_run(station), refused);
 }
 
 static void report(struct station *station, const struct origin *origin, const char *reason)
@@ -214,21 +233,19 @@ static void refuse(struct station *station, const struct origin *origin,
 static struct outbox_run *find_run(const struct station *station)
 {
     const struct event_value *named = event_envelope(&station->line.event, ENVELOPE_SOURCE);
-    const char *own = station->options->source;
     char source[SCHEMA_SOURCE_MAX + 1];
     struct outbox_run *run = NULL;
     if (text_is_name(named->text, (size_t)named->size, SCHEMA_SOURCE_MAX)) {
         copy_text(source, named);
         run = outbox_current_run(station->outbox, source);
     }
-    return run != NULL || own == NULL ? run : outbox_current_run(station->outbox, own);
+    return run != NULL ? run : own_run(station);
 }
 
 static void reject(struct station *station, const struct origin *origin,
-                   const struct reject *reject)
+                   const struct reject *reject, struct outbox_run *run)
 {
     refuse(station, origin, reject);
-    struct outbox_run *run = find_run(station);
     if (run == NULL)
         return;
     run->refused++;
@@ -266,8 +283,25 @@ enum fx_code station_reject_long(struct station *station, const struct origin *o
         return err->code;
     station->line.is_field_known = true;
     station->line.field[0] = '\0';
-    refuse(station, origin, &wrong);
+    reject(station, origin, &wrong, own_run(station));
     return FX_OK;
+}
+
+void station_turn_away(struct station *station, const struct origin *origin, const char *text,
+                       size_t size)
+{
+    struct fx_err wrong = FX_ERR_INIT;
+    if (text != NULL && is_blank(text, size))
+        return;
+    if (station->is_ending) { /* its number could come behind the ENDED of its run */
+        answer_refusal(origin->answers, "", "the station is stopping");
+    } else {
+        bool is_read = text != NULL && record_read(station->record, text, size, &station->line,
+                                                   &wrong) != FX_EMEMORY;
+        count_refused(station, is_read ? find_run(station) : own_run(station), 1);
+        answer_refusal(origin->answers, "", "the outbox is full");
+    }
+    answer_settle(origin->answers);
 }
 
 enum fx_code station_take(struct station *station, const struct origin *origin, const char *text,
@@ -296,12 +330,11 @@ enum fx_code station_take(struct station *station, const struct origin *origin, 
         text_copy(reason, sizeof reason, record_reason(&station->line, err));
         const struct reject wrong = {origin->number, station->line.field, reason, text, size};
         fx_err_clear(err);
-        reject(station, origin, &wrong);
+        reject(station, origin, &wrong, find_run(station));
         return FX_OK;
     }
     if (code == FX_OK) {
         station->counts.stored++;
-        station->batch_stored++;
         answer_number(origin->answers, stored.run->run, stored.run->last_seq);
     }
     note_pending(station, origin->answers);

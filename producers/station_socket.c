@@ -224,11 +224,10 @@ static enum fx_code take_line(struct server *server, struct client *client,
         return take_command(server, client, line, err);
     if (!station->options->socket)
         return refuse_line(client, "this station takes no lines here, see --socket");
-    if (station->is_ending) /* the number of a line taken now could come behind its run's ENDED */
-        return refuse_line(client, "the station is stopping");
-    if (station->is_full) {
-        station->counts.refused++;
-        return refuse_line(client, "the outbox is full");
+    if (station->is_ending || station->is_full) {
+        station_turn_away(station, &origin, line->found == LINES_TOO_LONG ? NULL : line->text,
+                          line->size);
+        return FX_OK;
     }
     if (line->found == LINES_TOO_LONG)
         return station_reject_long(station, &origin, err);

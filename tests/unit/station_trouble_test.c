@@ -5,10 +5,13 @@
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
 
 #define LINE                                                                                       \
     "{\"direction\":\"IN\",\"vehicle\":\"CAR\",\"plate_scope\":\"IN_PROVINCE\",\"persons\":1,"     \
     "\"passed\":1}\n"
+#define WRONG "{\"direction\":\"UP\"}\n"
 #define STATUS "{\"command\":\"status\"}\n"
 #define POST "--socket --source CP-1 --region 441521115 --set post_type=VILLAGE"
 
@@ -84,6 +87,97 @@ static void a_station_that_stops_takes_no_line(void **state)
     close(writer);
 }
 
+/* What the process may write to a file: nothing behind its first page, or all. */
+static void set_disk(const struct post *post, bool is_full)
+{
+    struct rlimit limit;
+    assert_int_equal(prlimit(post->pid, RLIMIT_FSIZE, NULL, &limit), 0);
+    limit.rlim_cur = is_full ? 4096 : limit.rlim_max;
+    assert_int_equal(prlimit(post->pid, RLIMIT_FSIZE, &limit, NULL), 0);
+}
+
+/* What the row of the only run says that tells the city of refused lines. */
+static int64_t read_refused(const struct post *post)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    assert_int_equal(sqlite3_open(post->outbox, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT refused FROM run", -1, &statement, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t refused = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return refused;
+}
+
+/* It is tried with little, not with the next batch of lines; and each refused line is told. */
+static void a_full_disk_loses_one_batch(void **state)
+{
+    struct post *post = *state;
+    char lines[512];
+    post_spawn(post, POST);
+    int writer = post_connect(post);
+    for (int i = 0; i < 3; i++)
+        assert_holds(post_ask(writer, LINE), "\"ok\":true");
+    set_disk(post, true);
+    snprintf(lines, sizeof lines, LINE WRONG LINE);
+    post_send(writer, lines);
+    for (int i = 0; i < 3; i++)
+        assert_holds(post_answer(writer), "{\"ok\":false,\"reason\":\"");
+    int64_t refused = 3;
+    int64_t until_ms = day_monotonic_ms() + 2500;
+    for (; day_monotonic_ms() < until_ms; refused++) {
+        assert_holds(post_ask(writer, LINE), "{\"ok\":false,\"reason\":\"the outbox is full\"}");
+        usleep(20000);
+    }
+    post_send(writer, "\n");
+    const char *status = post_ask(writer, STATUS);
+    assert_int_equal(post_number(status, "refused"), refused);
+    assert_int_equal(post_number(status, "lines"), 3);
+    assert_int_equal(post_number(status, "stored"), 3);
+    assert_int_equal(post_number(status, "rejected"), 0);
+    set_disk(post, false);
+    for (; strstr(post_ask(writer, LINE), "\"ok\":true") == NULL; refused++)
+        usleep(20000);
+    assert_int_equal(post_number(post_ask(writer, STATUS), "refused"), refused);
+    close(writer);
+    assert_int_equal(post_stop(post, SIGTERM), 1);
+    assert_int_equal(read_refused(post), refused);
+}
+
+/* However often the batch is lost that it is in, a wrong line of a file is one. */
+static void a_wrong_line_is_counted_once(void **state)
+{
+    struct post *post = *state;
+    char args[1024];
+    char path[512];
+    snprintf(path, sizeof path, "%s", scratch_write(&post->scratch, "lines", LINE LINE LINE));
+    snprintf(args, sizeof args, "%s --follow %s --rejects %s/rejects", POST, path,
+             post->scratch.root);
+    post_spawn(post, args);
+    int writer = post_connect(post);
+    while (post_number(post_ask(writer, STATUS), "stored") < 3)
+        usleep(5000);
+    set_disk(post, true);
+    FILE *file = fopen(path, "ae");
+    assert_non_null(file);
+    fputs(WRONG LINE, file);
+    assert_int_equal(fclose(file), 0);
+    usleep(3500000);
+    assert_int_equal(post_number(post_ask(writer, STATUS), "rejected"), 0);
+    set_disk(post, false);
+    while (post_number(post_ask(writer, STATUS), "stored") < 4)
+        usleep(20000);
+    assert_int_equal(post_number(post_ask(writer, STATUS), "rejected"), 1);
+    assert_int_equal(post_number(post_ask(writer, STATUS), "refused"), 0);
+    close(writer);
+    assert_int_equal(post_stop(post, SIGTERM), 1);
+    assert_int_equal(read_refused(post), 1);
+    const char *kept = post_read(post, "rejects");
+    assert_true(strlen(kept) > 0 && strlen(kept) < 3 * strcspn(kept, "\n"));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -93,6 +187,8 @@ int main(int argc, char **argv)
     int status = 0;
     if (post_main(&dialect, argc, argv, &status))
         return status;
-    const struct CMUnitTest tests[] = {TEST(a_station_that_stops_takes_no_line)};
+    const struct CMUnitTest tests[] = {TEST(a_station_that_stops_takes_no_line),
+                                       TEST(a_full_disk_loses_one_batch),
+                                       TEST(a_wrong_line_is_counted_once)};
     return cmocka_run_group_tests(tests, start_broker, stop_broker);
 }
