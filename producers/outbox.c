@@ -32,8 +32,9 @@ enum fx_code outbox_open(const struct outbox_options *options, struct outbox **o
         return fx_err_set(err, FX_EMEMORY, "no memory for an outbox");
     fresh->options = *options;
     enum fx_code code = sql_open(fresh, err);
-    if (code == FX_OK)
-        code = forget_runs(fresh, err);
+    if (code == FX_OK && forget_runs(fresh, err) == FX_EDISK)
+        fx_err_clear(err); /* there is no room to forget them: at the next opening, perhaps */
+    code = err->code;
     if (code == FX_OK)
         code = runs_load(fresh, err);
     if (code != FX_OK) {

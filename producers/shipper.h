@@ -13,6 +13,7 @@
  * A run that owes the city a word (outbox_asked.h) says it at once: ALIVE, or once more ENDED.
  * The broker being away is no error: it is logged once per change and tried again. So is a producer
  * that cannot be made anew at present.
+ * A full disk takes no partition of a new run: its rows wait, those of other runs before them go.
  * A topic that gets more partitions meanwhile: runs stay where they are, later runs use them all.
  *
  * Not thread-safe; shipper_pump is called outside of the outbox's transactions.

@@ -90,7 +90,8 @@ static void go_on(struct shipper *shipper, struct sweep *sweep, enum heartbeat_s
             sweep->is_over = true;
             return;
         }
-        if (wants_beat(run, state, is_current) && !send_state(shipper, run, state, err))
+        if (wants_beat(run, state, is_current) &&
+            (run->partition < 0 || !send_state(shipper, run, state, err)))
             return;
         sweep->next++;
     }
@@ -108,7 +109,7 @@ static bool visit_row(void *context, const struct outbox_row *row)
 {
     struct reading *reading = context;
     struct shipper *shipper = reading->shipper;
-    if (row->id > reading->until)
+    if (row->id > reading->until || row->run->partition < 0)
         return false;
     if (row->run->is_current && !row->run->is_opened &&
         !send_state(shipper, row->run, HEARTBEAT_OPEN, reading->err))
@@ -272,12 +273,9 @@ static void beat(struct shipper *shipper, struct fx_err *err)
         go_on(shipper, &shipper->ended, HEARTBEAT_ENDED, true, err);
 }
 
-enum fx_code shipper_send(struct shipper *shipper, struct fx_err *err)
+static enum fx_code send_due(struct shipper *shipper, struct fx_err *err)
 {
-    struct outbox *outbox = shipper->options.outbox;
-    if (outbox_has_unassigned(outbox) &&
-        outbox_assign_partitions(outbox, shipper->partitions, err) != FX_OK)
-        return err->code;
+    const struct outbox *outbox = shipper->options.outbox;
     if (outbox_acked_id(outbox) >= outbox_opening_id(outbox))
         go_on(shipper, &shipper->old, HEARTBEAT_ENDED, false, err);
     enum fx_code code = err->code == FX_OK ? send_rows(shipper, err) : err->code;
@@ -289,4 +287,17 @@ enum fx_code shipper_send(struct shipper *shipper, struct fx_err *err)
     if (err->code == FX_OK)
         beat(shipper, err);
     return err->code;
+}
+
+/* A full disk takes no partitions of runs that have none yet. The rows of others go all the same:
+ * once they are acknowledged, they can make room. */
+enum fx_code shipper_send(struct shipper *shipper, struct fx_err *err)
+{
+    struct outbox *outbox = shipper->options.outbox;
+    struct fx_err failed = FX_ERR_INIT;
+    if (outbox_has_unassigned(outbox))
+        (void)!outbox_assign_partitions(outbox, shipper->partitions, &failed);
+    if (failed.code == FX_OK || failed.code == FX_EDISK)
+        (void)!send_due(shipper, err);
+    return failed.code == FX_OK ? err->code : fx_err_set(err, failed.code, "%s", failed.text);
 }

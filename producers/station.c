@@ -50,6 +50,7 @@ struct running {
     int64_t asked_until_ms; /* then the end no longer waits for the city's requests */
     int64_t asked_retry_ms; /* requests are heard again then */
     bool is_deaf;           /* the last request could not be noted; told once */
+    bool has_own_run;       /* the post's own is in the outbox */
 };
 
 static void set_signals(void)
@@ -147,6 +148,23 @@ static void look_for_room(struct running *running, int64_t now_ms)
                (long long)station->counts.refused);
 }
 
+/* A post that says its name is heard of even before its first line; where the disk is full at the
+ * start, once there is room. */
+static enum fx_code open_own_run(struct running *running, struct fx_err *err)
+{
+    struct station *station = running->station;
+    const struct station_options *options = station->options;
+    struct outbox_run *run = NULL;
+    if (running->has_own_run || station->is_full || station->is_ending || options->simulate ||
+        options->source == NULL || options->region == NULL)
+        return FX_OK;
+    if (station_begin(station, err) != FX_OK ||
+        outbox_take_run(station->outbox, options->source, options->region, &run, err) != FX_OK)
+        return err->code;
+    running->has_own_run = station_commit(station, err) == FX_OK;
+    return err->code;
+}
+
 static enum fx_code take_lines(struct running *running, struct fx_err *err)
 {
     struct station *station = running->station;
@@ -220,7 +238,9 @@ static enum fx_code turn(struct running *running, struct fx_err *err)
     int64_t now_ms = day_monotonic_ms();
     station->now_ms = day_now_ms();
     look_for_room(running, now_ms);
-    enum fx_code code = take_lines(running, err);
+    enum fx_code code = open_own_run(running, err);
+    if (code == FX_OK)
+        code = take_lines(running, err);
     if (code == FX_OK && is_batch_due(running))
         code = station_commit(station, err);
     if (code == FX_OK)
@@ -363,21 +383,6 @@ static enum fx_code open_server(struct running *running, struct fx_err *err)
     return FX_OK;
 }
 
-/* A post that says its name is heard of even before its first line. */
-static enum fx_code open_own_run(struct station *station, struct fx_err *err)
-{
-    const struct station_options *options = station->options;
-    struct outbox_run *run = NULL;
-    if (options->source == NULL || options->region == NULL || options->simulate)
-        return FX_OK;
-    if (station_begin(station, err) != FX_OK)
-        return err->code;
-    if (outbox_take_run(station->outbox, options->source, options->region, &run, err) == FX_OK)
-        return station_commit(station, err);
-    station_rollback(station, err);
-    return err->code;
-}
-
 static void set_up(struct running *running, struct station *station)
 {
     int64_t now_ms = day_monotonic_ms();
@@ -396,8 +401,6 @@ enum fx_code station_run(struct station *station, struct fx_err *err)
     set_up(&running, station);
     struct answers *answers = station->options->answers ? &running.answers : NULL;
     enum fx_code code = input_open(station, answers, &running.input, err);
-    if (code == FX_OK)
-        code = open_own_run(station, err);
     station->input = running.input;
     if (code == FX_OK)
         code = open_server(&running, err);

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 /* How many calls fail that make a producer, or a thread of ours. */
 static int failing_handles;
@@ -74,6 +76,48 @@ static void a_producer_is_made_when_it_can_be(void **state)
     assert_int_equal(arrived.unique, 200);
 }
 
+/* Writes behind the first page of a file fail, or none does. */
+static void set_disk(bool is_full)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = is_full ? 4096 : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* A new run can get no partition on a full disk; the rows of a run that has one are sent. */
+static void a_full_disk_holds_up_new_runs_only(void **state)
+{
+    struct bench *bench = *state;
+    bool is_end;
+    store(bench, "A", 1);
+    pump_until_done(bench);
+    store(bench, "A", 100);
+    shipper_close(bench->shipper);
+    outbox_close(bench->outbox);
+    open_outbox(bench);
+    store(bench, "B", 10);
+    assert_true(outbox_has_unassigned(bench->outbox));
+    open_shipper(bench);
+    set_disk(true);
+    int64_t limit_ms = day_monotonic_ms() + LIMIT_MS;
+    while (outbox_acked_id(bench->outbox) < 101 && day_monotonic_ms() < limit_ms) {
+        enum fx_code code = shipper_pump(bench->shipper, INPUT_OPEN, &bench->err);
+        assert_true(code == FX_OK || code == FX_EDISK);
+        fx_err_clear(&bench->err);
+        usleep(1000);
+    }
+    set_disk(false);
+    assert_int_equal(outbox_acked_id(bench->outbox), 101);
+    assert_int_equal(outbox_run_at(bench->outbox, 1, &is_end)->partition, -1);
+    pump_until_done(bench);
+    assert_int_equal(outbox_acked_id(bench->outbox), 111);
+    read_all(bench, "B", &arrived);
+    assert_int_equal(arrived.unique,
+                     wire_partition("A", 1, 4) == wire_partition("B", 1, 4) ? 101 : 10);
+}
+
 static void waits_for_a_broker_that_is_away(void **state)
 {
     struct bench *bench = *state;
@@ -138,9 +182,11 @@ static void a_property_that_is_wrong_is_told(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(goes_back_after_a_failed_delivery), TEST(a_producer_is_made_when_it_can_be),
-        TEST(waits_for_a_broker_that_is_away), TEST(a_look_at_the_topic_that_fails_is_no_trouble),
-        TEST(a_property_that_is_wrong_is_told)};
+    const struct CMUnitTest tests[] = {TEST(goes_back_after_a_failed_delivery),
+                                       TEST(a_producer_is_made_when_it_can_be),
+                                       TEST(a_full_disk_holds_up_new_runs_only),
+                                       TEST(waits_for_a_broker_that_is_away),
+                                       TEST(a_look_at_the_topic_that_fails_is_no_trouble),
+                                       TEST(a_property_that_is_wrong_is_told)};
     return cmocka_run_group_tests(tests, start_broker, stop_broker);
 }

@@ -146,6 +146,46 @@ static void a_full_disk_loses_one_batch(void **state)
     assert_int_equal(read_refused(post), refused);
 }
 
+/* The next process begins on such a disk, or on one like ours. */
+static void set_next_disk(bool is_full)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = is_full ? 4096 : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* What an earlier start left is sent, which makes room; lines are taken when there is some. */
+static void a_daemon_starts_on_a_full_disk(void **state)
+{
+    struct post *post = *state;
+    spawn(post);
+    int writer = post_connect(post);
+    assert_holds(post_ask(writer, LINE), "\"ok\":true");
+    while (post_number(post_ask(writer, STATUS), "unsent") > 0)
+        usleep(5000);
+    rd_kafka_mock_broker_set_down(cluster, 1);
+    for (int i = 0; i < 5; i++)
+        assert_holds(post_ask(writer, LINE), "\"ok\":true");
+    close(writer);
+    assert_int_equal(post_stop(post, SIGTERM), 0);
+    rd_kafka_mock_broker_set_up(cluster, 1);
+    set_next_disk(true);
+    spawn(post);
+    set_next_disk(false);
+    writer = post_connect(post);
+    assert_holds(post_ask(writer, LINE), "{\"ok\":false,\"reason\":\"the outbox is full\"}");
+    for (int i = 0; post_number(post_ask(writer, STATUS), "unsent") > 0; i++) {
+        assert_true(i < 1000);
+        usleep(5000);
+    }
+    set_disk(post, false);
+    while (strstr(post_ask(writer, LINE), "\"ok\":true") == NULL)
+        usleep(20000);
+    close(writer);
+    assert_int_equal(post_stop(post, SIGTERM), 1);
+}
+
 /* However often the batch is lost that it is in, a wrong line of a file is one. */
 static void a_wrong_line_is_counted_once(void **state)
 {
@@ -187,8 +227,8 @@ int main(int argc, char **argv)
     int status = 0;
     if (post_main(&dialect, argc, argv, &status))
         return status;
-    const struct CMUnitTest tests[] = {TEST(a_station_that_stops_takes_no_line),
-                                       TEST(a_full_disk_loses_one_batch),
-                                       TEST(a_wrong_line_is_counted_once)};
+    const struct CMUnitTest tests[] = {
+        TEST(a_station_that_stops_takes_no_line), TEST(a_full_disk_loses_one_batch),
+        TEST(a_daemon_starts_on_a_full_disk), TEST(a_wrong_line_is_counted_once)};
     return cmocka_run_group_tests(tests, start_broker, stop_broker);
 }
