@@ -14,8 +14,8 @@
 #define STATS_EVERY_MS 200
 #define AFTER_FIRST_MS 500 /* librdkafka's second since its join is nearly over by then */
 #define FIRST_MAX_MS 2000  /* it may be waiting for a service, or for a member that is gone */
-#define FENCED_EARLY_MS 60000
 #define REJOINS_MAX 3
+#define REJOINS_WITHIN_MS 600000
 
 static void publish(struct worker *worker, const struct pipeline *pipeline)
 {
@@ -139,18 +139,25 @@ static bool run_member(struct worker *worker, struct fx_err *err)
     return is_fenced;
 }
 
+/* How often a member joined again since a time. */
+struct rejoins {
+    int64_t since_ms;
+    int count;
+};
+
 /*
- * A member that is fenced soon after its start joins once more, a few times: a process that was
- * killed under the same name may have left a request to join that the broker comes to only then.
- * Where the name is really used twice both would take it from each other for ever: so the one that
- * has run for longer, and in the end each, gives up. One that stops anyway has nothing to give up:
- * who took the name counts what is not committed.
+ * A member that is fenced joins once more, a few times: a process that was killed under the same
+ * name may have left a request to join that the broker comes to only then, and after a broker's
+ * outage the member's own earlier request may be taken for another's. Where the name is really used
+ * twice both would take it from each other for ever: so one, after a few rounds, gives up. One that
+ * stops anyway has nothing to give up: who took the name counts what is not committed.
  */
-static bool may_rejoin(const struct worker *worker, int64_t began_ms, int rejoins,
-                       struct fx_err *err)
+static bool may_rejoin(const struct worker *worker, struct rejoins *rejoins, struct fx_err *err)
 {
     bool is_last = is_stopping(worker);
-    if (!is_last && (rejoins == REJOINS_MAX || day_monotonic_ms() - began_ms > FENCED_EARLY_MS))
+    if (day_monotonic_ms() - rejoins->since_ms > REJOINS_WITHIN_MS)
+        *rejoins = (struct rejoins){day_monotonic_ms(), 0};
+    if (!is_last && rejoins->count++ == REJOINS_MAX)
         return false;
     fx_log(FX_LOG_WARN, "fenced", "worker=%s effect=%s", worker->name,
            is_last ? "stops" : "joins_again");
@@ -162,10 +169,9 @@ static void *run(void *context)
 {
     struct worker *worker = context;
     struct fx_err *err = &worker->err;
-    int64_t began_ms = day_monotonic_ms();
-    int rejoins = 0;
-    while (run_member(worker, err) && may_rejoin(worker, began_ms, rejoins, err))
-        rejoins++;
+    struct rejoins rejoins = {day_monotonic_ms(), 0};
+    while (run_member(worker, err) && may_rejoin(worker, &rejoins, err))
+        ;
     if (err->code != FX_OK) {
         fx_log_err("worker", err);
         atomic_store(worker->options.has_failed, true);

@@ -98,6 +98,23 @@ def test_a_worker_takes_its_name_back(system):
     assert result.code == 0, result
 
 
+def test_a_name_that_is_used_twice_is_given_up(system):
+    """After a few rounds: both would take it from each other for ever."""
+    rollup = system.start("fx-rollup", "--instance", "twice")
+    wait_until(lambda: "ev=claim" in rollup.result().err, 60, "it has partitions")
+
+    def said(words):
+        return rollup.result().err.count(words)
+
+    for times in range(1, 4):
+        claims = said("ev=claim")
+        take_name(system, "twice-0")
+        wait_until(lambda: said("effect=joins_again") == times, 60, "it is fenced")
+        wait_until(lambda: said("ev=claim") > claims, 60, "it is back")
+    take_name(system, "twice-0")
+    assert rollup.wait() == 3, rollup.result()
+
+
 def test_a_worker_that_loses_its_name_while_it_drains_ends_well(system):
     """Its last flush waits for a lock meanwhile."""
     rollup = system.start("fx-rollup", "--instance", "dusk")
