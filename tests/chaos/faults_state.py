@@ -7,7 +7,8 @@ from faults import Fault
 from lib.system import wait_until
 from load import SINKS, SocketOut
 
-PARTITIONS_MAX = 12
+MANY = 12  # partitions; from then on they are added one at a time
+PARTITIONS_MAX = 64
 
 
 class AddPartitions(Fault):
@@ -19,7 +20,8 @@ class AddPartitions(Fault):
     def strike(self):
         rig = self.rig
         self.before = rig.partitions
-        more = min(PARTITIONS_MAX, self.before + self.pick.randint(1, 2))
+        added = self.pick.randint(1, 2) if self.before < MANY else 1
+        more = min(PARTITIONS_MAX, self.before + added)
         if more > self.before:
             rig.partitions = rig.system.partitions = more
             rig.system.setup()
