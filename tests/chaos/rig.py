@@ -144,8 +144,11 @@ class Servant:
             return None
 
     def note_end(self):
-        """It ended by itself."""
-        self.ends.append((time.monotonic(), self.process.popen.returncode))
+        """It ended by itself: the status is judged in the end, the reason is told now."""
+        code = self.process.popen.returncode
+        self.ends.append((time.monotonic(), code))
+        last = self.process.result().err.splitlines()[-3:]
+        print(f"{self.name} ended by itself with {code}: {' | '.join(last)[:900]}", flush=True)
 
     def restart(self):
         """kill -9 and a new start at once, unless it is down on purpose."""
