@@ -195,6 +195,7 @@ static void flush(struct post *post)
 static void look_for_room(struct post *post)
 {
     struct fx_err err = FX_ERR_INIT;
+    posts.current = post; /* the outbox asks for its time */
     post_note_pruning(post);
     if (!outbox_has_room(post->outbox)) {
         post->full_until_ms = sim.world.now_ms + 1000;
