@@ -77,8 +77,9 @@ static void settle_names(struct disk *disk)
         for (int op = 0; op < file->op_count; op++)
             if (is_name(&file->ops[op]))
                 done = op + 1;
-        if (done > 0)
-            apply(file, &file->ops[done - 1]);
+        if (done == 0)
+            continue; /* there may be no memory for calls yet */
+        apply(file, &file->ops[done - 1]);
         file->op_count -= done;
         memmove(file->ops, file->ops + done, (size_t)file->op_count * sizeof *file->ops);
     }
