@@ -23,7 +23,15 @@ struct ledger_heartbeat {
     int64_t previous_last_seq; /* -1: none */
     int64_t at_ms;
     int64_t appended_ms;
+    int64_t heard_ms; /* set by the ledger: of the first one, where ENDED is said again */
     char region[33];
 };
+
+/* Puts newer in the place of kept, as if both had been stored one after the other. */
+void heartbeat_replace(struct ledger_heartbeat *kept, const struct ledger_heartbeat *newer);
+
+/* What no run can have told whose highest number is high, by the limits of ledger.h; NULL: nothing
+ * of the kind. */
+const char *heartbeat_objection(const struct ledger_heartbeat *beat, int64_t high);
 
 #endif

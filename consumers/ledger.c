@@ -390,23 +390,18 @@ static enum fx_code keep_heartbeat(struct ledger *ledger, struct ledger_entry *e
             ledger->heartbeat_room = room;
         }
         entry->heartbeat = ledger->heartbeat_count++;
+        ledger->heartbeats[entry->heartbeat].state = HEARTBEAT_OPEN;
     }
-    ledger->heartbeats[entry->heartbeat] = *heartbeat;
+    heartbeat_replace(&ledger->heartbeats[entry->heartbeat], heartbeat);
     return FX_OK;
 }
 
 /* NULL: what beat says can be true of the run, and its gap is not one too many. */
 static const char *objection(const struct ledger_entry *entry, const struct ledger_heartbeat *beat)
 {
-    int64_t known = beat->acked_seq > entry->high ? beat->acked_seq : entry->high;
-    if (beat->acked_seq - entry->high > LEDGER_JUMP_MAX)
-        return "acked_seq opens a gap too long";
-    if (beat->last_seq - known > LEDGER_JUMP_MAX || beat->oldest_kept - known > LEDGER_JUMP_MAX)
-        return "last_seq or oldest_kept is too far above the run's highest number";
-    if (beat->refused > LEDGER_TOLD_MAX || beat->previous_last_seq > LEDGER_TOLD_MAX)
-        return "refused or previous_last_seq is more than a run can have";
-    bool is_full = entry->gaps.count >= LEDGER_GAPS_MAX;
-    return beat->acked_seq > entry->high && is_full ? "acked_seq opens a gap too many" : NULL;
+    if (beat->acked_seq > entry->high && entry->gaps.count >= LEDGER_GAPS_MAX)
+        return "acked_seq opens a gap too many";
+    return heartbeat_objection(beat, entry->high);
 }
 
 /*

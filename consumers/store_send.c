@@ -176,7 +176,7 @@ static void add_heartbeat(struct store *store, const struct ledger_heartbeat *be
     struct array *a = store->arrays;
     array_add_int8(&a[3], beat->n);
     array_add_text(&a[4], heartbeat_states[beat->state]);
-    array_add_instant(&a[5], beat->appended_ms);
+    array_add_instant(&a[5], beat->heard_ms);
     array_add_int8(&a[6], beat->last_seq);
     array_add_int8(&a[7], beat->acked_seq);
     array_add_int8(&a[8], beat->oldest_kept);
