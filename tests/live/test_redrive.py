@@ -284,7 +284,8 @@ def test_killed_at_any_moment(system):
             killed += process.kill()
         left = rejected(system)
         did = redrive(system)
-    assert killed > 0 and did["counted"] == left
+    # what the last one had sent may have been committed after it was killed, and after the look
+    assert killed > 0 and did["counted"] <= left
     traffic.wait_counted()
     assert worker.stop().code == 0
     settled = system.value(f"SELECT count(*) FROM {system.schema}_record.redriven_event")
