@@ -73,4 +73,34 @@ static inline long long post_number(const char *answer, const char *name)
     return strtoll(found + strlen(key), NULL, 10);
 }
 
+/* ---- a checkpoint's station, with a socket ---- */
+
+#define GOOD                                                                                       \
+    "\"direction\":\"IN\",\"vehicle\":\"CAR\",\"plate_scope\":\"IN_PROVINCE\",\"persons\":1,"      \
+    "\"passed\":1"
+#define LINE "{" GOOD "}\n"
+#define POST "--socket --source CP-1 --region 441521115 --set post_type=VILLAGE"
+
+/* A good line with more keys, with newline. */
+static inline const char *good_line(const char *more)
+{
+    static char text[512];
+    snprintf(text, sizeof text, "{" GOOD "%s}\n", more);
+    return text;
+}
+
+static inline int post_set_up(void **state)
+{
+    static struct post post;
+    post_init(&post);
+    *state = &post;
+    return 0;
+}
+
+static inline int post_tear_down(void **state)
+{
+    post_release(*state);
+    return 0;
+}
+
 #endif

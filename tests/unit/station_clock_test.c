@@ -6,33 +6,6 @@
 
 #include <sqlite3.h>
 
-#define GOOD                                                                                       \
-    "\"direction\":\"IN\",\"vehicle\":\"CAR\",\"plate_scope\":\"IN_PROVINCE\",\"persons\":1,"      \
-    "\"passed\":1"
-#define POST "--socket --source CP-1 --region 441521115 --set post_type=VILLAGE"
-
-static int set_up(void **state)
-{
-    static struct post post;
-    post_init(&post);
-    *state = &post;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    post_release(*state);
-    return 0;
-}
-
-/* A good line with more keys, with newline. */
-static const char *with(const char *more)
-{
-    static char text[512];
-    snprintf(text, sizeof text, "{" GOOD "%s}\n", more);
-    return text;
-}
-
 /* The times of the events in an outbox nobody has open, by number of the only run. */
 static void read_times(const struct post *post, int64_t *times, int count)
 {
@@ -73,7 +46,7 @@ static void a_clock_does_not_go_back(void **state)
     post_spawn(post, POST);
     int writer = post_connect(post);
     for (int i = 0; i < 5; i++)
-        assert_int_equal(post_number(post_ask(writer, with(at[i])), "seq"), i + 1);
+        assert_int_equal(post_number(post_ask(writer, good_line(at[i])), "seq"), i + 1);
     const char *status = post_ask(writer, "{\"command\":\"status\"}\n");
     assert_int_equal(post_number(status, "clock_back"), 2);
     close(writer);
@@ -103,7 +76,7 @@ static int64_t take_two(struct post *post)
     post_spawn(post, POST);
     int writer = post_connect(post);
     for (int i = 1; i <= 2; i++)
-        assert_int_equal(post_number(post_ask(writer, with("")), "seq"), i);
+        assert_int_equal(post_number(post_ask(writer, good_line("")), "seq"), i);
     int64_t count = post_number(post_ask(writer, "{\"command\":\"status\"}\n"), "clock_back");
     close(writer);
     assert_int_equal(post_stop(post, SIGTERM), 0);
@@ -126,7 +99,7 @@ static void a_clock_that_was_ahead_is_forgotten(void **state)
     assert_int_equal(take_two(post), 2);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, post_set_up, post_tear_down)
 
 int main(int argc, char **argv)
 {

@@ -4,24 +4,6 @@
 
 #include <sys/resource.h>
 
-#define LINE                                                                                       \
-    "{\"direction\":\"IN\",\"vehicle\":\"CAR\",\"plate_scope\":\"IN_PROVINCE\",\"persons\":1,"     \
-    "\"passed\":1}\n"
-
-static int set_up(void **state)
-{
-    static struct post post;
-    post_init(&post);
-    *state = &post;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    post_release(*state);
-    return 0;
-}
-
 static void set_limit(const struct post *post, int resource, rlim_t value)
 {
     struct rlimit limit;
@@ -92,7 +74,7 @@ static void outlives_a_file_that_cannot_be_opened_again(void **state)
     assert_int_equal(post_stop(post, SIGTERM), 0);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, post_set_up, post_tear_down)
 
 int main(int argc, char **argv)
 {

@@ -7,33 +7,6 @@
 #include <librdkafka/rdkafka_mock.h>
 #include <sys/resource.h>
 
-#define GOOD                                                                                       \
-    "\"direction\":\"IN\",\"vehicle\":\"CAR\",\"plate_scope\":\"IN_PROVINCE\",\"persons\":1,"      \
-    "\"passed\":1"
-#define POST "--socket --source CP-1 --region 441521115 --set post_type=VILLAGE"
-
-static int set_up(void **state)
-{
-    static struct post post;
-    post_init(&post);
-    *state = &post;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    post_release(*state);
-    return 0;
-}
-
-/* A good line with more keys, with newline. */
-static const char *with(const char *more)
-{
-    static char text[512];
-    snprintf(text, sizeof text, "{" GOOD "%s}\n", more);
-    return text;
-}
-
 /* The run in an answer, 12 digits. */
 static const char *run_of(const char *answer)
 {
@@ -56,7 +29,7 @@ static void writers_are_answered_in_order(void **state)
     for (int i = 0; i < 200; i++)
         for (int w = 0; w < 2; w++) {
             snprintf(id, sizeof id, ",\"id\":\"%d-%d\"", w, i);
-            post_send(writers[w], with(id));
+            post_send(writers[w], good_line(id));
         }
     for (int w = 0; w < 2; w++) {
         long long last = 0;
@@ -82,19 +55,19 @@ static void a_repeated_id_keeps_its_number(void **state)
     char lines[1024];
     post_spawn(post, POST);
     int writer = post_connect(post);
-    snprintf(lines, sizeof lines, "%s%s", with(",\"id\":\"x\""), with(",\"id\":\"x\""));
+    snprintf(lines, sizeof lines, "%s%s", good_line(",\"id\":\"x\""), good_line(",\"id\":\"x\""));
     snprintf(first, sizeof first, "%s", post_ask(writer, lines));
     assert_string_equal(post_answer(writer), first);
-    assert_string_equal(post_ask(writer, with(",\"id\":\"x\"")), first);
-    assert_int_equal(post_number(post_ask(writer, with(",\"id\":\"y\"")), "seq"), 2);
+    assert_string_equal(post_ask(writer, good_line(",\"id\":\"x\"")), first);
+    assert_int_equal(post_number(post_ask(writer, good_line(",\"id\":\"y\"")), "seq"), 2);
     assert_int_equal(
-        post_number(post_ask(writer, with(",\"id\":\"x\",\"source\":\"CP-2\"")), "seq"), 1);
+        post_number(post_ask(writer, good_line(",\"id\":\"x\",\"source\":\"CP-2\"")), "seq"), 1);
     close(writer);
     assert_int_equal(post_stop(post, SIGKILL), 128 + SIGKILL);
     post_spawn(post, POST);
     writer = post_connect(post);
-    assert_string_equal(post_ask(writer, with(",\"id\":\"x\"")), first);
-    const char *fresh = post_ask(writer, with(",\"id\":\"z\""));
+    assert_string_equal(post_ask(writer, good_line(",\"id\":\"x\"")), first);
+    const char *fresh = post_ask(writer, good_line(",\"id\":\"z\""));
     assert_int_equal(post_number(fresh, "seq"), 1);
     assert_null(strstr(fresh, run_of(first)));
     assert_int_equal(post_number(post_ask(writer, "{\"command\":\"status\"}\n"), "repeated"), 1);
@@ -116,7 +89,7 @@ static void wrong_lines_are_answered_and_kept(void **state)
     assert_holds(post_ask(writer, "no JSON\n"), "{\"ok\":false,\"reason\":\"the line is not JSON");
     assert_holds(post_ask(writer, text), "the line is longer than 65536 bytes");
     assert_holds(post_ask(writer, "{\"command\":\"dance\"}\n"), "there is no such command");
-    assert_int_equal(post_number(post_ask(writer, with("")), "seq"), 1);
+    assert_int_equal(post_number(post_ask(writer, good_line("")), "seq"), 1);
     /* Whoever has the answer may rely on the file, whatever becomes of the station. */
     post_stop(post, SIGKILL);
     const char *kept = post_read(post, "rejects");
@@ -132,10 +105,10 @@ static void a_batch_that_is_lost_is_answered(void **state)
     char lines[1024];
     post_spawn(post, POST " --rejects /dev/full");
     int writer = post_connect(post);
-    snprintf(lines, sizeof lines, "%s{\"direction\":\"UP\"}\n", with(""));
+    snprintf(lines, sizeof lines, "%s{\"direction\":\"UP\"}\n", good_line(""));
     assert_holds(post_ask(writer, lines), "{\"ok\":false,\"reason\":\"--rejects: No space left");
     assert_holds(post_answer(writer), "{\"ok\":false,\"reason\":\"--rejects: No space left");
-    assert_holds(post_ask(writer, with("")), "{\"ok\":false,\"reason\":\"the outbox is full");
+    assert_holds(post_ask(writer, good_line("")), "{\"ok\":false,\"reason\":\"the outbox is full");
     close(writer);
     assert_int_equal(post_stop(post, SIGTERM), 1);
 }
@@ -144,12 +117,12 @@ static void lines_are_taken_only_where_asked_for(void **state)
 {
     struct post *post = *state;
     char args[1024];
-    scratch_write(&post->scratch, "lines", with(""));
+    scratch_write(&post->scratch, "lines", good_line(""));
     snprintf(args, sizeof args, "--follow %s --source CP-1 --region 441521115 %s",
              post->scratch.path, "--set post_type=VILLAGE");
     post_spawn(post, args);
     int writer = post_connect(post);
-    assert_holds(post_ask(writer, with("")), "this station takes no lines here, see --socket");
+    assert_holds(post_ask(writer, good_line("")), "this station takes no lines here, see --socket");
     while (post_number(post_ask(writer, "{\"command\":\"status\"}\n"), "stored") < 1)
         usleep(5000);
     close(writer);
@@ -169,9 +142,9 @@ static void a_file_that_was_begun_is_taken_first(void **state)
     post_spawn(post, args);
     close(post_connect(post));
     post_stop(post, SIGKILL);
-    scratch_write(&post->scratch, "lines", with(""));
+    scratch_write(&post->scratch, "lines", good_line(""));
     assert_int_equal(rename(path, old), 0);
-    scratch_write(&post->scratch, "lines", with(""));
+    scratch_write(&post->scratch, "lines", good_line(""));
     post_spawn(post, args);
     int writer = post_connect(post);
     int64_t stored = 0;
@@ -190,10 +163,10 @@ static void status_counts(void **state)
     struct post *post = *state;
     post_spawn(post, POST);
     int writer = post_connect(post);
-    post_ask(writer, with(",\"id\":\"x\""));
-    post_ask(writer, with(",\"id\":\"x\""));
+    post_ask(writer, good_line(",\"id\":\"x\""));
+    post_ask(writer, good_line(",\"id\":\"x\""));
     post_ask(writer, "{}\n");
-    post_ask(writer, with(",\"source\":\"CP-2\""));
+    post_ask(writer, good_line(",\"source\":\"CP-2\""));
     const char *status = post_ask(writer, "{\"command\":\"status\"}\n");
     assert_holds(status, "{\"ok\":true,\"kind\":\"checkpoint\",\"kept\":2,\"unsent\":2,");
     assert_int_equal(post_number(status, "lines"), 4);
@@ -227,14 +200,14 @@ static void an_event_is_reversed_once(void **state)
     char args[128];
     post_spawn(post, POST);
     int writer = post_connect(post);
-    memcpy(run, run_of(post_ask(writer, with(""))), sizeof run);
-    post_ask(writer, with(""));
+    memcpy(run, run_of(post_ask(writer, good_line(""))), sizeof run);
+    post_ask(writer, good_line(""));
     assert_int_equal(post_number(reverse(writer, run, 1), "seq"), 3);
     assert_holds(reverse(writer, run, 1), "that event was reversed before");
     assert_holds(reverse(writer, run, 3), "that event is itself a reversal");
     assert_holds(reverse(writer, run, 9), "does not keep that event");
     assert_holds(reverse(writer, "000000000001", 1), "does not keep that event");
-    assert_int_equal(post_number(post_ask(writer, with("")), "seq"), 4);
+    assert_int_equal(post_number(post_ask(writer, good_line("")), "seq"), 4);
     close(writer);
     post_stop(post, SIGKILL);
     snprintf(args, sizeof args, "--reverse CP-1:%s:1 --reason again -b 127.0.0.1:1", run);
@@ -251,7 +224,7 @@ static void a_resend_says_how_many(void **state)
     post_spawn(post, POST);
     int writer = post_connect(post);
     for (int i = 0; i < 5; i++)
-        memcpy(run, run_of(post_ask(writer, with(""))), sizeof run);
+        memcpy(run, run_of(post_ask(writer, good_line(""))), sizeof run);
     static const char *const format =
         "{\"command\":\"resend\",\"source\":\"%s\",\"run\":\"%s\",\"first\":2,\"last\":9}\n";
     snprintf(text, sizeof text, format, "CP-1", run);
@@ -361,22 +334,22 @@ static void run_on_a_full_disk(struct post *post, rd_kafka_mock_cluster_t *clust
              rd_kafka_mock_cluster_bootstraps(cluster));
     post_spawn(post, args);
     int writer = post_connect(post);
-    post_ask(writer, with(""));
+    post_ask(writer, good_line(""));
     wait_for_acknowledgements(writer);
     rd_kafka_mock_broker_set_down(cluster, 1);
     for (int i = 1; i < 20; i++)
-        assert_holds(post_ask(writer, with("")), "\"ok\":true");
+        assert_holds(post_ask(writer, good_line("")), "\"ok\":true");
     set_disk(post, true);
     rd_kafka_mock_broker_set_up(cluster, 1);
     wait_for_acknowledgements(writer);
-    assert_holds(post_ask(writer, with("")), "{\"ok\":false,\"reason\":\"");
+    assert_holds(post_ask(writer, good_line("")), "{\"ok\":false,\"reason\":\"");
     usleep(700000); /* longer than acknowledgements wait to be written */
-    assert_holds(post_ask(writer, with("")), "{\"ok\":false,\"reason\":\"the outbox is full");
+    assert_holds(post_ask(writer, good_line("")), "{\"ok\":false,\"reason\":\"the outbox is full");
     set_disk(post, false);
-    const char *answer = post_ask(writer, with(""));
+    const char *answer = post_ask(writer, good_line(""));
     for (int i = 0; i < 1000 && strstr(answer, "\"ok\":true") == NULL; i++) {
         usleep(5000);
-        answer = post_ask(writer, with(""));
+        answer = post_ask(writer, good_line(""));
     }
     assert_int_equal(post_number(answer, "seq"), 21);
     wait_for_acknowledgements(writer);
@@ -403,7 +376,7 @@ static void a_daemon_outlives_a_full_disk(void **state)
     rd_kafka_destroy(client);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, post_set_up, post_tear_down)
 
 int main(int argc, char **argv)
 {

@@ -8,12 +8,8 @@
 #include <sqlite3.h>
 #include <sys/resource.h>
 
-#define LINE                                                                                       \
-    "{\"direction\":\"IN\",\"vehicle\":\"CAR\",\"plate_scope\":\"IN_PROVINCE\",\"persons\":1,"     \
-    "\"passed\":1}\n"
 #define WRONG "{\"direction\":\"UP\"}\n"
 #define STATUS "{\"command\":\"status\"}\n"
-#define POST "--socket --source CP-1 --region 441521115 --set post_type=VILLAGE"
 
 static rd_kafka_t *client;
 static rd_kafka_mock_cluster_t *cluster;
@@ -39,17 +35,8 @@ static int stop_broker(void **state)
 
 static int set_up(void **state)
 {
-    static struct post post;
-    post_init(&post);
     rd_kafka_mock_broker_set_rtt(cluster, 1, 0);
-    *state = &post;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    post_release(*state);
-    return 0;
+    return post_set_up(state);
 }
 
 static void spawn(struct post *post)
@@ -218,7 +205,7 @@ static void a_wrong_line_is_counted_once(void **state)
     assert_true(strlen(kept) > 0 && strlen(kept) < 3 * strcspn(kept, "\n"));
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, post_tear_down)
 
 int main(int argc, char **argv)
 {
