@@ -186,6 +186,14 @@ static bool note_unread(struct pipeline *pipeline, struct part *part,
     return true;
 }
 
+/* Takes a place of every table; false: no more messages for now. */
+static bool use_place(struct pipeline *pipeline)
+{
+    if (--pipeline->room <= 0)
+        pipeline->room = take_room(pipeline);
+    return pipeline->room > 0;
+}
+
 /* In place of a message: what lies in front of offset and did not come is markers of transactions,
  * or was aborted. Left alone, the partition would be behind until something comes after it. Until
  * then there is no bookmark: the record in front of the position is none that could be read again.
@@ -198,9 +206,7 @@ static bool note_end(struct pipeline *pipeline, struct part *part,
         return true;
     part->has_bookmark = false;
     part->last_size = 0;
-    if (--pipeline->room <= 0)
-        pipeline->room = take_room(pipeline);
-    return pipeline->room > 0;
+    return use_place(pipeline);
 }
 
 /* Offsets up to last are a hole from now on. There is no bookmark in them. */
@@ -277,7 +283,5 @@ bool arrive_message(void *context, const struct intake_message *message)
     if (pipeline->stats.messages++ == 0)
         pipeline->stats.began_ms = pipeline->now_ms;
     pipeline->pending++;
-    if (--pipeline->room <= 0)
-        pipeline->room = take_room(pipeline);
-    return pipeline->room > 0;
+    return use_place(pipeline);
 }

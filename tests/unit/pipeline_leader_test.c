@@ -19,6 +19,16 @@ static void step(int count)
         assert_int_equal(worker_step(&world, 0), FX_OK);
 }
 
+/* All is counted in both partitions, then one loses its leader. */
+static void lose_a_leader(void)
+{
+    append(1, 30);
+    append_elsewhere(1, 30);
+    start();
+    run_and_check();
+    world.leaderless = 1u << GATE_1;
+}
+
 static void a_partition_without_a_leader_holds_up_no_other(void **state)
 {
     (void)state;
@@ -44,11 +54,7 @@ static void a_partition_without_a_leader_holds_up_no_other(void **state)
 static void a_leader_that_goes_stops_one_partition(void **state)
 {
     (void)state;
-    append(1, 30);
-    append_elsewhere(1, 30);
-    start();
-    run_and_check();
-    world.leaderless = 1u << GATE_1;
+    lose_a_leader();
     append_elsewhere(31, 40);
     append(31, 60);
     world.assign_failures = 2;
@@ -64,11 +70,7 @@ static void a_leader_that_goes_stops_one_partition(void **state)
 static void a_partition_that_waited_is_checked_like_any_other(void **state)
 {
     (void)state;
-    append(1, 30);
-    append_elsewhere(1, 30);
-    start();
-    run_and_check();
-    world.leaderless = 1u << GATE_1;
+    lose_a_leader();
     crash();
     append(31, 40);
     step(400);

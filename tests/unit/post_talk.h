@@ -81,6 +81,14 @@ static inline long long post_number(const char *answer, const char *name)
 #define LINE "{" GOOD "}\n"
 #define POST "--socket --source CP-1 --region 441521115 --set post_type=VILLAGE"
 
+/* post_main of such a station. */
+static inline bool post_is_station(int argc, char **argv, int *status)
+{
+    static const struct dialect dialect = {
+        .program = "fx-station-test", .kind = "checkpoint", .summary = "a station of a test"};
+    return post_main(&dialect, argc, argv, status);
+}
+
 /* A good line with more keys, with newline. */
 static inline const char *good_line(const char *more)
 {

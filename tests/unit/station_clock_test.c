@@ -103,10 +103,8 @@ static void a_clock_that_was_ahead_is_forgotten(void **state)
 
 int main(int argc, char **argv)
 {
-    static const struct dialect dialect = {
-        .program = "fx-station-test", .kind = "checkpoint", .summary = "a station of a test"};
     int status = 0;
-    if (post_main(&dialect, argc, argv, &status))
+    if (post_is_station(argc, argv, &status))
         return status;
     const struct CMUnitTest tests[] = {TEST(a_clock_does_not_go_back),
                                        TEST(a_clock_that_was_ahead_is_forgotten)};

@@ -78,10 +78,8 @@ static void outlives_a_file_that_cannot_be_opened_again(void **state)
 
 int main(int argc, char **argv)
 {
-    static const struct dialect dialect = {
-        .program = "fx-station-input-test", .kind = "checkpoint", .summary = "a station of a test"};
     int status = 0;
-    if (post_main(&dialect, argc, argv, &status))
+    if (post_is_station(argc, argv, &status))
         return status;
     const struct CMUnitTest tests[] = {TEST(outlives_a_file_that_cannot_be_opened_again)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -380,10 +380,8 @@ static void a_daemon_outlives_a_full_disk(void **state)
 
 int main(int argc, char **argv)
 {
-    static const struct dialect dialect = {
-        .program = "fx-station-test", .kind = "checkpoint", .summary = "a station of a test"};
     int status = 0;
-    if (post_main(&dialect, argc, argv, &status))
+    if (post_is_station(argc, argv, &status))
         return status;
     const struct CMUnitTest tests[] = {TEST(writers_are_answered_in_order),
                                        TEST(a_repeated_id_keeps_its_number),

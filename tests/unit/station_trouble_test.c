@@ -209,10 +209,8 @@ static void a_wrong_line_is_counted_once(void **state)
 
 int main(int argc, char **argv)
 {
-    static const struct dialect dialect = {
-        .program = "fx-station-test", .kind = "checkpoint", .summary = "a station of a test"};
     int status = 0;
-    if (post_main(&dialect, argc, argv, &status))
+    if (post_is_station(argc, argv, &status))
         return status;
     const struct CMUnitTest tests[] = {
         TEST(a_station_that_stops_takes_no_line), TEST(a_full_disk_loses_one_batch),
