@@ -23,8 +23,8 @@ class AddPartitions(Fault):
         added = self.pick.randint(1, 2) if self.before < MANY else 1
         more = min(PARTITIONS_MAX, self.before + added)
         if more > self.before:
+            rig.system.setup("--partitions", more)
             rig.partitions = rig.system.partitions = more
-            rig.system.setup()
             rig.producers[self.pick.choice(("gate", "swab"))].restart()
 
     def evidence(self):

@@ -23,6 +23,7 @@ from stack import PARTITIONS, ROOT, is_alive
 
 HEALED_S = 20  # after a fault a worker may still find out that its partition was taken
 SESSION_MS = 6000  # of a consumer in the group; fx-rollup's own default is longer
+TRY_AGAIN = 4  # exit status
 FULL, WRITES_FAIL, SYNCS_FAIL, SLOW = 1, 2, 4, 8
 
 
@@ -43,6 +44,18 @@ def make_system(stack, name="chaos", is_simulated=False):
         """Its questions survive a database that is away for a while, from any thread."""
 
         seen = threading.local()
+        set_up_again = 0  # how often fx-setup had to be run again
+
+        def setup(self, *args, code=0, **kw):
+            """As an operator does: where it says that it did not get through, it is run again."""
+            end = time.monotonic() + 60
+            while True:
+                result = super().setup(*args, code=None, **kw)
+                if result.code != TRY_AGAIN or time.monotonic() > end:
+                    assert result.code == code, result
+                    return result
+                self.set_up_again += 1
+                print(f"fx-setup is run again: {result.err.strip()[-200:]}", flush=True)
 
         def rows(self, query, *params, schema=None):
             text = sql.SQL(query).format(s=sql.Identifier(schema or self.schema))

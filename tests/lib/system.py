@@ -184,7 +184,8 @@ class System:
         node = {"code": code, "name": "新镇", "name_latin": "Xinzhen", "level": "town"}
         node["parent"] = parent
         row = ",".join(node.get(column, "") for column in text.splitlines()[0].split(","))
-        path.write_text(f"{text.rstrip()}\n{row}\n", encoding="utf-8")
+        if row not in text.splitlines():  # it is tried again where fx-setup could not
+            path.write_text(f"{text.rstrip()}\n{row}\n", encoding="utf-8")
         self.setup()
 
     def differences(self, *args, **kw):
