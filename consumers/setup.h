@@ -14,7 +14,8 @@
  *   setup_definition.c  what is refused; rollup_definition and rollup_column
  *   setup_tables.c      the rollup tables; setup_totals.c their totals
  *   setup_load.c        regions.csv, sources.csv
- *   setup_install.c     runs the generated views and schemas/views/
+ *   setup_install.c     the generated views and those of schemas/views/, if they are not made yet
+ *   setup_generated.h   how they are exchanged while others read them
  *   setup_views.c, setup_sums.c, setup_parts.c, setup_stocks.c    the generated views, as text
  *   setup_roles.c       roles and grants
  *   setup_dictionary.c  prints what is there, instead of all this

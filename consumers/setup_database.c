@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../common/day.h"
 #include "../common/log.h"
 #include "setup.h"
 #include "setup_sql.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define PATH_SIZE 4096
+#define BUSY_MS 40000 /* so long others may be in the way */
 
 /* Runs schemas/NAME. */
 static enum fx_code run_file(const struct setup *setup, const char *name, struct fx_err *err)
@@ -179,13 +182,33 @@ static enum fx_code run_transaction(struct setup *setup, struct fx_err *err)
     return code;
 }
 
+/* A lock that did not come, or a deadlock: whoever is in the way may be gone the next time. Nothing
+ * is held while it waits. */
+static enum fx_code run_until_through(struct setup *setup, struct fx_err *err)
+{
+    int64_t until_ms = day_monotonic_ms() + BUSY_MS;
+    while (run_transaction(setup, err) == FX_ECLAIM && day_monotonic_ms() < until_ms) {
+        char quoted[360];
+        fx_log(FX_LOG_WARN, "busy", "effect=once_more msg=%s",
+               fx_log_quote(quoted, sizeof quoted, err->text));
+        fx_err_clear(err);
+        static const struct timespec pause = {0, 200000000};
+        nanosleep(&pause, NULL);
+        if (sql_run(setup->conn, "ROLLBACK", err) != FX_OK)
+            return err->code;
+    }
+    if (err->code == FX_ECLAIM)
+        return fx_err_wrap(err, "tried for %d s", BUSY_MS / 1000);
+    return err->code;
+}
+
 enum fx_code setup_database(struct setup *setup, struct fx_err *err)
 {
     const struct setup_options *options = &setup->options;
     struct pg_options pg = {options->conninfo, "fx-setup", options->schema_name};
     if (pg_open(&pg, &setup->conn, err) != FX_OK)
         return err->code;
-    enum fx_code code = run_transaction(setup, err);
+    enum fx_code code = run_until_through(setup, err);
     PQfinish(setup->conn); /* what was not committed is rolled back */
     setup->conn = NULL;
     return code;

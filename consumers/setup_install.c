@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../schemas/document.h"
 #include "setup.h"
+#include "setup_generated.h"
 #include "setup_sql.h"
 #include "setup_views.h"
 
@@ -111,8 +112,9 @@ static enum fx_code check_all_derived(const struct setup *setup, const struct ca
     return FX_OK;
 }
 
-static enum fx_code make_rollup_views(const struct setup *setup, const struct kind *kind,
-                                      const struct rollup *rollup, struct fx_err *err)
+static enum fx_code append_rollup_views(const struct setup *setup, const struct kind *kind,
+                                        const struct rollup *rollup, struct buf *out,
+                                        struct fx_err *err)
 {
     bool is_added[ROLLUP_COLUMNS_MAX];
     int order[VIEWS_COLUMNS_MAX];
@@ -132,27 +134,23 @@ static enum fx_code make_rollup_views(const struct setup *setup, const struct ki
         .order = order,
         .since = since[0] == '\0' ? NULL : since,
     };
-    struct buf sql = BUF_INIT;
-    views_append(&sql, &target);
-    enum fx_code code = sql_run_list(setup->conn, &sql, err);
-    buf_release(&sql);
-    return code;
+    views_append(out, &target);
+    return FX_OK;
 }
 
-static enum fx_code make_generated(const struct setup *setup, struct fx_err *err)
+static enum fx_code append_generated(const struct setup *setup, struct buf *out, struct fx_err *err)
 {
     enum fx_code code = FX_OK;
     for (int k = 0; code == FX_OK && k < setup->catalog.kind_count; k++) {
         const struct catalog_kind *entry = &setup->catalog.kinds[k];
-        code = check_all_derived(setup, entry, err);
         for (int r = 0; code == FX_OK && r < entry->rollups.count; r++)
-            code = make_rollup_views(setup, &entry->kind, &entry->rollups.rollups[r], err);
+            code = append_rollup_views(setup, &entry->kind, &entry->rollups.rollups[r], out, err);
     }
     return code;
 }
 
 /* Workers write through it, analysts read it: the record schema's table under a name of ours. */
-static enum fx_code make_correction_view(const struct setup *setup, struct fx_err *err)
+static void append_correction_view(const struct setup *setup, struct buf *sql)
 {
     static const char *const columns[][2] = {
         {"id", "order 顺序号(编号)"},
@@ -165,70 +163,58 @@ static enum fx_code make_correction_view(const struct setup *setup, struct fx_er
         {"cutoff_at", "newest as_of that had covered the hour 所涉截止时间"},
         {"changed_at", "when 变更时间"},
     };
-    struct buf sql = BUF_INIT;
-    buf_append_format(&sql,
+    buf_append_format(sql,
                       "CREATE OR REPLACE VIEW correction AS SELECT id, rollup, level, region, "
                       "bucket_start, dimensions, changes, cutoff_at, changed_at "
                       "FROM \"%s\".correction",
                       setup->options.record_schema);
-    sql_end(&sql);
-    sql_comment(&sql, "VIEW", "correction", "changes to hours already reported", "订正记录");
+    sql_end(sql);
+    sql_comment(sql, "VIEW", "correction", "changes to hours already reported", "订正记录");
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
-        sql_comment_column(&sql, "correction", columns[i][0], columns[i][1]);
-    enum fx_code code = sql_run_list(setup->conn, &sql, err);
-    buf_release(&sql);
-    return code;
+        sql_comment_column(sql, "correction", columns[i][0], columns[i][1]);
 }
 
-static enum fx_code make_source_view(const struct setup *setup, struct fx_err *err)
+static void append_source_view(const struct setup *setup, struct buf *sql)
 {
-    struct buf sql = BUF_INIT;
-    buf_append_format(&sql,
+    buf_append_format(sql,
                       "CREATE OR REPLACE VIEW source AS SELECT s.source, s.kind, s.name, s.region, "
                       "s.valid_from, s.valid_to, '%s.' || replace(s.kind, '_', '-') AS topic "
                       "FROM \"%s\".source s",
                       setup->options.topic_prefix, setup->options.record_schema);
-    sql_end(&sql);
-    sql_comment(&sql, "VIEW", "source", "who is expected to report", "应报来源");
-    sql_comment_column(&sql, "source", "source", "device or post 来源");
-    sql_comment_column(&sql, "source", "kind", "kind of event 事件种类");
-    sql_comment_column(&sql, "source", "name", "name of the post 名称");
-    sql_comment_column(&sql, "source", "region", "place of the post 所在地区");
-    sql_comment_column(&sql, "source", "valid_from", "first day expected 起始日期");
-    sql_comment_column(&sql, "source", "valid_to", "last day expected, NULL: open 截止日期");
-    sql_comment_column(&sql, "source", "topic", "Kafka topic of its events 主题");
-    enum fx_code code = sql_run_list(setup->conn, &sql, err);
-    buf_release(&sql);
-    return code;
+    sql_end(sql);
+    sql_comment(sql, "VIEW", "source", "who is expected to report", "应报来源");
+    sql_comment_column(sql, "source", "source", "device or post 来源");
+    sql_comment_column(sql, "source", "kind", "kind of event 事件种类");
+    sql_comment_column(sql, "source", "name", "name of the post 名称");
+    sql_comment_column(sql, "source", "region", "place of the post 所在地区");
+    sql_comment_column(sql, "source", "valid_from", "first day expected 起始日期");
+    sql_comment_column(sql, "source", "valid_to", "last day expected, NULL: open 截止日期");
+    sql_comment_column(sql, "source", "topic", "Kafka topic of its events 主题");
 }
 
 /* What Kafka lost and a person accepted stays in sight of whoever reads the figures. */
-static enum fx_code make_loss_view(const struct setup *setup, struct fx_err *err)
+static void append_loss_view(const struct setup *setup, struct buf *sql)
 {
-    struct buf sql = BUF_INIT;
-    buf_append_format(&sql,
+    buf_append_format(sql,
                       "CREATE OR REPLACE VIEW accepted_loss AS SELECT a.topic, a.partition, "
                       "a.first_offset, a.last_offset, a.is_counted, a.reason, a.accepted_at, "
                       "coalesce(p.accepted_id >= a.id, false) OR (NOT a.is_counted AND "
                       "p.next_offset > a.last_offset) AS is_applied FROM \"%s\".acceptance a "
                       "JOIN partition_position p USING (topic, partition)",
                       setup->options.record_schema);
-    sql_end(&sql);
-    sql_comment(&sql, "VIEW", "accepted_loss", "what Kafka lost, and a person accepted",
+    sql_end(sql);
+    sql_comment(sql, "VIEW", "accepted_loss", "what Kafka lost, and a person accepted",
                 "已接受的丢失");
-    sql_comment_column(&sql, "accepted_loss", "topic", "Kafka topic 主题");
-    sql_comment_column(&sql, "accepted_loss", "partition", "Kafka partition 分区(编号)");
-    sql_comment_column(&sql, "accepted_loss", "first_offset", "first lost offset 起始位点(位点)");
-    sql_comment_column(&sql, "accepted_loss", "last_offset", "last lost offset 结束位点(位点)");
-    sql_comment_column(&sql, "accepted_loss", "is_counted",
+    sql_comment_column(sql, "accepted_loss", "topic", "Kafka topic 主题");
+    sql_comment_column(sql, "accepted_loss", "partition", "Kafka partition 分区(编号)");
+    sql_comment_column(sql, "accepted_loss", "first_offset", "first lost offset 起始位点(位点)");
+    sql_comment_column(sql, "accepted_loss", "last_offset", "last lost offset 结束位点(位点)");
+    sql_comment_column(sql, "accepted_loss", "is_counted",
                        "had been counted before; else what was in it is not, unless it only "
                        "lacked Kafka's time 是否已计数");
-    sql_comment_column(&sql, "accepted_loss", "reason", "why it was accepted 原因");
-    sql_comment_column(&sql, "accepted_loss", "accepted_at", "when it was accepted 接受时间");
-    sql_comment_column(&sql, "accepted_loss", "is_applied", "counting went on 是否已继续计数");
-    enum fx_code code = sql_run_list(setup->conn, &sql, err);
-    buf_release(&sql);
-    return code;
+    sql_comment_column(sql, "accepted_loss", "reason", "why it was accepted 原因");
+    sql_comment_column(sql, "accepted_loss", "accepted_at", "when it was accepted 接受时间");
+    sql_comment_column(sql, "accepted_loss", "is_applied", "counting went on 是否已继续计数");
 }
 
 static bool has_rollup(const struct catalog *catalog, const char *name, size_t size)
@@ -260,20 +246,25 @@ static bool has_needs(const struct catalog *catalog, const char *text)
     return true;
 }
 
-/* Runs schemas/views/NAME, unless it is about rollups that this system does not have. */
-static enum fx_code run_file(const struct setup *setup, const char *name, struct fx_err *err)
+/* What schemas/views/NAME holds, unless it is about rollups that this system does not have. An
+ * error of PostgreSQL names the file, by the line before it. */
+static enum fx_code append_file(const struct setup *setup, const char *name, struct buf *out,
+                                struct fx_err *err)
 {
     char path[PATH_SIZE];
     struct buf text = BUF_INIT;
     snprintf(path, sizeof path, "%s/views/%s", setup->options.schemas, name);
     enum fx_code code = document_read(path, DOCUMENT_SIZE_MAX, &text, err);
-    bool is_needed = code == FX_OK && has_needs(&setup->catalog, buf_text(&text));
+    const char *statements = buf_text(&text); /* its end may want room */
     if (code == FX_OK)
         code = buf_check(&text, err);
+    if (code == FX_OK && has_needs(&setup->catalog, statements)) {
+        buf_append_format(out, SQL_FILE "views/%s\n", name);
+        buf_append_text(out, statements);
+        sql_end(out);
+    }
     buf_release(&text);
-    if (code != FX_OK)
-        return fx_err_wrap(err, "%s", path);
-    return is_needed ? sql_run_file(setup->conn, path, err) : FX_OK;
+    return code == FX_OK ? FX_OK : fx_err_wrap(err, "%s", path);
 }
 
 static int is_view_file(const struct dirent *entry)
@@ -286,7 +277,7 @@ static int is_view_file(const struct dirent *entry)
 }
 
 /* Every other file of schemas/views, by name. */
-static enum fx_code run_view_files(const struct setup *setup, struct fx_err *err)
+static enum fx_code append_files(const struct setup *setup, struct buf *out, struct fx_err *err)
 {
     char path[PATH_SIZE];
     snprintf(path, sizeof path, "%s/views", setup->options.schemas);
@@ -296,110 +287,88 @@ static enum fx_code run_view_files(const struct setup *setup, struct fx_err *err
         return fx_err_set(err, FX_ECONFIG, "%s: cannot be read", path);
     for (int i = 0; i < count; i++) {
         if (err->code == FX_OK)
-            (void)!run_file(setup, entries[i]->d_name, err);
+            (void)!append_file(setup, entries[i]->d_name, out, err);
         free(entries[i]);
     }
     free(entries);
     return err->code;
 }
 
-static enum fx_code make_views(struct setup *setup, struct fx_err *err)
+/* All that is made, in order; what must be there before derived columns can be checked is apart. */
+struct texts {
+    struct buf own;    /* stays when all else is dropped: our functions need it, and workers write
+                        * through it */
+    struct buf needed; /* the first of schemas/views */
+    struct buf rest;   /* what is generated, and the others of schemas/views */
+};
+
+static enum fx_code append_all(const struct setup *setup, struct texts *texts, struct fx_err *err)
 {
     enum fx_code code = FX_OK;
+    append_source_view(setup, &texts->own);
+    append_correction_view(setup, &texts->own);
+    append_loss_view(setup, &texts->own);
     for (size_t i = 0; code == FX_OK && i < NEEDED_COUNT; i++)
-        code = run_file(setup, needed[i], err);
+        code = append_file(setup, needed[i], &texts->needed, err);
     if (code == FX_OK)
-        code = make_generated(setup, err);
+        code = append_generated(setup, &texts->rest, err);
     if (code == FX_OK)
-        code = run_view_files(setup, err);
+        code = append_files(setup, &texts->rest, err);
     return code;
 }
 
-/* NULL: there is no such object. */
-#define OID_OF_NAME                                                                                \
-    "CASE WHEN is_function THEN to_regprocedure(name)::oid ELSE to_regclass(name)::oid END"
-
-/* What stands in the schema before the views are made; what is new after it is ours. */
-static const char note_standing[] =
-    "CREATE TEMPORARY TABLE standing ON COMMIT DROP AS SELECT oid FROM pg_class "
-    "WHERE relnamespace = current_schema()::regnamespace "
-    "UNION ALL SELECT oid FROM pg_proc WHERE pronamespace = current_schema()::regnamespace";
-
-static const char note_generated[] =
-    "INSERT INTO generated_object SELECT c.oid::regclass::text, false FROM pg_class c "
-    "WHERE c.relkind = 'v' AND c.relnamespace = current_schema()::regnamespace "
-    "AND c.oid NOT IN (SELECT oid FROM standing) ON CONFLICT DO NOTHING; "
-    "INSERT INTO generated_object SELECT p.oid::regprocedure::text, true FROM pg_proc p "
-    "WHERE p.pronamespace = current_schema()::regnamespace "
-    "AND p.oid NOT IN (SELECT oid FROM standing) ON CONFLICT DO NOTHING; "
-    "DELETE FROM generated_object WHERE " OID_OF_NAME " IS NULL; DROP TABLE standing";
-
-/* Grants of others on what is about to be dropped, as statements. */
-static const char keep_grants[] =
-    "CREATE TEMPORARY TABLE kept ON COMMIT DROP AS SELECT g.name, g.is_function, format('GRANT %s "
-    "ON %s %s TO "
-    "%s%s', a.privilege_type, CASE WHEN g.is_function THEN 'FUNCTION' ELSE 'TABLE' END, g.name, "
-    "CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, "
-    "CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' END) AS command FROM generated_object g "
-    "LEFT JOIN pg_class c ON c.oid = " OID_OF_NAME " LEFT JOIN pg_proc p ON p.oid = " OID_OF_NAME
-    " CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, p.proacl)) a "
-    "WHERE a.grantee <> coalesce(c.relowner, p.proowner)";
-
-static const char restore_grants[] =
-    "DO $$ DECLARE r text; BEGIN FOR r IN SELECT command FROM kept WHERE " OID_OF_NAME
-    " IS NOT NULL LOOP EXECUTE r; END LOOP; "
-    "END $$; DROP TABLE kept";
-
-/* Views use functions, and functions views: round by round go those that nothing uses any more,
- * until none is left. A view of somebody else's that uses one of ours stops it: only its owner can
- * say whether it may go. */
-static const char drop_generated[] =
-    "DO $$ DECLARE r record; gone boolean := true; detail text; BEGIN WHILE gone LOOP "
-    "gone := false; detail := NULL; "
-    "FOR r IN SELECT name, is_function FROM generated_object WHERE " OID_OF_NAME " IS NOT NULL "
-    "LOOP BEGIN EXECUTE format('DROP %s %s', CASE WHEN r.is_function THEN 'FUNCTION' ELSE 'VIEW' "
-    "END, r.name); gone := true; "
-    "EXCEPTION WHEN dependent_objects_still_exist THEN "
-    "GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL; END; END LOOP; END LOOP; "
-    "IF detail IS NOT NULL THEN "
-    "RAISE EXCEPTION 'drop what is not ours first: %', translate(detail, E'\n', ' ') "
-    "USING ERRCODE = 'dependent_objects_still_exist'; END IF; END $$";
-
-static enum fx_code make_anew(struct setup *setup, struct fx_err *err)
+static enum fx_code make_views(const struct setup *setup, const struct texts *texts,
+                               struct fx_err *err)
 {
-    if (sql_run(setup->conn, "ROLLBACK TO SAVEPOINT views", err) != FX_OK ||
-        sql_run(setup->conn, keep_grants, err) != FX_OK)
-        return err->code;
-    if (sql_run(setup->conn, drop_generated, err) != FX_OK)
-        return fx_err_wrap(err, "make the views anew");
-    if (make_views(setup, err) != FX_OK)
-        return err->code;
-    return sql_run(setup->conn, restore_grants, err);
-}
-
-/* CREATE OR REPLACE adds columns at the end of a view, no more (42P16), and nothing to what a
- * function returns (42P13). */
-static bool is_other_shape(const struct fx_err *err)
-{
-    return strstr(err->text, "PostgreSQL 42P16:") != NULL ||
-           strstr(err->text, "PostgreSQL 42P13:") != NULL;
+    enum fx_code code = sql_run_list(setup->conn, &texts->needed, err);
+    for (int k = 0; code == FX_OK && k < setup->catalog.kind_count; k++)
+        code = check_all_derived(setup, &setup->catalog.kinds[k], err);
+    return code == FX_OK ? sql_run_list(setup->conn, &texts->rest, err) : code;
 }
 
 /* Where a view changed more than CREATE OR REPLACE can do, all that is ours is made anew; readers
  * see the old views until the commit. */
-enum fx_code setup_rollup_views(struct setup *setup, struct fx_err *err)
+static enum fx_code make_all(const struct setup *setup, const struct texts *texts,
+                             struct fx_err *err)
 {
-    if (make_source_view(setup, err) != FX_OK ||     /* stays: our functions need it */
-        make_correction_view(setup, err) != FX_OK || /* and fx-rollup writes through this one */
-        make_loss_view(setup, err) != FX_OK || sql_run(setup->conn, note_standing, err) != FX_OK ||
-        sql_run(setup->conn, "SAVEPOINT views", err) != FX_OK)
-        return err->code;
     struct fx_err first = FX_ERR_INIT;
-    if (make_views(setup, &first) != FX_OK) {
-        if (!is_other_shape(&first))
+    if (generated_lock(setup->conn, err) != FX_OK ||
+        sql_run_list(setup->conn, &texts->own, err) != FX_OK ||
+        generated_begin(setup->conn, err) != FX_OK)
+        return err->code;
+    if (make_views(setup, texts, &first) != FX_OK) {
+        if (!generated_is_other_shape(&first))
             return fx_err_set(err, first.code, "%s", first.text);
-        if (make_anew(setup, err) != FX_OK)
+        if (generated_drop(setup->conn, err) != FX_OK || make_views(setup, texts, err) != FX_OK ||
+            generated_restore(setup->conn, err) != FX_OK)
             return err->code;
     }
-    return sql_run(setup->conn, note_generated, err);
+    return generated_end(setup->conn, err);
+}
+
+enum fx_code setup_rollup_views(struct setup *setup, struct fx_err *err)
+{
+    struct texts texts = {BUF_INIT, BUF_INIT, BUF_INIT};
+    struct buf whole = BUF_INIT;
+    char digest[GENERATED_DIGEST_SIZE];
+    bool is_made = false;
+    enum fx_code code = append_all(setup, &texts, err);
+    buf_append(&whole, texts.own.data, texts.own.size);
+    buf_append(&whole, texts.needed.data, texts.needed.size);
+    buf_append(&whole, texts.rest.data, texts.rest.size);
+    if (code == FX_OK)
+        code = buf_check(&whole, err);
+    if (code == FX_OK) {
+        generated_digest(&whole, digest);
+        code = generated_find(setup->conn, digest, &is_made, err);
+    }
+    if (code == FX_OK && !is_made)
+        code = make_all(setup, &texts, err);
+    if (code == FX_OK && !is_made)
+        code = generated_keep(setup->conn, digest, err);
+    buf_release(&whole);
+    buf_release(&texts.own);
+    buf_release(&texts.needed);
+    buf_release(&texts.rest);
+    return code;
 }

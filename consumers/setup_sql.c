@@ -98,6 +98,8 @@ enum fx_code sql_run(PGconn *conn, const char *statement, struct fx_err *err)
     if (strncmp(statement, "DO ", 3) == 0 || strncmp(statement, "SET ", 4) == 0 ||
         strncmp(statement, "SELECT ", 7) == 0)
         return err->code; /* its beginning says nothing */
+    if (strncmp(statement, SQL_FILE, strlen(SQL_FILE)) == 0)
+        statement += strlen(SQL_FILE);
     size_t shown = strcspn(statement, "(;\n");
     return fx_err_wrap(err, "%.*s", (int)(shown < SHOWN_MAX ? shown : SHOWN_MAX), statement);
 }

@@ -12,6 +12,8 @@
 #include "../common/buf.h"
 #include "pg.h"
 
+#define SQL_FILE "-- " /* before the name of a file, in the first line of what it holds */
+
 /* Appends text as an SQL literal. */
 void sql_literal(struct buf *out, const char *text);
 
@@ -32,7 +34,7 @@ void sql_comment_number(struct buf *out, const char *relation, const char *colum
 /* Appends expression with each word "fangxian." replaced by the quoted schema name. */
 void sql_expression(struct buf *out, const char *expression, const char *schema_name);
 
-/* Runs one or more statements; an error is wrapped in the statement's beginning. */
+/* Runs one or more statements; an error is wrapped in their beginning, or their file's name. */
 FX_MUST_CHECK enum fx_code sql_run(PGconn *conn, const char *statement, struct fx_err *err);
 
 /* pg_query without its result. */

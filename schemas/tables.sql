@@ -4,7 +4,7 @@
 -- from schemas/*/*.rollup.json, the views from them and from schemas/views/.
 --
 -- Who writes: fx-setup (definition, schema_version, region, region_ancestor, rollup_definition,
--- rollup_column, generated_object), fx-rollup (all others), each row of a partition only in a
+-- rollup_column, generated_object, generated_state), fx-rollup (all others), each row of a partition only in a
 -- transaction that holds that partition's partition_position row.
 --
 -- Rollup tables, per rollup of by region: <rollup>_town, _county, _city with region, bucket_start,
@@ -439,3 +439,14 @@ CREATE TABLE IF NOT EXISTS generated_object (
 COMMENT ON TABLE generated_object IS 'views and functions that fx-setup made and may drop 生成的对象';
 COMMENT ON COLUMN generated_object.name IS 'a function with its argument types 名称';
 COMMENT ON COLUMN generated_object.is_function IS 'a function, not a view 是否函数';
+
+CREATE TABLE IF NOT EXISTS generated_state (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    text_sha256 text NOT NULL,
+    objects_md5 text NOT NULL
+);
+COMMENT ON TABLE generated_state IS
+    'what the generated objects were made of: made again only if that differs 生成对象的状态';
+COMMENT ON COLUMN generated_state.is_only IS 'the table has one row 仅一行';
+COMMENT ON COLUMN generated_state.text_sha256 IS 'digest of the statements 语句摘要';
+COMMENT ON COLUMN generated_state.objects_md5 IS 'digest of what they made 对象摘要';
