@@ -2,6 +2,7 @@
 #include "../common/day.h"
 #include "../common/log.h"
 #include "setup.h"
+#include "setup_generated.h"
 #include "setup_sql.h"
 
 #include <stdio.h>
@@ -111,6 +112,20 @@ static enum fx_code write_definition(const struct setup *setup, struct fx_err *e
  */
 static const char analyze[] = "ANALYZE region, region_ancestor, rollup_definition, definition";
 
+/* Other definitions may add columns to tables. */
+static enum fx_code lock_readers_out(const struct setup *setup, struct fx_err *err)
+{
+    const char *values[] = {setup->catalog.hash};
+    PGresult *rows = NULL;
+    if (pg_query(setup->conn,
+                 &(struct pg_statement){"SELECT FROM definition WHERE hash <> $1", 1, values},
+                 &rows, err) != FX_OK)
+        return err->code;
+    bool is_changed = PQntuples(rows) > 0;
+    PQclear(rows);
+    return is_changed ? generated_lock(setup->conn, true, err) : FX_OK;
+}
+
 static enum fx_code make_all(struct setup *setup, struct fx_err *err)
 {
     enum fx_code code = set_path(setup, setup->options.record_schema, err);
@@ -126,6 +141,8 @@ static enum fx_code make_all(struct setup *setup, struct fx_err *err)
         code = check_definition(setup, err);
     if (code == FX_OK)
         code = setup_fence(setup, false, err);
+    if (code == FX_OK)
+        code = lock_readers_out(setup, err);
     if (code == FX_OK)
         code = setup_versions(setup, err);
     if (code == FX_OK)
@@ -182,23 +199,29 @@ static enum fx_code run_transaction(struct setup *setup, struct fx_err *err)
     return code;
 }
 
-/* A lock that did not come, or a deadlock: whoever is in the way may be gone the next time. Nothing
- * is held while it waits. */
+/* A lock that did not come, or a deadlock. 57014 is who runs the database, and means it. */
+static bool is_busy(const struct fx_err *err)
+{
+    return err->code == FX_ECLAIM && strstr(err->text, "PostgreSQL 57014:") == NULL;
+}
+
+/* Whoever is in the way may be gone the next time. Nothing is held while it waits. */
 static enum fx_code run_until_through(struct setup *setup, struct fx_err *err)
 {
+    static const struct timespec pause = {0, 200000000};
     int64_t until_ms = day_monotonic_ms() + BUSY_MS;
-    while (run_transaction(setup, err) == FX_ECLAIM && day_monotonic_ms() < until_ms) {
+    int tries = 1;
+    while (run_transaction(setup, err) != FX_OK && is_busy(err) && day_monotonic_ms() < until_ms) {
         char quoted[360];
-        fx_log(FX_LOG_WARN, "busy", "effect=once_more msg=%s",
+        fx_log(tries++ == 1 ? FX_LOG_WARN : FX_LOG_DEBUG, "busy", "effect=once_more msg=%s",
                fx_log_quote(quoted, sizeof quoted, err->text));
         fx_err_clear(err);
-        static const struct timespec pause = {0, 200000000};
-        nanosleep(&pause, NULL);
         if (sql_run(setup->conn, "ROLLBACK", err) != FX_OK)
             return err->code;
+        nanosleep(&pause, NULL);
     }
-    if (err->code == FX_ECLAIM)
-        return fx_err_wrap(err, "tried for %d s", BUSY_MS / 1000);
+    if (is_busy(err) && tries > 1)
+        return fx_err_wrap(err, "tried %d times", tries);
     return err->code;
 }
 

@@ -19,15 +19,18 @@
     "(" OWN_VIEWS ") OR c.oid IN (SELECT to_regclass(name) FROM generated_object WHERE NOT "       \
     "is_function))"
 
-/* Text and comments of all that is ours: a view as it is stored, since to make its text from that
- * takes PostgreSQL twenty times as long. */
+/* Text, comments and owners of all that is ours, as they are stored: to make a view's text from
+ * that takes PostgreSQL twenty times as long. */
 #define OBJECTS_MD5                                                                                \
     "(SELECT md5(string_agg(x, ' ' ORDER BY x)) FROM (SELECT concat(c.oid, c.relname, "            \
+    "c.relowner, "                                                                                 \
     "md5(concat(c.reloptions, (SELECT w.ev_action FROM pg_rewrite w WHERE w.ev_class = c.oid), "   \
     "obj_description(c.oid, 'pg_class'), (SELECT string_agg(concat(a.attname, "                    \
     "col_description(c.oid, a.attnum)), ',' ORDER BY a.attnum) FROM pg_attribute a "               \
     "WHERE a.attrelid = c.oid AND a.attnum > 0)))) FROM pg_class c WHERE " IS_OURS                 \
-    " UNION ALL SELECT concat(p.oid, md5(concat(pg_get_functiondef(p.oid), "                       \
+    " UNION ALL SELECT concat(p.oid, p.proowner, md5(concat(p.prosrc, p.prosqlbody, "              \
+    "p.proargnames, p.proargdefaults, p.prorettype, p.proallargtypes, p.provolatile, "             \
+    "p.prosecdef, p.proconfig, p.procost, p.prorows, p.proparallel, "                              \
     "obj_description(p.oid, 'pg_proc')))) FROM pg_proc p JOIN generated_object g "                 \
     "ON g.is_function AND p.oid = to_regprocedure(g.name)) o(x))"
 
@@ -54,18 +57,34 @@ enum fx_code generated_find(PGconn *conn, const char *digest, bool *is_made, str
     return FX_OK;
 }
 
-/* Those made later use those made before, as good as always: a reader locks them in this order. To
- * give a view the owner that it has locks it and does nothing else; LOCK TABLE would lock the
- * tables beneath as well. */
-static const char lock_all[] =
-    "SET LOCAL lock_timeout = '500ms'; DO $$ DECLARE r record; BEGIN FOR r IN SELECT "
-    "c.oid::regclass AS name, pg_get_userbyid(c.relowner) AS owner FROM pg_class c WHERE " IS_OURS
-    " ORDER BY c.oid DESC LOOP EXECUTE format('ALTER VIEW %s OWNER TO %I', r.name, r.owner); "
-    "END LOOP; END $$; SET LOCAL lock_timeout TO DEFAULT";
+/* Those made later use those made before, as good as always: a reader locks them in this order, and
+ * tables last. To give a view the owner that it has locks it and does nothing else; LOCK TABLE
+ * would lock the tables beneath as well. The time is that of all locks together. */
+#define LOCK_EACH(commands)                                                                        \
+    "DO $$ DECLARE r record; until timestamptz := clock_timestamp() + interval '600 ms'; BEGIN "   \
+    "FOR r IN " commands " LOOP PERFORM set_config('lock_timeout', greatest(1, (extract(epoch "    \
+    "FROM until - clock_timestamp()) * 1000)::int)::text, true); EXECUTE r.command; END LOOP; "    \
+    "END $$; SET LOCAL lock_timeout TO DEFAULT"
 
-enum fx_code generated_lock(PGconn *conn, struct fx_err *err)
+#define LOCK_VIEWS                                                                                 \
+    "SELECT format('ALTER VIEW %s OWNER TO %I', c.oid::regclass, pg_get_userbyid(c.relowner)) "    \
+    "AS command, 1 AS turn, c.oid::bigint FROM pg_class c WHERE " IS_OURS                          \
+    " AND pg_has_role(c.relowner, 'USAGE')"
+
+#define LOCK_TABLES                                                                                \
+    "SELECT format('LOCK TABLE ONLY %s', c.oid::regclass), 2, c.oid::bigint FROM pg_class c JOIN " \
+    "rollup_definition d ON c.relname IN (d.rollup || '_town', d.rollup || '_county', d.rollup "   \
+    "|| '_city', d.rollup || '_source', d.rollup || '_town_total', d.rollup || '_county_total', "  \
+    "d.rollup || '_city_total', d.rollup || '_source_total') WHERE c.relkind = 'r' AND "           \
+    "c.relnamespace = current_schema()::regnamespace AND pg_has_role(c.relowner, 'USAGE')"
+
+static const char lock_views[] = LOCK_EACH(LOCK_VIEWS " ORDER BY 2, 3 DESC");
+static const char lock_all[] =
+    LOCK_EACH(LOCK_VIEWS " UNION ALL " LOCK_TABLES " ORDER BY 2, 3 DESC");
+
+enum fx_code generated_lock(PGconn *conn, bool with_tables, struct fx_err *err)
 {
-    if (sql_run(conn, lock_all, err) != FX_OK)
+    if (sql_run(conn, with_tables ? lock_all : lock_views, err) != FX_OK)
         return fx_err_wrap(err, "lock the views");
     return FX_OK;
 }

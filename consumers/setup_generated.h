@@ -9,9 +9,10 @@
  *
  *   - nothing is made where the same text made what is there: a place or a post is added under load
  *     without a lock that a reader could notice;
- *   - where something is made, all is locked first, in the order in which readers lock, each within
- *     a time in which PostgreSQL does not yet look for deadlocks (deadlock_timeout, 1 s): fx-setup
- *     gives way, not the reader, and begins again (setup_database.c).
+ *   - where something is made or a table gets a column, all is locked first, in the order in which
+ *     readers lock, within a time in which PostgreSQL does not yet look for deadlocks
+ *     (deadlock_timeout, 1 s): fx-setup gives way, not the reader, and begins again
+ *     (setup_database.c).
  *
  * What was made is known by a digest of the text and by one of the objects, as PostgreSQL stores
  * them: what somebody changed or dropped by hand is made again, all of it.
@@ -35,8 +36,8 @@ void generated_digest(const struct buf *text, char digest[GENERATED_DIGEST_SIZE]
 FX_MUST_CHECK enum fx_code generated_find(PGconn *conn, const char *digest, bool *is_made,
                                           struct fx_err *err);
 
-/* Before the first of them is made. */
-FX_MUST_CHECK enum fx_code generated_lock(PGconn *conn, struct fx_err *err);
+/* Before the first of them is made, or with_tables: before a table of a rollup is changed. */
+FX_MUST_CHECK enum fx_code generated_lock(PGconn *conn, bool with_tables, struct fx_err *err);
 
 /* What is new between these two is ours, and may be dropped another time. */
 FX_MUST_CHECK enum fx_code generated_begin(PGconn *conn, struct fx_err *err);

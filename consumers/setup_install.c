@@ -332,7 +332,7 @@ static enum fx_code make_all(const struct setup *setup, const struct texts *text
                              struct fx_err *err)
 {
     struct fx_err first = FX_ERR_INIT;
-    if (generated_lock(setup->conn, err) != FX_OK ||
+    if (generated_lock(setup->conn, false, err) != FX_OK ||
         sql_run_list(setup->conn, &texts->own, err) != FX_OK ||
         generated_begin(setup->conn, err) != FX_OK)
         return err->code;
@@ -356,8 +356,10 @@ enum fx_code setup_rollup_views(struct setup *setup, struct fx_err *err)
     buf_append(&whole, texts.own.data, texts.own.size);
     buf_append(&whole, texts.needed.data, texts.needed.size);
     buf_append(&whole, texts.rest.data, texts.rest.size);
-    if (code == FX_OK)
-        code = buf_check(&whole, err);
+    if (code == FX_OK && buf_check(&texts.own, err) == FX_OK &&
+        buf_check(&texts.needed, err) == FX_OK && buf_check(&texts.rest, err) == FX_OK)
+        (void)(buf_check(&whole, err) == FX_OK);
+    code = err->code;
     if (code == FX_OK) {
         generated_digest(&whole, digest);
         code = generated_find(setup->conn, digest, &is_made, err);

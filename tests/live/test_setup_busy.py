@@ -3,6 +3,7 @@
 fx-setup gets through. PostgreSQL locks a view that is replaced against its readers, and a reader
 keeps what it read to the end of its transaction."""
 
+import json
 import shutil
 import threading
 
@@ -11,7 +12,7 @@ import pytest
 from lib.system import SCHEMAS, System, wait_until
 
 TOP = "checkpoint_city_hourly"  # made of views, through functions
-BENEATH = ("number_range", "run_chain")
+BENEATH = ("number_range", "run_chain", "checkpoint_town")
 LOCKS_OF_SETUP = (
     "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) JOIN pg_class c"
     " ON c.oid = l.relation AND c.relkind = 'v' WHERE a.application_name = 'fx-setup'"
@@ -43,6 +44,14 @@ def change_view(system, text="-- another text\n"):
         file.write(text)
 
 
+def add_column(system):
+    path = system.schemas / "checkpoint/checkpoint.rollup.json"
+    rollup = json.loads(path.read_text(encoding="utf-8"))
+    like = next(c for c in rollup["columns"] if c["name"] == "checked_vehicles")
+    rollup["columns"].append({**like, "name": "more_vehicles"})
+    path.write_text(json.dumps(rollup, ensure_ascii=False), encoding="utf-8")
+
+
 def start_setup(system):
     return system.start("fx-setup", "--partitions", system.partitions)
 
@@ -66,10 +75,11 @@ def test_a_place_is_added_while_all_views_are_held(system, reader):
     assert system.value("SELECT count(*) FROM {s}.region WHERE code = '441521999'") == 1
 
 
-def test_another_view_waits_for_the_reader_and_not_the_reader_for_it(system, reader):
+@pytest.mark.parametrize("change", [change_view, add_column])
+def test_a_change_waits_for_the_reader_and_not_the_reader_for_it(system, reader, change):
     """It asks for what a reader takes first before it holds what the reader takes next."""
     reader.execute(f"SELECT FROM {TOP} LIMIT 0")
-    change_view(system)
+    change(system)
     setup = start_setup(system)
     held = LOCKS_OF_SETUP.replace("count(*)", "count(*) FILTER (WHERE NOT granted)")
     wait_until(lambda: system.value(held + "true", system.schema), 20, "it waits for a view")
