@@ -7,6 +7,7 @@ program ends by itself with a status of its own and says why; what it answered i
 more, everything is there once. (The same for each module by itself: ../unit/alloc_*_test.c, and the
 counting of many workers: ../sim.)"""
 
+import contextlib
 import json
 import mmap
 import os
@@ -18,7 +19,7 @@ from collections import Counter
 
 import pytest
 from lib.post import HAICHENG, LINE, Post
-from lib.system import DAY_MS, LONG, System, now_ms
+from lib.system import DAY_MS, LONG, System, now_ms, wait_until
 
 SOURCE = pathlib.Path(__file__).with_name("shortage.c")
 SEED = random.SystemRandom().randrange(2**31)
@@ -75,13 +76,19 @@ def shortage(system):
 
 @pytest.fixture
 def strike(system, shortage, note):
-    """strike(program, words, text=, prepare=): yields (result, how many failed) of each run."""
+    """strike(program, words, text=, prepare=): yields (result, how many failed) of each run.
+    limit_s: how long it may try again by itself before it is sent SIGTERM."""
 
-    def run(program, *words, text=lambda: None, prepare=lambda: None):
+    def run(program, *words, text=lambda: None, prepare=lambda: None, limit_s=None):
         def once(first=0, last=0):
             prepare()
             shortage.order(first, last)
-            return system.run(program, *words, text=text(), env=shortage.env, code=None)
+            if limit_s is None:
+                return system.run(program, *words, text=text(), env=shortage.env, code=None)
+            process = system.start(program, *words, env=shortage.env)
+            with contextlib.suppress(AssertionError):
+                wait_until(lambda: not process.is_running(), limit_s)
+            return process.stop()
 
         once()
         places = shortage.places()
@@ -146,7 +153,8 @@ def test_events_are_counted_once(system, strike):
         sent[0] += 5
         system.sent()
 
-    for _ in strike("fx-rollup", "--until-end", "--workers", 2, prepare=feed):
+    words = ["fx-rollup", "--until-end", "--workers", 2]
+    for _ in strike(*words, prepare=feed, limit_s=8):  # a worker never gives up by itself
         pass
     system.count()
     assert post.counted() == sent[0] == post.total()
