@@ -72,11 +72,9 @@ enum fx_code generated_find(PGconn *conn, const char *digest, bool *is_made, str
     " AND pg_has_role(c.relowner, 'USAGE')"
 
 #define LOCK_TABLES                                                                                \
-    "SELECT format('LOCK TABLE ONLY %s', c.oid::regclass), 2, c.oid::bigint FROM pg_class c JOIN " \
-    "rollup_definition d ON c.relname IN (d.rollup || '_town', d.rollup || '_county', d.rollup "   \
-    "|| '_city', d.rollup || '_source', d.rollup || '_town_total', d.rollup || '_county_total', "  \
-    "d.rollup || '_city_total', d.rollup || '_source_total') WHERE c.relkind = 'r' AND "           \
-    "c.relnamespace = current_schema()::regnamespace AND pg_has_role(c.relowner, 'USAGE')"
+    "SELECT format('LOCK TABLE ONLY %s', c.oid::regclass), 2, c.oid::bigint FROM pg_class c "      \
+    "WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND " SQL_IS_ROLLUP \
+    " AND pg_has_role(c.relowner, 'USAGE')"
 
 static const char lock_views[] = LOCK_EACH(LOCK_VIEWS " ORDER BY 2, 3 DESC");
 static const char lock_all[] =

@@ -188,12 +188,6 @@ enum fx_code setup_roles(struct setup *setup, struct fx_err *err)
     return act_as_owner(setup, err);
 }
 
-/* Rollup tables of the schema, as a condition over pg_class c. */
-#define IS_ROLLUP                                                                                  \
-    "EXISTS (SELECT FROM rollup_definition d, (VALUES ('_town'), ('_county'), ('_city'), "         \
-    "('_source')) l (suffix), (VALUES (''), ('_total')) x (suffix) WHERE "                         \
-    "c.relname = d.rollup || l.suffix || x.suffix)"
-
 static const struct {
     const char *relations; /* condition over pg_class c */
     const char *grants;
@@ -202,12 +196,12 @@ static const struct {
     {"c.relkind = 'v' AND c.relname = 'correction'", "INSERT ON %s TO fangxian_writer"},
     {"c.relkind = 'r' AND (c.relname IN ('partition_position', 'source_ledger', 'source_gap', "
      "'rejected_range', 'reversal', 'source_hour', 'offset_hole', 'source_day', 'source_tally', "
-     "'corrected_event', 'resend_request') OR " IS_ROLLUP ")",
+     "'corrected_event', 'resend_request') OR " SQL_IS_ROLLUP ")",
      "INSERT, UPDATE, DELETE ON %s TO fangxian_writer"},
     {"(c.relkind = 'v' AND c.relname <> 'rejected_event') OR (c.relkind = 'r' AND (c.relname IN "
      "('region', 'region_ancestor', "
      "'rollup_column', 'rollup_definition', 'definition', 'schema_version', 'source_gap', "
-     "'offset_hole') OR " IS_ROLLUP "))",
+     "'offset_hole') OR " SQL_IS_ROLLUP "))",
      "SELECT ON %s TO fangxian_analyst"},
 };
 

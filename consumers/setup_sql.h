@@ -14,6 +14,13 @@
 
 #define SQL_FILE "-- " /* before the name of a file, in the first line of what it holds */
 
+/* Condition over pg_class c: a table of a rollup, or of its totals. The schema is first on the
+ * search_path. */
+#define SQL_IS_ROLLUP                                                                              \
+    "EXISTS (SELECT FROM rollup_definition d, (VALUES ('_town'), ('_county'), ('_city'), "         \
+    "('_source')) l (suffix), (VALUES (''), ('_total')) x (suffix) WHERE "                         \
+    "c.relname = d.rollup || l.suffix || x.suffix)"
+
 /* Appends text as an SQL literal. */
 void sql_literal(struct buf *out, const char *text);
 
