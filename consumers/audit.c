@@ -6,6 +6,7 @@
 #include "../common/day.h"
 #include "../common/log.h"
 #include "../common/text.h"
+#include "again.h"
 #include "audit_json.h"
 #include "audit_read.h"
 #include "audit_text.h"
@@ -90,25 +91,15 @@ static enum fx_code print(const struct options *options, const struct audit_repo
     return err->code;
 }
 
-/* A lock or a time limit: whoever held it may be done, so once more; then it is busy, not away. */
 static enum fx_code read_report(PGconn *conn, const struct audit_scope *scope,
                                 struct audit_report *report, struct fx_err *err)
 {
-    if (audit_read(conn, scope, report, err) != FX_ECLAIM)
-        return err->code;
-    char quoted[360];
-    fx_log(FX_LOG_WARN, "busy", "effect=once_more msg=%s",
-           fx_log_quote(quoted, sizeof quoted, err->text));
-    fx_err_clear(err);
-    audit_report_release(report);
-    *report = (struct audit_report){0};
-    if (pg_run(conn, "ROLLBACK", err) != FX_OK || audit_read(conn, scope, report, err) == FX_OK)
-        return err->code;
-    if (err->code != FX_ECLAIM)
-        return err->code;
-    struct fx_err busy = *err;
-    fx_err_clear(err);
-    return fx_err_set(err, FX_ERETRY, "PostgreSQL is busy, try again later: %.300s", busy.text);
+    struct again again = again_begin();
+    while (audit_read(conn, scope, report, err) != FX_OK && again_try(&again, conn, err)) {
+        audit_report_release(report);
+        *report = (struct audit_report){0};
+    }
+    return err->code;
 }
 
 static enum fx_code run(const struct options *options, int *status, struct fx_err *err)

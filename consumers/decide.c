@@ -3,18 +3,13 @@
 #include "decide_state.h"
 
 #include "../common/log.h"
-#include "../common/retry.h"
 #include "../common/text.h"
+#include "again.h"
 #include "decide_text.h"
 #include "setup_sql.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-#define TRIES_MAX 8
-#define WAIT_MIN_MS 50
-#define WAIT_MAX_MS 1000
 
 /* A decision, how it is asked for and who takes it. */
 struct asked {
@@ -141,23 +136,10 @@ static enum fx_code attempt(struct decide *decide, const struct asked *chosen, s
 static enum fx_code attempt_again(struct decide *decide, const struct asked *chosen,
                                   struct fx_err *err)
 {
-    struct retry retry;
-    retry_init(&retry, WAIT_MIN_MS, WAIT_MAX_MS);
-    for (int i = 1;; i++) {
-        if (attempt(decide, chosen, err) != FX_ECLAIM)
-            return err->code;
-        if (i == TRIES_MAX)
-            return fx_err_wrap(err, "not within %d tries; nothing changed, try again", TRIES_MAX);
-        char quoted[FX_ERR_TEXT_MAX];
-        fx_log(FX_LOG_WARN, "again", "try=%d msg=%s", i,
-               fx_log_quote(quoted, sizeof quoted, err->text));
-        fx_err_clear(err);
-        if (sql_run(decide->conn, "ROLLBACK", err) != FX_OK)
-            return err->code;
-        int64_t wait_ms = retry_next_ms(&retry, (uint64_t)i);
-        struct timespec pause = {wait_ms / 1000, wait_ms % 1000 * 1000000};
-        nanosleep(&pause, NULL);
+    struct again again = again_begin();
+    while (attempt(decide, chosen, err) != FX_OK && again_try(&again, decide->conn, err)) {
     }
+    return err->code;
 }
 
 enum fx_code decide_run(const struct decide_options *options, const struct decide_place *place,

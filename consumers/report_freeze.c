@@ -3,7 +3,7 @@
 
 #include "../common/day.h"
 #include "../common/log.h"
-#include "../common/retry.h"
+#include "again.h"
 #include "audit_fetch.h"
 #include "report_compare.h"
 #include "report_page.h"
@@ -11,11 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#define TRIES_MAX 8
-#define WAIT_MIN_MS 50
-#define WAIT_MAX_MS 1000
 
 #ifndef FX_VERSION
 #define FX_VERSION "0.0.0"
@@ -235,25 +230,12 @@ static enum fx_code prepare(const struct report_store *store, struct fx_err *err
 enum fx_code report_freeze(struct report_store *store, const struct report_scope *scope,
                            int *version, struct fx_err *err)
 {
-    struct retry retry;
-    retry_init(&retry, WAIT_MIN_MS, WAIT_MAX_MS);
+    struct again again = again_begin();
     bool is_ready = false;
-    for (int i = 1;; i++) {
+    do {
         is_ready = is_ready || prepare(store, err) == FX_OK;
         if (is_ready)
             (void)(attempt(store, scope, version, err) == FX_OK);
-        if (err->code != FX_ECLAIM)
-            return err->code;
-        if (i == TRIES_MAX)
-            return fx_err_wrap(err, "not within %d tries; nothing is kept, try again", TRIES_MAX);
-        char quoted[FX_ERR_TEXT_MAX];
-        fx_log(FX_LOG_WARN, "again", "try=%d msg=%s", i,
-               fx_log_quote(quoted, sizeof quoted, err->text));
-        fx_err_clear(err);
-        if (pg_run(store->conn, "ROLLBACK", err) != FX_OK)
-            return err->code;
-        int64_t wait_ms = retry_next_ms(&retry, (uint64_t)i);
-        struct timespec pause = {wait_ms / 1000, wait_ms % 1000 * 1000000};
-        nanosleep(&pause, NULL);
-    }
+    } while (err->code != FX_OK && again_try(&again, store->conn, err));
+    return err->code;
 }

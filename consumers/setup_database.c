@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../common/day.h"
 #include "../common/log.h"
+#include "again.h"
 #include "setup.h"
 #include "setup_generated.h"
 #include "setup_sql.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define PATH_SIZE 4096
-#define BUSY_MS 40000 /* so long others may be in the way */
 
 /* Runs schemas/NAME. */
 static enum fx_code run_file(const struct setup *setup, const char *name, struct fx_err *err)
@@ -199,30 +197,10 @@ static enum fx_code run_transaction(struct setup *setup, struct fx_err *err)
     return code;
 }
 
-/* A lock that did not come, or a deadlock. 57014 is who runs the database, and means it. */
-static bool is_busy(const struct fx_err *err)
+/* As there is no limit of time here, whoever runs the database means it. */
+static bool is_cancelled(const struct fx_err *err)
 {
-    return err->code == FX_ECLAIM && strstr(err->text, "PostgreSQL 57014:") == NULL;
-}
-
-/* Whoever is in the way may be gone the next time. Nothing is held while it waits. */
-static enum fx_code run_until_through(struct setup *setup, struct fx_err *err)
-{
-    static const struct timespec pause = {0, 200000000};
-    int64_t until_ms = day_monotonic_ms() + BUSY_MS;
-    int tries = 1;
-    while (run_transaction(setup, err) != FX_OK && is_busy(err) && day_monotonic_ms() < until_ms) {
-        char quoted[360];
-        fx_log(tries++ == 1 ? FX_LOG_WARN : FX_LOG_DEBUG, "busy", "effect=once_more msg=%s",
-               fx_log_quote(quoted, sizeof quoted, err->text));
-        fx_err_clear(err);
-        if (sql_run(setup->conn, "ROLLBACK", err) != FX_OK)
-            return err->code;
-        nanosleep(&pause, NULL);
-    }
-    if (is_busy(err) && tries > 1)
-        return fx_err_wrap(err, "tried %d times", tries);
-    return err->code;
+    return strstr(err->text, "PostgreSQL 57014:") != NULL;
 }
 
 enum fx_code setup_database(struct setup *setup, struct fx_err *err)
@@ -231,8 +209,11 @@ enum fx_code setup_database(struct setup *setup, struct fx_err *err)
     struct pg_options pg = {options->conninfo, "fx-setup", options->schema_name};
     if (pg_open(&pg, &setup->conn, err) != FX_OK)
         return err->code;
-    enum fx_code code = run_until_through(setup, err);
+    struct again again = again_begin();
+    while (run_transaction(setup, err) != FX_OK && !is_cancelled(err) &&
+           again_try(&again, setup->conn, err)) {
+    }
     PQfinish(setup->conn); /* what was not committed is rolled back */
     setup->conn = NULL;
-    return code;
+    return err->code;
 }

@@ -8,7 +8,7 @@ import json
 import pytest
 from lib.audit import audit, found, keep_off_midnight, register, today
 from lib.post import HAICHENG, HAIFENG, SHANWEI, Post
-from lib.system import System
+from lib.system import System, wait_until
 
 SETTLED = 30
 
@@ -256,13 +256,14 @@ def test_wrong_usage_is_told_apart(system):
         assert nobody.out == "" and "nobody of that name is registered" in nobody.err, nobody
 
 
-def test_a_lock_is_busy_not_away(system):
-    """Asked once more, then told; never that somebody else took over."""
+def test_a_lock_is_waited_for(system):
+    """Who held it may be done: it is asked once more."""
     with system.db.transaction():
         system.db.execute(f"LOCK TABLE {system.schema}.source_gap IN ACCESS EXCLUSIVE MODE")
-        busy = system.run("fx-audit", code=4)
-    assert busy.out == "" and "ev=busy" in busy.err and "PostgreSQL is busy" in busy.err, busy
-    assert "FX_ECLAIM" not in busy.err
+        audit = system.start("fx-audit")
+        wait_until(lambda: "ev=again" in audit.result().err, 20, "it found the lock")
+        assert audit.is_running()
+    assert audit.wait() == system.run("fx-audit", code=None).code, audit.result()
 
 
 def test_it_needs_no_more_than_the_counter(system):

@@ -278,6 +278,7 @@ def test_a_flush_that_holds_its_locks_is_waited_for(system):
         other.execute(f"SELECT FROM {system.schema}.partition_position FOR UPDATE")
         result = swap(system, code=4, seconds=90)
         assert "nothing changed, try again" in result.err and "ev=again" in result.err
+        assert "FX_ECLAIM" not in result.err  # nobody took over
         other.rollback()
     assert not is_rebuild(system) and is_rebuild(system, rebuilt.name)
     reader = psycopg.connect()  # who only reads does not hold it up

@@ -85,7 +85,7 @@ def test_a_change_waits_for_the_reader_and_not_the_reader_for_it(system, reader,
     wait_until(lambda: system.value(WAITS_OF_SETUP, system.schema), 20, "it waits for a view")
     for name in BENEATH:
         reader.execute(f"SELECT count(*) FROM {name}")
-    wait_until(lambda: "ev=busy" in setup.result().err, 20, "it gives way")
+    wait_until(lambda: "ev=again" in setup.result().err, 20, "it gives way")
     reader.execute(f"SELECT count(*) FROM {TOP}")
     reader.commit()
     assert setup.wait() == 0, setup.result()
