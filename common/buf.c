@@ -22,10 +22,10 @@ uint8_t *buf_reserve(struct buf *buf, size_t size)
 {
     if (buf->is_failed)
         return NULL;
-    if (buf->room - buf->size >= size)
+    if (buf->room - buf->size > size)
         return buf->data + buf->size;
     size_t room = buf->room < 64 ? 64 : buf->room;
-    while (room - buf->size < size)
+    while (room - buf->size <= size) /* one more: the end of buf_text */
         room *= 2;
     uint8_t *data = realloc(buf->data, room);
     if (data == NULL) {
@@ -62,7 +62,7 @@ void buf_append_format(struct buf *buf, const char *format, ...)
     va_start(args, format);
     int length = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    if (length < 0 || buf_reserve(buf, (size_t)length + 1) == NULL)
+    if (length < 0 || buf_reserve(buf, (size_t)length) == NULL)
         return;
     va_start(args, format);
     vsnprintf((char *)buf->data + buf->size, (size_t)length + 1, format, args);
@@ -72,7 +72,7 @@ void buf_append_format(struct buf *buf, const char *format, ...)
 
 const char *buf_text(struct buf *buf)
 {
-    if (buf_reserve(buf, 1) == NULL)
+    if (buf->data == NULL || buf->is_failed)
         return "";
     buf->data[buf->size] = '\0';
     return (const char *)buf->data;

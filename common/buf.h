@@ -36,7 +36,8 @@ void buf_append_byte(struct buf *buf, uint8_t byte);
 void buf_append_text(struct buf *buf, const char *text);
 void buf_append_format(struct buf *buf, const char *format, ...) FX_PRINTF(2, 3);
 
-/* The content as a C string, borrowed until the next append. "" when empty or failed. */
+/* The content as a C string, borrowed until the next append. "" when empty or failed: it asks for
+ * no memory, so what buf_check has passed is whole. */
 const char *buf_text(struct buf *buf);
 
 /* FX_EMEMORY if any append since the last reset had no memory. */

@@ -52,6 +52,8 @@ static enum fx_code classify(const char *state)
 enum fx_code pg_failed(const PGconn *conn, const PGresult *result, struct fx_err *err)
 {
     const char *state = pg_sqlstate(result);
+    if (PQresultStatus(result) == PGRES_EMPTY_QUERY)
+        return fx_err_set(err, FX_ESTATE, "PostgreSQL: the statement is empty");
     if (state[0] == '\0') {
         char text[200];
         text_copy(text, sizeof text, PQerrorMessage(conn));
@@ -111,7 +113,7 @@ enum fx_code pg_open(const struct pg_options *options, PGconn **conn, struct fx_
 static bool is_good(const PGresult *result)
 {
     ExecStatusType status = PQresultStatus(result);
-    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
 }
 
 enum fx_code pg_run(PGconn *conn, const char *sql, struct fx_err *err)

@@ -31,7 +31,8 @@ struct pg_options {
 FX_MUST_CHECK enum fx_code pg_open(const struct pg_options *options, PGconn **conn,
                                    struct fx_err *err);
 
-/* Runs sql, one or more statements without parameters, and drops what they return. */
+/* Runs sql, one or more statements without parameters, and drops what they return. Nothing at all
+ * is FX_ESTATE: a text was lost on the way. */
 FX_MUST_CHECK enum fx_code pg_run(PGconn *conn, const char *sql, struct fx_err *err);
 
 struct pg_statement {

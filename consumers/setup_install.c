@@ -255,9 +255,7 @@ static enum fx_code append_file(const struct setup *setup, const char *name, str
     struct buf text = BUF_INIT;
     snprintf(path, sizeof path, "%s/views/%s", setup->options.schemas, name);
     enum fx_code code = document_read(path, DOCUMENT_SIZE_MAX, &text, err);
-    const char *statements = buf_text(&text); /* its end may want room */
-    if (code == FX_OK)
-        code = buf_check(&text, err);
+    const char *statements = buf_text(&text);
     if (code == FX_OK && has_needs(&setup->catalog, statements)) {
         buf_append_format(out, SQL_FILE "views/%s\n", name);
         buf_append_text(out, statements);

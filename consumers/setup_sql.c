@@ -214,10 +214,7 @@ enum fx_code sql_run_file(PGconn *conn, const char *path, struct fx_err *err)
 {
     struct buf text = BUF_INIT;
     enum fx_code code = document_read(path, DOCUMENT_SIZE_MAX, &text, err);
-    const char *statements = buf_text(&text); /* its end may want room */
-    if (code == FX_OK)
-        code = buf_check(&text, err);
-    if (code == FX_OK && pg_run(conn, statements, err) != FX_OK) {
+    if (code == FX_OK && pg_run(conn, buf_text(&text), err) != FX_OK) {
         drop_advice(err);
         code = err->code;
     }

@@ -38,8 +38,20 @@ static const char *close_literal(struct buf *literal)
     return buf_text(literal);
 }
 
-static void write_literals(const struct store *store, const struct claim *claim,
-                           struct literals *to)
+#define LITERAL_COUNT 8
+
+static void list_literals(struct literals *literals, struct buf *all[LITERAL_COUNT])
+{
+    struct buf *listed[] = {&literals->topics,        &literals->partitions,
+                            &literals->generations,   &literals->lows,
+                            &literals->wanted_topics, &literals->wanted_sources,
+                            &literals->wanted_runs,   &literals->wanted_seqs};
+    _Static_assert(sizeof listed == LITERAL_COUNT * sizeof listed[0], "all of them");
+    memcpy(all, listed, sizeof listed);
+}
+
+static enum fx_code write_literals(const struct store *store, const struct claim *claim,
+                                   struct literals *to, struct fx_err *err)
 {
     for (int i = 0; i < claim->count; i++) {
         const struct claim_partition *part = &claim->partitions[i];
@@ -55,15 +67,20 @@ static void write_literals(const struct store *store, const struct claim *claim,
         add_number(&to->wanted_runs, wanted->run);
         add_number(&to->wanted_seqs, wanted->seq);
     }
+    struct buf *all[LITERAL_COUNT];
+    list_literals(to, all);
+    for (int i = 0; i < LITERAL_COUNT && err->code == FX_OK; i++) {
+        close_literal(all[i]);
+        (void)(buf_check(all[i], err) == FX_OK);
+    }
+    return err->code;
 }
 
 static void release_literals(struct literals *literals)
 {
-    struct buf *all[] = {&literals->topics,        &literals->partitions,
-                         &literals->generations,   &literals->lows,
-                         &literals->wanted_topics, &literals->wanted_sources,
-                         &literals->wanted_runs,   &literals->wanted_seqs};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+    struct buf *all[LITERAL_COUNT];
+    list_literals(literals, all);
+    for (int i = 0; i < LITERAL_COUNT; i++)
         buf_release(all[i]);
 }
 
@@ -162,8 +179,8 @@ static const char lock_sql[] =
 static enum fx_code lock_positions(struct store *store, struct claim *claim,
                                    struct literals *literals, struct fx_err *err)
 {
-    const char *values[] = {close_literal(&literals->topics), close_literal(&literals->partitions),
-                            close_literal(&literals->generations), close_literal(&literals->lows),
+    const char *values[] = {buf_text(&literals->topics), buf_text(&literals->partitions),
+                            buf_text(&literals->generations), buf_text(&literals->lows),
                             store->options.worker};
     PGresult *rows = NULL;
     struct pg_statement insert = {insert_sql, 4, values};
@@ -290,12 +307,9 @@ static enum fx_code load_ledger(struct store *store, const struct claim *claim,
 {
     char limit[16];
     snprintf(limit, sizeof limit, "%d", claim->runs_max);
-    const char *values[] = {buf_text(&literals->topics),
-                            buf_text(&literals->partitions),
-                            close_literal(&literals->wanted_topics),
-                            close_literal(&literals->wanted_sources),
-                            close_literal(&literals->wanted_runs),
-                            limit};
+    const char *values[] = {buf_text(&literals->topics),        buf_text(&literals->partitions),
+                            buf_text(&literals->wanted_topics), buf_text(&literals->wanted_sources),
+                            buf_text(&literals->wanted_runs),   limit};
     PGresult *rows = NULL;
     struct pg_statement runs = {runs_sql, 6, values};
     struct pg_statement gaps = {gaps_sql, 6, values};
@@ -355,8 +369,7 @@ static enum fx_code load_marks(struct store *store, const struct claim *claim,
     if (claim->wanted_count == 0)
         return FX_OK;
     const char *values[] = {buf_text(&literals->wanted_topics), buf_text(&literals->wanted_sources),
-                            buf_text(&literals->wanted_runs),
-                            close_literal(&literals->wanted_seqs)};
+                            buf_text(&literals->wanted_runs), buf_text(&literals->wanted_seqs)};
     struct pg_statement reversed = {reversed_sql, 4, values};
     struct pg_statement corrected = {corrected_sql, 4, values};
     if (load_set(store, &reversed, &marks->reversed, err) != FX_OK)
@@ -384,8 +397,9 @@ static enum fx_code claim_all(struct store *store, struct claim *claim, struct l
 {
     struct literals literals = {BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT,
                                 BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT};
-    write_literals(store, claim, &literals);
-    enum fx_code code = pg_run(store->conn, "BEGIN ISOLATION LEVEL READ COMMITTED", err);
+    enum fx_code code = write_literals(store, claim, &literals, err);
+    if (code == FX_OK)
+        code = pg_run(store->conn, "BEGIN ISOLATION LEVEL READ COMMITTED", err);
     if (code == FX_OK)
         code = check_definition(store, claim, err);
     if (code == FX_OK)
@@ -468,7 +482,8 @@ enum fx_code store_reached(struct store *store, const struct intake_range *ends,
         "WHERE e.ending > coalesce(p.next_offset, 0)",
         3, values};
     PGresult *rows = NULL;
-    if (store_connect(store, err) == FX_OK &&
+    if (buf_check(&topics, err) == FX_OK && buf_check(&partitions, err) == FX_OK &&
+        buf_check(&offsets, err) == FX_OK && store_connect(store, err) == FX_OK &&
         pg_query(store->conn, &statement, &rows, err) == FX_OK) {
         *is_reached = number_at(rows, 0, 0, 1) == 0;
         PQclear(rows);

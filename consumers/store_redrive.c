@@ -135,7 +135,8 @@ enum fx_code store_list_rejected(struct store *store, struct rejected_list *list
     list->count = 0;
     write_topics(store, &topics);
     write_reasons(list->reason, &reasons);
-    if (store_connect(store, err) == FX_OK && pg_run(store->conn, in_key_order, err) == FX_OK &&
+    if (buf_check(&topics, err) == FX_OK && buf_check(&reasons, err) == FX_OK &&
+        store_connect(store, err) == FX_OK && pg_run(store->conn, in_key_order, err) == FX_OK &&
         list_rows(store, list, &topics, &reasons, err) == FX_OK)
         (void)(pg_run(store->conn, "COMMIT", err) == FX_OK);
     buf_release(&topics);
@@ -158,7 +159,8 @@ enum fx_code store_count_rejected(struct store *store, enum reason reason, int64
         "last_offset >= 0 AND topic = ANY($1::text[]) AND reason = ANY($2::text[])",
         2, values};
     PGresult *rows = NULL;
-    if (store_connect(store, err) == FX_OK &&
+    if (buf_check(&topics, err) == FX_OK && buf_check(&reasons, err) == FX_OK &&
+        store_connect(store, err) == FX_OK &&
         pg_query(store->conn, &statement, &rows, err) == FX_OK) {
         *count = number_at(rows, 0, 0);
         PQclear(rows);

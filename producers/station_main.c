@@ -206,6 +206,8 @@ static enum fx_code command(struct station *station, struct fx_err *err)
         buf_reset(&answers.out);
         code = command_here(station, &line, &answers, err);
     }
+    if (code == FX_OK)
+        code = buf_check(&answers.out, err);
     const char *text = buf_text(&answers.out);
     fputs(text, stdout);
     if (code == FX_OK && strncmp(text, "{\"ok\":true", 10) != 0)
