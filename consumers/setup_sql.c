@@ -170,10 +170,8 @@ enum fx_code sql_act_as_owner(PGconn *conn, const char *schema_name, bool *is_ow
 /* Runs what was put together, and empties it. */
 static enum fx_code run_together(PGconn *conn, struct buf *together, struct fx_err *err)
 {
-    if (together->size == 0)
-        return FX_OK;
     enum fx_code code = buf_check(together, err);
-    if (code == FX_OK)
+    if (code == FX_OK && together->size > 0)
         code = sql_run(conn, buf_text(together), err);
     buf_reset(together);
     return code;
