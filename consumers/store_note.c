@@ -215,10 +215,9 @@ static bool write_changes(const struct level_table *table, const struct cell *ce
             buf_append_format(out, "%c\"%s\":%" PRId64, out->size == 0 ? '{' : ',', column->name,
                               delta);
     }
-    if (out->size == 0)
-        return false;
-    buf_append_byte(out, '}');
-    return true;
+    if (out->size > 0)
+        buf_append_byte(out, '}');
+    return out->size > 0 || out->is_failed;
 }
 
 /* ["ROAD","A"]: symbols and short texts; what JSON does not take as it is becomes \u00xx. */

@@ -18,8 +18,8 @@ import subprocess
 from collections import Counter
 
 import pytest
-from lib.post import HAICHENG, LINE, Post
-from lib.system import DAY_MS, LONG, System, now_ms, wait_until
+from lib.post import HAICHENG, LINE, SHANWEI, Post
+from lib.system import DAY_MS, HOUR_MS, LONG, System, now_ms, wait_until
 
 SOURCE = pathlib.Path(__file__).with_name("shortage.c")
 SEED = random.SystemRandom().randrange(2**31)
@@ -145,11 +145,18 @@ def test_lines_are_stored_once_and_answered_truly(system, strike):
 
 
 def test_events_are_counted_once(system, strike):
+    """In an hour that was reported, so that each is a correction as well."""
     post = Post(system)
     sent = [0]
+    cutoff = now_ms() - now_ms() % HOUR_MS - HOUR_MS
+    system.db.execute(
+        f"INSERT INTO {system.schema}_record.cutoff (as_of) VALUES (to_timestamp(%s))",
+        (cutoff / 1000,),
+    )
 
     def feed():
-        post.send(*range(sent[0] + 1, sent[0] + 6))
+        seqs = range(sent[0] + 1, sent[0] + 6)
+        post.send(*seqs, occurred_at=cutoff - 2 * HOUR_MS)
         sent[0] += 5
         system.sent()
 
@@ -159,6 +166,11 @@ def test_events_are_counted_once(system, strike):
     system.count()
     assert post.counted() == sent[0] == post.total()
     assert post.gaps() == []
+    corrected = (
+        "SELECT sum(added)::int FROM {s}.correction_by_column WHERE rollup = 'checkpoint' "
+        "AND level = 'city' AND region = %s AND column_name = 'checked_groups'"
+    )
+    assert system.value(corrected, SHANWEI) == sent[0]
 
 
 def test_setup_makes_all_or_nothing(system, strike):
