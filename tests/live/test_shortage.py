@@ -7,59 +7,14 @@ program ends by itself with a status of its own and says why; what it answered i
 more, everything is there once. (The same for each module by itself: ../unit/alloc_*_test.c, and the
 counting of many workers: ../sim.)"""
 
-import contextlib
 import json
-import mmap
-import os
-import pathlib
-import random
-import struct
-import subprocess
-from collections import Counter
 
 import pytest
 from lib.post import HAICHENG, LINE, SHANWEI, Post
-from lib.system import DAY_MS, HOUR_MS, LONG, System, now_ms, wait_until
+from lib.shortage import WITHOUT_SANITIZER, Strike
+from lib.system import HOUR_MS, System, now_ms
 
-SOURCE = pathlib.Path(__file__).with_name("shortage.c")
-SEED = random.SystemRandom().randrange(2**31)
-STRUCK = 1 << 20 if LONG else 6  # places of each program
-STACKS, ALL = 1 << 17, 1 << 62
-AWAY = 4  # exit status: try again
-
-pytestmark = pytest.mark.skipif(
-    "ASAN_OPTIONS" in os.environ, reason="sanitizers have allocators of their own"
-)
-
-
-class Shortage:
-    """The control file of shortage.c: see struct control there."""
-
-    def __init__(self, folder):
-        self.library = folder / "shortage.so"
-        options = ["-O1", "-shared", "-fPIC", "-D_GNU_SOURCE", "-ldl"]
-        subprocess.run(["cc", *options, "-o", self.library, SOURCE], check=True)
-        path = folder / "shortage"
-        path.write_bytes(bytes(32 + 8 * STACKS))
-        with path.open("r+b") as file:
-            self.memory = mmap.mmap(file.fileno(), 0)
-        self.env = {"LD_PRELOAD": str(self.library), "FX_SHORTAGE": str(path)}
-
-    def order(self, first=0, last=0):
-        self.memory[:32] = struct.pack("<4Q", first, last, 0, 0)
-
-    def told(self):
-        """(allocations, how many failed)"""
-        return struct.unpack("<2Q", self.memory[16:32])
-
-    def places(self):
-        """The first allocation of each place in the last run, in which none failed."""
-        count = min(self.told()[0], STACKS)
-        stacks = struct.unpack(f"<{count}Q", self.memory[32 : 32 + 8 * count])
-        first = {}
-        for number, stack in enumerate(stacks, 1):
-            first.setdefault(stack, number)
-        return sorted(first.values())
+pytestmark = WITHOUT_SANITIZER
 
 
 @pytest.fixture(scope="module")
@@ -69,44 +24,9 @@ def system():
     system.close()
 
 
-@pytest.fixture(scope="module")
-def shortage(system):
-    return Shortage(system.dir)
-
-
 @pytest.fixture
-def strike(system, shortage, note):
-    """strike(program, words, text=, prepare=): yields (result, how many failed) of each run.
-    limit_s: how long it may try again by itself before it is sent SIGTERM."""
-
-    def run(program, *words, text=lambda: None, prepare=lambda: None, limit_s=None):
-        def once(first=0, last=0):
-            prepare()
-            shortage.order(first, last)
-            if limit_s is None:
-                return system.run(program, *words, text=text(), env=shortage.env, code=None)
-            process = system.start(program, *words, env=shortage.env)
-            with contextlib.suppress(AssertionError):
-                wait_until(lambda: not process.is_running(), limit_s)
-            return process.stop()
-
-        once()
-        places = shortage.places()
-        assert len(places) >= 5
-        picked = random.Random(SEED).sample(places, min(STRUCK, len(places)))
-        found = Counter()
-        for first in sorted(picked):
-            for last in (first, ALL):
-                result, failed = once(first, last), shortage.told()[1]
-                assert result.code in (0, 1, AWAY), f"allocation {first}-{last}: {result}"
-                is_told = "memory" in result.err
-                assert is_told or result.code != AWAY, f"allocation {first}-{last}: {result}"
-                found[result.code if failed else "not reached"] += 1
-                yield result, failed
-        note(f"{program} {words[0]}: {len(picked)} of {len(places)} places struck, {dict(found)}")
-        assert found[AWAY] >= len(picked)
-
-    return run
+def strike(system, note):
+    return Strike(system, note)
 
 
 def test_lines_are_stored_once_and_answered_truly(system, strike):
@@ -144,73 +64,92 @@ def test_lines_are_stored_once_and_answered_truly(system, strike):
     assert system.value(query) == len(given)
 
 
+class Feed:
+    """Something of all that a worker meets, at each call, in an hour that was reported."""
+
+    def __init__(self, system):
+        self.system, self.times = system, 0
+        self.post, self.undone = Post(system), Post(system)
+        self.site = Post(system, kind="test_site")
+        cutoff = now_ms() - now_ms() % HOUR_MS - HOUR_MS
+        self.at = {"occurred_at": cutoff - 2 * HOUR_MS}
+        system.db.execute(
+            f"INSERT INTO {system.schema}_record.cutoff (as_of) VALUES (to_timestamp(%s))",
+            (cutoff / 1000,),
+        )
+
+    def __call__(self):
+        first = 5 * self.times + 1
+        self.times += 1
+        self.post.send(first, first + 1, first + 3, first + 4, first + 4, **self.at)
+        if first > 1:
+            self.post.send(first - 3, **self.at)  # what was left out the last time
+        self.post.send_raw(f"no event {self.times}".encode())
+        self.post.send_raw(self.post.heartbeat(self.times, first + 4))
+        self.site.send(self.times, **self.at)
+        original = self.undone.event(2 * self.times - 1, **self.at)
+        self.undone.send_raw(self.undone.schema.encode(original))
+        self.undone.send_raw(self.undone.reversal(2 * self.times, original))
+        self.system.sent()
+
+    def check(self):
+        """All of it is counted, and once."""
+        self.post.send(5 * self.times - 2, **self.at)
+        self.post.count()
+        assert self.post.counted() == 5 * self.times == self.post.total()
+        ledger = self.post.ledger()
+        assert (ledger["duplicates"], ledger["heartbeat_n"]) == (self.times, self.times)
+        assert self.undone.counted() == 2 * self.times and self.undone.total() == 0
+        persons = self.site.total("sampled_person_times", "test_site_source")
+        assert persons == 10 * self.times == 10 * self.site.counted()
+        assert self.post.gaps() == self.undone.gaps() == self.site.gaps() == []
+        wrong = "SELECT sum(events)::int FROM {s}.rejected_range"
+        assert self.system.value(wrong) == self.times
+        corrected = (
+            "SELECT sum(added)::int FROM {s}.correction_by_column WHERE rollup = 'checkpoint' "
+            "AND level = 'city' AND region = %s AND column_name = 'checked_groups'"
+        )
+        assert self.system.value(corrected, SHANWEI) == 5 * self.times
+
+
 def test_events_are_counted_once(system, strike):
-    """In an hour that was reported, so that each is a correction as well."""
-    post = Post(system)
-    sent = [0]
-    cutoff = now_ms() - now_ms() % HOUR_MS - HOUR_MS
-    system.db.execute(
-        f"INSERT INTO {system.schema}_record.cutoff (as_of) VALUES (to_timestamp(%s))",
-        (cutoff / 1000,),
-    )
-
-    def feed():
-        seqs = range(sent[0] + 1, sent[0] + 6)
-        post.send(*seqs, occurred_at=cutoff - 2 * HOUR_MS)
-        sent[0] += 5
-        system.sent()
-
+    feed = Feed(system)
     words = ["fx-rollup", "--until-end", "--workers", 2]
     for _ in strike(*words, prepare=feed, limit_s=8):  # a worker never gives up by itself
         pass
-    system.count()
-    assert post.counted() == sent[0] == post.total()
-    assert post.gaps() == []
-    corrected = (
-        "SELECT sum(added)::int FROM {s}.correction_by_column WHERE rollup = 'checkpoint' "
-        "AND level = 'city' AND region = %s AND column_name = 'checked_groups'"
-    )
-    assert system.value(corrected, SHANWEI) == sent[0]
+    feed.check()
 
 
 def test_setup_makes_all_or_nothing(system, strike):
-    """Views are made anew, each comment is written, and a half of it never stays."""
+    """Who should report is replaced, views are made anew, each comment is written: all or none."""
     comments = (
         "FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE relnamespace = "
         f"'{system.schema}'::regnamespace AND col_description(attrelid, attnum) IS NOT NULL"
+    )
+
+    sources = system.dir / "sources.csv"
+    given = ["SHORT-1", "SHORT-2", "SHORT-3"]
+    sources.write_text(
+        "source,kind,name,region,valid_from,valid_to\n"
+        + "".join(f"{name},checkpoint,卡点,{HAICHENG},2022-02-01,\n" for name in given)
     )
 
     def undo():
         system.db.execute(
             "DO $$ DECLARE command text; BEGIN FOR command IN SELECT format("
             f"'COMMENT ON COLUMN %s.%I IS NULL', attrelid::regclass, attname) {comments} "
-            f"LOOP EXECUTE command; END LOOP; DELETE FROM {system.schema}.generated_state; END $$"
+            f"LOOP EXECUTE command; END LOOP; DELETE FROM {system.schema}.generated_state; "
+            f"DELETE FROM {system.schema}_record.source; END $$"
         )
 
     count = f"SELECT count(*) {comments}"
     whole = system.value(count)
     assert whole > 500
-    for result, _ in strike("fx-setup", "--partitions", system.partitions, prepare=undo):
-        assert system.value(count) == (whole if result.code == 0 else 0), result
+    words = ["--partitions", system.partitions, "--sources", sources]
+    registered = "SELECT string_agg(source, ' ' ORDER BY source) FROM {s}.source"
+    for result, _ in strike("fx-setup", *words, prepare=undo):
+        is_done = result.code == 0
+        assert system.value(count) == (whole if is_done else 0), result
+        assert system.value(registered) == (" ".join(given) if is_done else None), result
     system.setup()
     assert system.differences() == []
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("fx-audit", "--json"),
-        ("fx-report", "--as-of", "{as_of}", "--report-version", 1),
-    ],
-)
-def test_what_is_printed_is_whole_or_not_there(system, strike, words):
-    as_of = (now_ms() - DAY_MS) // DAY_MS * DAY_MS
-    words = [str(word).format(as_of=as_of) for word in words]
-    if words[0] == "fx-report":
-        system.run(*words[:3], "--freeze")
-    whole = system.run(*words, code=None).out
-    for result, failed in strike(*words):
-        if failed and result.code == AWAY:
-            assert result.out == ""
-        elif words[0] != "fx-audit":  # which tells the time
-            assert result.out == whole
