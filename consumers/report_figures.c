@@ -412,6 +412,8 @@ static enum fx_code read_all(struct reading *reading, const char *region, struct
     struct buf own = BUF_INIT;
     report_pg_element(&own, region);
     self[0] = report_pg_array(&own);
+    if (code == FX_OK)
+        code = buf_check(&own, err);
     struct audit_rows *findings = &reading->report->parts[REPORT_FINDINGS];
     if (code == FX_OK)
         code = add_head(reading, region, err);
