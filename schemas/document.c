@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_STEP 65536
+#define READ_STEP 65535 /* and one for the end: buf_text */
 #define HINT_WORD_MAX 63
 
 static enum fx_code read_all(FILE *file, size_t limit, struct buf *text, struct fx_err *err)
