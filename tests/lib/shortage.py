@@ -91,3 +91,8 @@ class Strike:
         what = f"{program} {words[0]}"
         self.note(f"{what}: {len(picked)} of {len(places)} places struck, {dict(found)}")
         assert found[AWAY] >= len(picked)
+
+
+@pytest.fixture
+def strike(system, note):
+    return Strike(system, note)

@@ -11,7 +11,7 @@ import json
 
 import pytest
 from lib.post import HAICHENG, LINE, SHANWEI, Post
-from lib.shortage import WITHOUT_SANITIZER, Strike
+from lib.shortage import WITHOUT_SANITIZER
 from lib.system import HOUR_MS, System, now_ms
 
 pytestmark = WITHOUT_SANITIZER
@@ -22,11 +22,6 @@ def system():
     system = System("short")
     yield system
     system.close()
-
-
-@pytest.fixture
-def strike(system, note):
-    return Strike(system, note)
 
 
 def test_lines_are_stored_once_and_answered_truly(system, strike):

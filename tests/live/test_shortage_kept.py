@@ -3,7 +3,7 @@
 
 import pytest
 from lib.post import Post
-from lib.shortage import AWAY, WITHOUT_SANITIZER, Strike
+from lib.shortage import AWAY, WITHOUT_SANITIZER
 from lib.system import DAY_MS, HOUR_MS, System, now_ms
 
 pytestmark = WITHOUT_SANITIZER
@@ -20,11 +20,6 @@ def system():
     system.count()
     yield system
     system.close()
-
-
-@pytest.fixture
-def strike(system, note):
-    return Strike(system, note)
 
 
 def test_what_was_rejected_is_counted_once(system, strike):
