@@ -51,6 +51,10 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
             status = is_healthy ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
         }
     }
+    if (body.is_failed) { /* half a page would pass for counters that are gone */
+        buf_reset(&body);
+        status = MHD_HTTP_SERVICE_UNAVAILABLE;
+    }
     enum MHD_Result result =
         respond(connection, status, "text/plain; version=0.0.4; charset=utf-8", &body);
     buf_release(&body);
