@@ -62,6 +62,8 @@ void buf_append_format(struct buf *buf, const char *format, ...)
     va_start(args, format);
     int length = vsnprintf(NULL, 0, format, args);
     va_end(args);
+    if (length < 0) /* memory for a wide field, of all that could fail here */
+        buf->is_failed = true;
     if (length < 0 || buf_reserve(buf, (size_t)length) == NULL)
         return;
     va_start(args, format);

@@ -101,7 +101,9 @@ static enum fx_code name_published(const struct setup *setup, char name[NAME_SIZ
     enum fx_code code =
         ask(setup->conn, "SELECT to_regclass(quote_ident($1) || '.live_schema') IS NULL",
             options->record_schema, &is_new, err);
-    if (code == FX_OK && !is_new && buf_check(&sql, err) == FX_OK)
+    if (code == FX_OK)
+        code = buf_check(&sql, err);
+    if (code == FX_OK && !is_new)
         code = ask(setup->conn, buf_text(&sql), options->schema_name, &is_live, err);
     if (!is_live || !text_is_identifier(name))
         name[0] = '\0';

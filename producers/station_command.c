@@ -138,6 +138,14 @@ static enum fx_code show_status(struct station *station, struct answers *answers
     return FX_OK;
 }
 
+/* A command that does not unpack: memory that is short is not its fault. */
+static enum fx_code misunderstood(const char *wanted, struct fx_err *err)
+{
+    if (guard_was_short())
+        return fx_err_set(err, FX_EMEMORY, "no memory for a command");
+    return fx_err_set(err, FX_EINPUT, "%s", wanted);
+}
+
 static enum fx_code resend(struct station *station, const json_t *command, struct answers *answers,
                            struct fx_err *err)
 {
@@ -148,7 +156,7 @@ static enum fx_code resend(struct station *station, const json_t *command, struc
     struct outbox_resend wanted = {0};
     if (json_unpack((json_t *)(uintptr_t)command, "{s:s, s:s, s:I, s:I}", "source", &source, "run",
                     &run, "first", &first, "last", &last) != 0)
-        return fx_err_set(err, FX_EINPUT, "resend wants source, run, first and last");
+        return misunderstood("resend wants source, run, first and last", err);
     wanted.run = (int64_t)strtoull(run, NULL, 16);
     wanted.first = first;
     wanted.last = last;
@@ -193,9 +201,10 @@ static enum fx_code reverse(struct station *station, const json_t *command, stru
     json_int_t seq = 0;
     struct outbox_stored stored;
     if (json_unpack((json_t *)(uintptr_t)command, "{s:s, s:s, s:I, s:s}", "source", &source, "run",
-                    &run, "seq", &seq, "reason", &reason) != 0 ||
-        strlen(reason) < 1 || strlen(reason) > REASON_MAX)
-        return fx_err_set(err, FX_EINPUT, "reverse wants source, run, seq and reason");
+                    &run, "seq", &seq, "reason", &reason) != 0)
+        return misunderstood("reverse wants source, run, seq and reason", err);
+    if (strlen(reason) < 1 || strlen(reason) > REASON_MAX)
+        return fx_err_set(err, FX_EINPUT, "a reason has 1 to %d bytes", REASON_MAX);
     if (station->is_ending)
         return fx_err_set(err, FX_EINPUT, "the station is stopping");
     const struct outbox_number number = {(int64_t)strtoull(run, NULL, 16), seq};

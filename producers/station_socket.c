@@ -330,8 +330,10 @@ enum fx_code server_ask(const char *path, const char *line, struct buf *answer, 
         code = fx_err_set(err, FX_ERETRY, "socket %s: %s", path, strerror(errno));
     while (code == FX_OK && (answer->size == 0 || answer->data[answer->size - 1] != '\n')) {
         uint8_t *room = buf_reserve(answer, 4096);
-        ssize_t got = room == NULL ? -1 : recv(file, room, 4096, 0);
-        if (got <= 0)
+        ssize_t got = room == NULL ? 0 : recv(file, room, 4096, 0);
+        if (room == NULL)
+            code = buf_check(answer, err);
+        else if (got <= 0)
             code = fx_err_set(err, FX_ERETRY, "socket %s: no answer", path);
         else
             answer->size += (size_t)got;

@@ -11,8 +11,8 @@ import json
 
 import pytest
 from lib.post import HAICHENG, LINE, SHANWEI, Post
-from lib.shortage import WITHOUT_SANITIZER
-from lib.system import HOUR_MS, System, now_ms
+from lib.shortage import AWAY, WITHOUT_SANITIZER
+from lib.system import HOUR_MS, System, now_ms, wait_until
 
 pytestmark = WITHOUT_SANITIZER
 
@@ -57,6 +57,25 @@ def test_lines_are_stored_once_and_answered_truly(system, strike):
     assert len(set(stored.values())) == len(given)
     query = "SELECT sum(checked_groups)::int FROM {s}.checkpoint_source WHERE source = 'CP-SHORT'"
     assert system.value(query) == len(given)
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+def test_a_command_is_obeyed_or_memory_is_named(system, strike, is_running):
+    """By the program itself, or by the running station that it asks; the command is not wrong."""
+    outbox = ["--outbox", system.dir / f"command-{is_running}.db"]
+    line = json.dumps(LINE | {"source": "CP-ASK", "region": HAICHENG}) + "\n"
+    stored = system.run("fx-checkpoint", *outbox, "--answers", text=3 * line)
+    what = f"CP-ASK:{json.loads(stored.out.splitlines()[0])['run']}:1-3"
+    if is_running:
+        station = system.start("fx-checkpoint", *outbox, "--socket")
+        socket = outbox[1].with_suffix(".db.sock")
+        wait_until(socket.exists, 15, "the station's socket")
+    for result, _ in strike("fx-checkpoint", *outbox, "--resend", what):
+        answer = json.loads(result.out or "{}")
+        if result.code != AWAY:
+            assert (result.code, answer) == (0, {"ok": True, "resent": 3}), result
+    if is_running:
+        assert station.stop().code == 0
 
 
 class Feed:
