@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define INDEX_MIN 256
+#define ROOM_KEPT 1024 /* cells; so many are never given back */
+#define ROOM_SPARE 8   /* times what is needed is too much */
 #define LAST_SLOTS 4
 
 struct cells {
@@ -18,6 +20,7 @@ struct cells {
     uint8_t *bytes; /* count cells, one behind the other */
     int count;
     int room;
+    int needed;           /* the most at a reset, an eighth less with each one since */
     uint32_t *index;      /* cell + 1, 0: free */
     uint32_t index_count; /* a power of two, at least twice room */
     int slot_count;
@@ -79,12 +82,30 @@ void cells_close(struct cells *cells)
     free(cells);
 }
 
+/* Back to what cells_open made, to grow anew; without memory for that all is kept. */
+static void give_back(struct cells *cells)
+{
+    uint32_t *index = calloc(INDEX_MIN, sizeof *index);
+    if (index == NULL)
+        return;
+    free(cells->index);
+    free(cells->bytes);
+    cells->index = index;
+    cells->index_count = INDEX_MIN;
+    cells->bytes = NULL;
+    cells->room = 0;
+}
+
 void cells_reset(struct cells *cells)
 {
-    if (cells->count == 0)
-        return;
+    cells->needed -= cells->needed / 8;
+    if (cells->needed < cells->count)
+        cells->needed = cells->count;
+    if (cells->count > 0)
+        memset(cells->index, 0, cells->index_count * sizeof *cells->index);
     cells->count = 0;
-    memset(cells->index, 0, cells->index_count * sizeof *cells->index);
+    if (cells->room > ROOM_KEPT && cells->needed <= cells->room / ROOM_SPARE)
+        give_back(cells);
 }
 
 struct cell *cells_at(const struct cells *cells, int index)

@@ -9,8 +9,9 @@
  * Slots per column: 1 for count and sum (a delta), 1 for min and max (CELL_NONE: no value yet),
  * 4 for last (value or CELL_NONE, counted ms, run, seq).
  *
- * Pure. Limit: bytes_max at cells_open, then FX_EFULL: flush and call again. Memory is given at
- * growth and kept; cells_reset empties. Pointers are good until the next cells_find.
+ * Pure. Limit: bytes_max at cells_open, then FX_EFULL: flush and call again. cells_reset empties;
+ * room that a backlog needed is given back after some resets that needed an eighth of it at most.
+ * Pointers are good until the next cells_find or cells_reset.
  */
 #ifndef FX_CELLS_H
 #define FX_CELLS_H

@@ -10,6 +10,9 @@
 #include "../common/metrics.h"
 #include "../common/text.h"
 
+#ifdef FX_MIMALLOC
+#include <mimalloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -385,8 +388,23 @@ static enum fx_code run(const struct options *options, struct fx_err *err)
     return err->code;
 }
 
+/* An outage's backlog is over, its memory is not, by mimalloc's defaults: pages wait for their
+ * thread to allocate again, which an idle one of librdkafka never does, or has ended. MIMALLOC_...
+ * in the environment goes before this. */
+static void give_memory_back(void)
+{
+#if defined FX_MIMALLOC && MI_MALLOC_VERSION < 210
+    mi_option_set_default(mi_option_decommit_delay, 0);
+    mi_option_set_default(mi_option_abandoned_page_decommit, 1);
+#elif defined FX_MIMALLOC
+    mi_option_set_default(mi_option_purge_delay, 0);
+    mi_option_set_default(mi_option_abandoned_page_purge, 1);
+#endif
+}
+
 int main(int argc, char **argv)
 {
+    give_memory_back();
     struct options options = {
         .schemas = schema_default_directory(),
         .schema_name = "fangxian",

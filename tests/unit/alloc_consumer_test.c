@@ -235,6 +235,47 @@ static void cells_that_grow(void **state)
     assert_true(fail_each(find_cells, 1, REPORTED).count >= 3);
 }
 
+static void fill(struct cells *cells, uint32_t count)
+{
+    struct cell_key key = {0};
+    struct cell *cell = NULL;
+    for (key.source = 0; key.source < count; key.source++)
+        assert_int_equal(cells_find(cells, &key, &cell, &(struct fx_err)FX_ERR_INIT), FX_OK);
+    assert_int_equal(cells_count(cells), count);
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(cells_at(cells, (int)i)->key.source, i);
+}
+
+static void cells_give_back_what_a_backlog_needed(void **state)
+{
+    (void)state;
+    struct cells *cells = NULL;
+    struct fx_err err = FX_ERR_INIT;
+    const struct rollup *rollup = &catalog.kinds[TOPIC_GATE].rollups.rollups[0];
+    assert_int_equal(cells_open(rollup, 8 << 20, 3, &cells, &err), FX_OK);
+    for (uint32_t needed = 5000; needed > 1100; needed -= 200, cells_reset(cells))
+        fill(cells, needed);
+    const int held = live_count;
+    is_for_good = true;
+    until_failure = 0;
+    for (int i = 0; i < 20; i++, cells_reset(cells))
+        fill(cells, 3);
+    assert_int_equal(live_count, held); /* it would take memory: none, and all goes on */
+    assert_true(failures > 0);
+    fill(cells, 5000);
+    cells_reset(cells);
+    until_failure = -1;
+    int given_back = 0;
+    for (int i = 0; i < 20; i++) {
+        fill(cells, 3);
+        cells_reset(cells);
+        given_back += live_count == held - 1;
+    }
+    assert_int_equal(given_back, 1);
+    fill(cells, 5000);
+    cells_close(cells);
+}
+
 /* counted + sum of gaps = high, at every return: ledger.h. */
 static void check_entry(const struct ledger_entry *entry)
 {
@@ -392,6 +433,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts),
+        cmocka_unit_test_setup_teardown(cells_give_back_what_a_backlog_needed, open_kinds,
+                                        close_kinds),
         cmocka_unit_test(a_region_tree),
         cmocka_unit_test_setup_teardown(definitions, open_kinds, close_kinds),
         cmocka_unit_test_setup_teardown(a_plan, open_kinds, close_kinds),
