@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether anything grew over a week of samples (meter.py): day 7 against day 2.
 
-Day 1 warms up: caches fill, tables get their first pages, every path is taken once. What grows with
-what is kept (a ledger with its runs, tables of cells with the hours) may grow by as much, row for
-row, as day 2 had; the rest is growth.
+Day 1 warms up: caches fill, tables get their first pages, every path is taken once, and
+outages longer than those of the week fill what a backlog can. What grows with what is kept (a
+ledger with its runs, tables of cells with the hours) may grow by as much, row for row, as day 2
+had; the rest is growth.
 """
 
 from meter import MIB

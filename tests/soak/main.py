@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -22,8 +23,8 @@ import week  # noqa: E402
 from lib.targets import Targets  # noqa: E402
 
 LONG = os.environ.get("FX_LONG") == "1"
-TIMES, DAY_S, FAULTS, EVENTS, LIMIT_S = (
-    (10, 240, 400, 9_800_000, 7000) if LONG else (1, 20, 40, 1_000_000, 480)
+TIMES, DAY_S, OUTAGE_S, FAULTS, EVENTS, LIMIT_S = (
+    (10, 240, 20, 400, 9_800_000, 7000) if LONG else (1, 20, 5, 40, 1_000_000, 480)
 )
 
 
@@ -92,10 +93,14 @@ def soak(city, maker, faults, args):
     for day in range(1, week.DAYS + 1):
         counts = maker.wait(day)
         maker.ask(day + 1)
-        if not args.no_faults:
-            faults.start(day)
         struck = len(faults.struck)
-        city.load.play(day)
+        with ThreadPoolExecutor(1) as pool:
+            played = pool.submit(city.load.play, day)
+            if day == 1:
+                city.warm_up(OUTAGE_S)
+            if not args.no_faults:
+                faults.start(day)
+            played.result()
         faults.stop()
         level_s = city.wait_level()
         time.sleep(2)

@@ -5,16 +5,22 @@ A sample is {"processes": {name: ...}, "tables": {group: {table: ...}}, "catalog
 "outboxes": {post: ...}}; growth.py judges a week of them.
 """
 
+import contextlib
 import os
 import pathlib
+import shutil
+import signal
 import sqlite3
+import tempfile
 import time
 from collections import Counter
-from contextlib import closing
 
 READINGS, READING_S = 6, 0.25
 MIB = 1 << 20
-ID_BYTES = 90  # of a row of the outbox's table of lines, with its index; ids are short here
+IDS = """
+SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE aggregate
+AND name IN (SELECT name FROM sqlite_schema WHERE tbl_name = 'line')
+"""
 TABLES = """
 SELECT c.relname AS name, t.tuple_count::bigint AS rows, t.dead_tuple_count::bigint AS dead,
        pg_total_relation_size(c.oid)::bigint AS bytes
@@ -89,23 +95,30 @@ def tables(system):
 def outbox(city, post):
     """MiB of its files, the database less the ids of its lines, and its log; rows it keeps, and
     those that are not acknowledged. Ids are kept for a day, a week of ours is over sooner."""
-    size = {}
-    for what, suffix in (("mb", ""), ("log_mb", "-wal")):
-        path = city.folder / f"{post.name}.db{suffix}"
-        size[what] = path.stat().st_size / MIB if path.exists() else 0
-    status = city.status(post)
-    size["mb"] -= ids(city, post, status) * ID_BYTES / MIB
+    status, size = city.status(post), {}
+    with tempfile.TemporaryDirectory(dir=city.folder) as folder, standing(city, post):
+        for what, suffix in (("mb", ""), ("log_mb", "-wal")):
+            path = city.folder / f"{post.name}.db{suffix}"
+            size[what] = path.stat().st_size / MIB if path.exists() else 0
+            if path.exists():
+                shutil.copy(path, folder)
+        with contextlib.closing(sqlite3.connect(f"{folder}/{post.name}.db")) as db:
+            size["mb"] -= db.execute(IDS).fetchone()[0] / MIB
     return {**size, "kept": status["kept"], "unsent": status["unsent"]}
 
 
-def ids(city, post, status):
-    """Known to its outbox. A post that runs holds it, and has never been killed; see Post."""
-    if not post.is_socket:
-        return 0
-    if status["stored"]:
-        return status["stored"]
-    with closing(sqlite3.connect(city.folder / f"{post.name}.db")) as db:
-        return db.execute("SELECT count(*) FROM line").fetchone()[0]
+@contextlib.contextmanager
+def standing(city, post):
+    """Who writes the outbox and lets nobody else read it stands still, if it runs: what lies on
+    the disk then is an image as a crash would leave it."""
+    servant = city.producers[post.name]
+    if servant.is_running():
+        servant.tell(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        if servant.is_running():
+            servant.tell(signal.SIGCONT)
 
 
 def sample(city):

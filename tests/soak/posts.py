@@ -6,11 +6,13 @@ as in any week, and start again.
 """
 
 import multiprocessing
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from confluent_kafka.admin import AdminClient
 from load import BATCH_S, FileOut, Shared, Sink, SocketOut
 from rig import Rig
 from week import AT, path_of
@@ -138,6 +140,18 @@ class City(Rig):
             # a day takes half a minute or some minutes: autovacuum looks as often as it may
             db.execute("ALTER SYSTEM SET autovacuum_naptime = '1s'")
             db.execute("SELECT pg_reload_conf()")
+
+    def warm_up(self, seconds):
+        """Outages longer than those of the week, so that each table, queue and outbox was full
+        once: what takes more is growth then."""
+        kafka, primary = self.stack.kafka, self.stack.primary
+        primary.end(signal.SIGQUIT)
+        time.sleep(seconds)
+        primary.start(self.stack.log)
+        kafka.end(signal.SIGKILL)
+        time.sleep(seconds)
+        kafka.start()
+        kafka.wait_ready(AdminClient({"bootstrap.servers": f"127.0.0.1:{kafka.port}"}))
 
     def spared(self):
         """{name: its Servant}, of those that live through the week."""
