@@ -21,8 +21,10 @@ void claim_drop(struct pipeline *pipeline)
 {
     store_abandon(pipeline->options.store);
     for (int k = 0; k < pipeline->options.catalog->kind_count; k++)
-        for (int i = 0; i < plan_rollup_count(pipeline->kinds[k].plan); i++)
+        for (int i = 0; i < plan_rollup_count(pipeline->kinds[k].plan); i++) {
             cells_reset(pipeline->kinds[k].cells[i]);
+            levels_reset(pipeline->kinds[k].levels[i]);
+        }
     for (int k = 0; k < pipeline->options.catalog->kind_count; k++)
         plan_forget(pipeline->kinds[k].plan);
     ledger_reset(pipeline->ledger);

@@ -133,8 +133,10 @@ enum fx_code compose_flush(struct pipeline *pipeline, struct flush *flush, struc
 void compose_sent(struct pipeline *pipeline)
 {
     for (int k = 0; k < pipeline->options.catalog->kind_count; k++)
-        for (int i = 0; i < plan_rollup_count(pipeline->kinds[k].plan); i++)
+        for (int i = 0; i < plan_rollup_count(pipeline->kinds[k].plan); i++) {
             cells_reset(pipeline->kinds[k].cells[i]);
+            levels_reset(pipeline->kinds[k].levels[i]);
+        }
     ledger_sent(pipeline->ledger);
     marks_sent(&pipeline->marks);
     for (int i = 0; i < pipeline->part_count; i++) {

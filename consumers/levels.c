@@ -65,6 +65,13 @@ void levels_close(struct levels *levels)
     free(levels);
 }
 
+void levels_reset(struct levels *levels)
+{
+    for (int i = 0; i < LEVEL_COUNT; i++)
+        if (levels->cells[i] != NULL)
+            cells_reset(levels->cells[i]);
+}
+
 /* The node of the level at or above region; -1: there is none (a county has no town). */
 static int ancestor_at(const struct region_tree *regions, int region, int level)
 {

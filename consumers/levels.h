@@ -6,8 +6,8 @@
  * part plus its towns', and the city's is everything. Rows come in the order of their keys as the
  * database compares them (COLLATE "C"), the one lock order of all workers.
  *
- * Pure. Memory is kept from flush to flush. Rows are good until the next levels_derive,
- * and until the cells they come from change.
+ * Pure. Memory is kept from flush to flush as far as flushes need it: cells.h. Rows are good until
+ * the next levels_derive or levels_reset, and until the cells they come from change.
  */
 #ifndef FX_LEVELS_H
 #define FX_LEVELS_H
@@ -34,6 +34,7 @@ struct levels;
 FX_MUST_CHECK enum fx_code levels_open(const struct plan *plan, int rollup, uint64_t seed,
                                        struct levels **levels, struct fx_err *err);
 void levels_close(struct levels *levels);
+void levels_reset(struct levels *levels); /* behind each flush, whether it had rows or not */
 
 /* The names that a cell's keys stand for. */
 struct level_names {

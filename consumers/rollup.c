@@ -393,10 +393,10 @@ static enum fx_code run(const struct options *options, struct fx_err *err)
  * in the environment goes before this. */
 static void give_memory_back(void)
 {
-#if defined FX_MIMALLOC && MI_MALLOC_VERSION < 210
+#if defined FX_MIMALLOC && MI_MALLOC_VERSION >= 200 && MI_MALLOC_VERSION < 210
     mi_option_set_default(mi_option_decommit_delay, 0);
     mi_option_set_default(mi_option_abandoned_page_decommit, 1);
-#elif defined FX_MIMALLOC
+#elif defined FX_MIMALLOC && MI_MALLOC_VERSION >= 210
     mi_option_set_default(mi_option_purge_delay, 0);
     mi_option_set_default(mi_option_abandoned_page_purge, 1);
 #endif

@@ -265,6 +265,7 @@ static void cells_give_back_what_a_backlog_needed(void **state)
     fill(cells, 5000);
     cells_reset(cells);
     until_failure = -1;
+    is_for_good = false;
     int given_back = 0;
     for (int i = 0; i < 20; i++) {
         fill(cells, 3);
