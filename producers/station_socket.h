@@ -42,7 +42,8 @@ bool server_has_more(const struct server *server); /* lines are there already */
 /* Writes what is settled, and removes the socket. */
 void server_close(struct server *server);
 
-/* Asks the station at path: sends line, gives its answer. FX_ERETRY: nobody listens there. */
+/* Asks the station at path: sends line, gives its answer. FX_ERETRY: nobody listens or answers
+ * there. FX_EMEMORY: of ours, for the answer or a socket; the line may have been obeyed. */
 FX_MUST_CHECK enum fx_code server_ask(const char *path, const char *line, struct buf *answer,
                                       struct fx_err *err);
 
