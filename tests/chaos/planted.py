@@ -66,7 +66,8 @@ def build(name, folder):
     ).stdout.split()
     words = [os.environ.get("CC", "cc"), "-std=c11", "-O2", "-D_GNU_SOURCE"]
     words += ["-iquote", ROOT / "consumers", "-fno-lto", "-o", made, source]
-    words += sorted((build_dir / "CMakeFiles/fx-rollup.dir/consumers").glob("*.o"))
+    (main,) = (build_dir / "CMakeFiles/fx-rollup.dir/consumers").glob("*.o")
+    words += [main, "-lmimalloc"] if b"mi_option_" in main.read_bytes() else [main]
     words += [build_dir / f"libfx_{part}.a" for part in ("consumers", "schemas", "common")]
     subprocess.run([*words, *libraries, "-lpthread", "-lm"], check=True)
     return made
