@@ -2,7 +2,7 @@
 """Whether anything grew over a week of samples (meter.py): day 7 against day 2.
 
 Day 1 warms up: caches fill, tables get their first pages, every path is taken once, and
-outages longer than those of the week fill what a backlog can. What grows with what is kept (a
+outages as long as the week's or longer fill what a backlog can. What grows with what is kept (a
 ledger with its runs, tables of cells with the hours) may grow by as much, row for row, as day 2
 had; the rest is growth.
 """

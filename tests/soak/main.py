@@ -24,7 +24,7 @@ from lib.targets import Targets  # noqa: E402
 
 LONG = os.environ.get("FX_LONG") == "1"
 TIMES, DAY_S, OUTAGE_S, FAULTS, EVENTS, LIMIT_S = (
-    (10, 240, 20, 400, 9_800_000, 7000) if LONG else (1, 20, 5, 40, 1_000_000, 480)
+    (10, 240, 20, 400, 9_800_000, 7000) if LONG else (1, 20, 10, 40, 1_000_000, 480)
 )
 
 

@@ -17,9 +17,9 @@ from collections import Counter
 
 READINGS, READING_S = 6, 0.25
 MIB = 1 << 20
-IDS = """
-SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE aggregate
-AND name IN (SELECT name FROM sqlite_schema WHERE tbl_name = 'line')
+BUT_IDS = """
+SELECT (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size) - sum(pgsize)
+FROM dbstat WHERE name IN (SELECT name FROM sqlite_schema WHERE tbl_name = 'line')
 """
 TABLES = """
 SELECT c.relname AS name, t.tuple_count::bigint AS rows, t.dead_tuple_count::bigint AS dead,
@@ -93,18 +93,17 @@ def tables(system):
 
 
 def outbox(city, post):
-    """MiB of its files, the database less the ids of its lines, and its log; rows it keeps, and
-    those that are not acknowledged. Ids are kept for a day, a week of ours is over sooner."""
-    status, size = city.status(post), {}
-    with tempfile.TemporaryDirectory(dir=city.folder) as folder, standing(city, post):
-        for what, suffix in (("mb", ""), ("log_mb", "-wal")):
-            path = city.folder / f"{post.name}.db{suffix}"
-            size[what] = path.stat().st_size / MIB if path.exists() else 0
-            if path.exists():
-                shutil.copy(path, folder)
-        with contextlib.closing(sqlite3.connect(f"{folder}/{post.name}.db")) as db:
-            size["mb"] -= db.execute(IDS).fetchone()[0] / MIB
-    return {**size, "kept": status["kept"], "unsent": status["unsent"]}
+    """MiB of its database less the ids of its lines, and of its log; rows it keeps, and those that
+    are not acknowledged. Ids are kept for a day, a week of ours is over sooner."""
+    paths = [city.folder / f"{post.name}.db{end}" for end in ("", "-wal")]
+    status = city.status(post)
+    with tempfile.TemporaryDirectory(dir=city.folder) as folder:
+        with standing(city, post):
+            copies = [shutil.copy(path, folder) for path in paths if path.exists()]
+        log_mb = sum(os.path.getsize(copy) for copy in copies[1:]) / MIB
+        with contextlib.closing(sqlite3.connect(copies[0])) as db:
+            mb = db.execute(BUT_IDS).fetchone()[0] / MIB
+    return {"mb": mb, "log_mb": log_mb, "kept": status["kept"], "unsent": status["unsent"]}
 
 
 @contextlib.contextmanager

@@ -142,7 +142,7 @@ class City(Rig):
             db.execute("SELECT pg_reload_conf()")
 
     def warm_up(self, seconds):
-        """Outages longer than those of the week, so that each table, queue and outbox was full
+        """Outages as long as the week's or longer, so that each table, queue and outbox was full
         once: what takes more is growth then."""
         kafka, primary = self.stack.kafka, self.stack.primary
         primary.end(signal.SIGQUIT)
