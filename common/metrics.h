@@ -4,7 +4,8 @@
  *
  * Text exposition format 0.0.4. The program hands over one callback that writes all its lines
  * with metrics_write; it runs on the server's thread, so it reads only what may be read from
- * there. Listens on the address given, loopback by default.
+ * there. Listens on the address given, loopback by default. A page that memory ran out for is
+ * answered with 503, never shown in part.
  */
 #ifndef FX_METRICS_H
 #define FX_METRICS_H
