@@ -203,6 +203,7 @@ class Rig:
     IS_SIMULATED = False  # whether sources named SIM- count
     SINKS = SINKS
     ROLLUPS = {"a": 2, "b": 1, "c": 2}  # instance: workers
+    ROLLUP_WORDS = ()  # what they are told besides
 
     def __init__(self, stack, *plan):
         """plan: of the load, see _make_load."""
@@ -260,7 +261,7 @@ class Rig:
 
     def _rollup(self, name):
         words = ["--workers", self.ROLLUPS[name], "--instance", name]
-        words += ["-X", f"session.timeout.ms={SESSION_MS}"]
+        words += ["-X", f"session.timeout.ms={SESSION_MS}", *self.ROLLUP_WORDS]
         env = {
             "FX_BROKERS": f"127.0.0.1:{self.city_gate.port}",
             "PGPORT": str(self.gates[name].port),

@@ -112,6 +112,7 @@ class City(Rig):
     IS_SIMULATED = True
     SINKS = POSTS
     ROLLUPS = {"a": 2, "b": 1}
+    ROLLUP_WORDS = ("--ledger-runs", 2048)  # reached on day 2: posts that are killed open thousands
     SPARED = "a"
 
     def _make_load(self, week):
