@@ -232,10 +232,8 @@ enum fx_code command_serve(struct station *station, const char *text, size_t siz
     json_t *command = guard_load(text, size, 0, NULL);
     const char *name = json_string_value(json_object_get(command, "command"));
     enum fx_code code;
-    if (guard_was_short())
-        code = fx_err_set(err, FX_EMEMORY, "no memory for a command");
-    else if (name == NULL)
-        code = fx_err_set(err, FX_EINPUT, "the command is not understood");
+    if (guard_was_short() || name == NULL)
+        code = misunderstood("the command is not understood", err);
     else if (strcmp(name, "status") == 0)
         code = show_status(station, answers, err);
     else if (strcmp(name, "resend") == 0)

@@ -204,9 +204,9 @@ static enum fx_code command(struct station *station, struct fx_err *err)
     enum fx_code code = command_format(station->options, &line, err);
     if (code == FX_OK)
         code = server_ask(path, buf_text(&line), &answers.out, &away);
-    if (code == FX_EMEMORY && err->code == FX_OK) {
+    if (away.code == FX_EMEMORY) {
         *err = away; /* it may have been obeyed: never a second time by ourselves */
-    } else if (code != FX_OK && err->code == FX_OK) {
+    } else if (away.code != FX_OK) {
         buf_reset(&answers.out);
         code = command_here(station, &line, &answers, err);
     }

@@ -434,12 +434,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts),
-        cmocka_unit_test_setup_teardown(cells_give_back_what_a_backlog_needed, open_kinds,
-                                        close_kinds),
         cmocka_unit_test(a_region_tree),
         cmocka_unit_test_setup_teardown(definitions, open_kinds, close_kinds),
         cmocka_unit_test_setup_teardown(a_plan, open_kinds, close_kinds),
         cmocka_unit_test_setup_teardown(cells_that_grow, open_kinds, close_kinds),
+        cmocka_unit_test_setup_teardown(cells_give_back_what_a_backlog_needed, open_kinds,
+                                        close_kinds),
         cmocka_unit_test(a_ledger),
         cmocka_unit_test(marks_that_grow),
         cmocka_unit_test(an_array),
