@@ -20,11 +20,7 @@ uint64_t claim_random(struct pipeline *pipeline)
 void claim_drop(struct pipeline *pipeline)
 {
     store_abandon(pipeline->options.store);
-    for (int k = 0; k < pipeline->options.catalog->kind_count; k++)
-        for (int i = 0; i < plan_rollup_count(pipeline->kinds[k].plan); i++) {
-            cells_reset(pipeline->kinds[k].cells[i]);
-            levels_reset(pipeline->kinds[k].levels[i]);
-        }
+    compose_reset(pipeline);
     for (int k = 0; k < pipeline->options.catalog->kind_count; k++)
         plan_forget(pipeline->kinds[k].plan);
     ledger_reset(pipeline->ledger);

@@ -130,13 +130,18 @@ enum fx_code compose_flush(struct pipeline *pipeline, struct flush *flush, struc
     return list_presumed(pipeline, err);
 }
 
-void compose_sent(struct pipeline *pipeline)
+void compose_reset(struct pipeline *pipeline)
 {
     for (int k = 0; k < pipeline->options.catalog->kind_count; k++)
         for (int i = 0; i < plan_rollup_count(pipeline->kinds[k].plan); i++) {
             cells_reset(pipeline->kinds[k].cells[i]);
             levels_reset(pipeline->kinds[k].levels[i]);
         }
+}
+
+void compose_sent(struct pipeline *pipeline)
+{
+    compose_reset(pipeline);
     ledger_sent(pipeline->ledger);
     marks_sent(&pipeline->marks);
     for (int i = 0; i < pipeline->part_count; i++) {

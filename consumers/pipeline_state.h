@@ -114,6 +114,9 @@ struct pipeline {
 FX_MUST_CHECK enum fx_code compose_flush(struct pipeline *pipeline, struct flush *flush,
                                          struct fx_err *err);
 
+/* compose.c: empties the tables of cells and what was derived from them. */
+void compose_reset(struct pipeline *pipeline);
+
 /* compose.c: the store has it all as bytes; what comes next begins with empty tables. */
 void compose_sent(struct pipeline *pipeline);
 /* arrive.c: one message; an intake_take_cb with a struct pipeline as its context. */
