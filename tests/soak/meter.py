@@ -36,13 +36,18 @@ GROUPS = {"source_ledger": "ledger", "source_day": "ledger", "source_hour": "hou
 
 
 def memory(pid):
-    """(VmRSS, VmHWM) in MiB."""
+    """(VmRSS, VmHWM) in MiB: what it holds, and the most since forget_peak."""
     found = {}
     for row in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         name, _, value = row.partition(":")
         if name in ("VmRSS", "VmHWM"):
             found[name] = int(value.split()[0]) / 1024
     return found["VmRSS"], found["VmHWM"]
+
+
+def forget_peak(pid):
+    """A day's peak is its own; "5" resets VmHWM, see proc(5)."""
+    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def descriptors(pid):
@@ -123,8 +128,11 @@ def standing(city, post):
 def sample(city):
     pids = {f"rollup {name}": servant.pid for name, servant in city.rollups.items()}
     pids |= {name: servant.pid for name, servant in city.producers.items()}
+    taken = processes(pids)
+    for pid in pids.values():
+        forget_peak(pid)
     return {
-        "processes": processes(pids),
+        "processes": taken,
         "tables": tables(city.system),
         "catalog_mb": city.system.value(CATALOG) / MIB,
         "outboxes": {post.name: outbox(city, post) for post in city.SINKS},

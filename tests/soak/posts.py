@@ -144,7 +144,13 @@ class City(Rig):
 
     def warm_up(self, seconds):
         """Outages as long as the week's or longer, so that each table, queue and outbox was full
-        once: what takes more is growth then."""
+        once: what takes more is growth then. None before every worker has claimed: one that cannot
+        when it starts gives up after half a minute, for whoever started it to see."""
+        from lib.system import wait_until
+
+        claimed = "SELECT count(DISTINCT claimed_by) FROM {s}.partition_position"
+        workers = sum(self.ROLLUPS.values())
+        wait_until(lambda: self.system.value(claimed) == workers, 30, "a claim of every worker")
         kafka, primary = self.stack.kafka, self.stack.primary
         primary.end(signal.SIGQUIT)
         time.sleep(seconds)
