@@ -39,7 +39,7 @@ class Growth:
     def peaks_grew(self, name):
         """Days 5 to 7 on an average, against 2 to 4."""
         peaks = self.peaks(name)
-        return round(fmean(peaks[4:7]) - fmean(peaks[1:4]), 1)
+        return round(fmean(peaks[LAST - 3 : LAST]) - fmean(peaks[FIRST - 1 : FIRST + 2]), 1)
 
     def restarted(self, names):
         before, after = self.before["processes"], self.after["processes"]

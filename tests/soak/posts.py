@@ -148,9 +148,11 @@ class City(Rig):
         when it starts gives up after half a minute, for whoever started it to see."""
         from lib.system import wait_until
 
-        claimed = "SELECT count(DISTINCT claimed_by) FROM {s}.partition_position"
-        workers = sum(self.ROLLUPS.values())
-        wait_until(lambda: self.system.value(claimed) == workers, 30, "a claim of every worker")
+        def all_claimed():
+            owners = {who for _, who in self.positions().values() if who}
+            return len(owners) == sum(self.ROLLUPS.values())
+
+        wait_until(all_claimed, 30, "a claim of every worker")
         kafka, primary = self.stack.kafka, self.stack.primary
         primary.end(signal.SIGQUIT)
         time.sleep(seconds)
