@@ -5,7 +5,7 @@ aborted is not delivered. Its events count; the offsets are a hole, also at a pa
 import time
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from lib.post import Post
 from lib.system import BROKERS, System, wait_until
 
@@ -17,17 +17,30 @@ def system():
     system.close()
 
 
+def end_offset(topic):
+    words = {"bootstrap.servers": BROKERS, "group.id": "eye", "isolation.level": "read_uncommitted"}
+    reader = Consumer(words)
+    try:
+        return reader.get_watermark_offsets(TopicPartition(topic, 0), 30)[1]
+    finally:
+        reader.close()
+
+
 def send(post, *seqs, is_aborted=False):
+    """Returns when the marker is there: the broker answers before it writes it."""
+    topic = post.system.topic(post.kind)
+    end = end_offset(topic) + len(seqs) + 1
     producer = Producer({"bootstrap.servers": BROKERS, "transactional.id": post.source})
     producer.init_transactions(60)
     producer.begin_transaction()
     for seq in seqs:
-        producer.produce(post.system.topic(post.kind), post.bytes(seq), post.source, 0)
+        producer.produce(topic, post.bytes(seq), post.source, 0)
     producer.flush(60)
     if is_aborted:
         producer.abort_transaction(60)
     else:
         producer.commit_transaction(60)
+    wait_until(lambda: end_offset(topic) == end, 30, "the marker")
 
 
 def position(system):
